@@ -1,0 +1,36 @@
+/**
+ * Procedure: a sequence of synchronous steps with waits for the device in between.
+ *
+ * It is a generator that yields what has to be waited for. `runProcedure` drives it over a durable
+ * driver; `completeProcedure` drives it to its end in one call over a volatile one, where there is
+ * nothing to wait for. So creating a topic, say, is written once, and the in-memory log has it
+ * synchronously. A wait that fails is thrown into the procedure at its yield.
+ */
+
+/** One wait for the device: called once, when everything before it has been done. */
+export type DeviceWait = () => Promise<unknown>
+
+/** Steps that may wait; each `yield` is one wait, `return` is the result. */
+export type Procedure<T> = Generator<DeviceWait, T, undefined>
+
+/** Runs `procedure` to its end, waiting where it asks to. */
+export async function runProcedure<T>(procedure: Procedure<T>): Promise<T> {
+  let step = procedure.next()
+  while (!step.done) {
+    try {
+      await step.value()
+    } catch (error) {
+      step = procedure.throw(error)
+      continue
+    }
+    step = procedure.next()
+  }
+  return step.value
+}
+
+/** Runs `procedure` to its end at once; what it would wait for does not exist on volatile storage. */
+export function completeProcedure<T>(procedure: Procedure<T>): T {
+  let step = procedure.next()
+  while (!step.done) step = procedure.next()
+  return step.value
+}

@@ -1,0 +1,66 @@
+/**
+ * StorageDriver: everything the engine asks of a file system, as a contract.
+ *
+ * The disk driver, the memory driver and the fault-injecting one all keep it, and one suite
+ * (test/storage/storage-driver-contract.ts) runs over each. Paths are relative to the log's
+ * directory, with '/' between names; '' is the directory itself. Promises of a driver:
+ *   D1  order: a call sees the effects of every call that returned before it
+ *   D2  visibility: what `write` returned from is seen by every reader at once, and survives a
+ *       kill of the process
+ *   D3  durability: bytes and size of a file survive a power cut only once a `flush` that began
+ *       after the write has resolved; a created, renamed or unlinked name only once a
+ *       `flushDirectory` of its directory that began afterwards has
+ *   D4  failure: a full disk is `NO_SPACE`, anything else `IO`, both with the file and the cause;
+ *       a failed `write` may have left part of its bytes, a failed `flush` says nothing about which
+ *   D5  a file with unsynced bytes keeps its descriptor until a flush of it succeeds or it is closed
+ */
+
+/** One open file. Positions and sizes are bytes. */
+export interface StorageFile {
+  /** Relative to the log's directory. Follows `rename` of this file through the driver. */
+  readonly path: string
+  /** Of the whole file, preallocated bytes included. */
+  readonly sizeBytes: number
+  /** Reads up to `byteLength` bytes at `position` into `target`; fewer only at the end of the file. */
+  read(target: Uint8Array, targetStart: number, byteLength: number, position: number): number
+  /** Reads without holding the event loop. Owned; shorter than asked only at the end of the file. */
+  readAhead(position: number, byteLength: number): Promise<Buffer>
+  /** Writes all `byteLength` bytes of `source` from `sourceStart`, looping on short counts. */
+  write(source: Uint8Array, sourceStart: number, byteLength: number, position: number): void
+  /** Grows with zeros (may be `NO_SPACE`; then the size is unchanged) or cuts. */
+  resize(sizeBytes: number): void
+  /** Forces bytes and size to stable storage (fdatasync). */
+  flush(): Promise<void>
+  /** Releases the descriptor. Does not flush. A second close does nothing; any other call after it is a bug. */
+  close(): void
+}
+
+/** What a path is. */
+export interface FileStatus {
+  readonly kind: 'file' | 'directory' | 'other'
+  readonly sizeBytes: number
+  readonly modifiedMs: number
+}
+
+/** Files and directories under one log's directory. */
+export interface StorageDriver {
+  readonly kind: 'disk' | 'memory'
+  /** Nothing outlives the process: there is nothing to wait for, every flush is a no-op. */
+  readonly volatile: boolean
+  /** Opens a file: 'create' makes it anew (an existing one is `IO` with cause EEXIST), 'write' and 'read' need it to exist. */
+  openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile
+  /** What is there, or undefined where nothing is. Does not follow symbolic links. */
+  status(path: string): FileStatus | undefined
+  /** Names in a directory, sorted by code unit. */
+  list(directory: string): readonly string[]
+  createDirectory(path: string): void
+  /** Renames a file or directory, atomically replacing a file of that name. */
+  rename(from: string, to: string): void
+  unlink(path: string): Promise<void>
+  /** Removes a directory with all it holds; nothing there is no error. */
+  removeDirectory(path: string): Promise<void>
+  /** Makes the names in a directory durable (a no-op where the platform cannot). */
+  flushDirectory(path: string): Promise<void>
+  /** Releases every descriptor. */
+  close(): void
+}

@@ -1,0 +1,67 @@
+/**
+ * checkOptions: refuses what is no options object and option names nobody knows, before anything
+ * is done with the rest. A mistyped option that was passed over in silence would run with a default
+ * that its author believes changed. Values are checked by whoever reads them.
+ */
+import { invalidArgument, type LogError } from '../errors/log-error.ts'
+import { nearestName } from '../errors/nearest-name.ts'
+
+/**
+ * Checks the names in `options`; undefined has none. `where` names the call, as in `log.producer`.
+ * @throws {LogError} `INVALID_ARGUMENT` with the nearest known name; `details: { option, nearest, known }`.
+ */
+export function checkOptions(options: unknown, known: readonly string[], where: string): void {
+  if (options === undefined) return
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidArgument(`${where}: options are an object, not ${describeValue(options)}`, {
+      value: options,
+    })
+  }
+  for (const name of Object.keys(options)) {
+    if (!known.includes(name)) throw unknownName('option', name, known, where)
+  }
+}
+
+/** The refusal of a name that is not in `known`; `kind` says what it would name. */
+export function unknownName(
+  kind: 'option' | 'property',
+  name: string,
+  known: readonly string[],
+  where: string,
+): LogError<'INVALID_ARGUMENT'> {
+  const nearest = nearestName(name, known)
+  const hint = nearest === undefined ? 'there are none' : `did you mean '${nearest}'?`
+  return invalidArgument(
+    `${where}: unknown ${kind} '${name}', ${hint} Known: ${known.join(', ')}`,
+    { [kind]: name, nearest, known },
+  )
+}
+
+/** A value as an error message names it: short, and with its type where that is what is wrong. */
+export function describeValue(value: unknown): string {
+  switch (typeof value) {
+    case 'string':
+      return value.length > 60 ? `'${value.slice(0, 60)}…'` : `'${value}'`
+    case 'bigint':
+      return `the bigint ${value}n`
+    case 'number':
+    case 'boolean':
+    case 'undefined':
+      return String(value)
+    case 'symbol':
+    case 'function':
+      return `a ${typeof value}`
+    case 'object':
+      return describeObject(value)
+  }
+}
+
+function describeObject(value: object | null): string {
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return 'an array'
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === null || prototype === Object.prototype) return 'an object'
+  const maker: unknown = value.constructor
+  const name = typeof maker === 'function' ? maker.name : ''
+  return name === '' ? 'an object' : `a value of class ${name}`
+}

@@ -1,0 +1,36 @@
+/**
+ * int64 fields as JavaScript numbers: the only place that knows where a double stops being exact.
+ *
+ *   byte 0          4          8
+ *        |   high   |   low    |   big-endian; high signed, low unsigned
+ *
+ * Reading refuses what is beyond ±(2^53 - 1), writing asserts it: no value is ever rounded.
+ * No bigint: it allocates, and no offset or millisecond gets that far.
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { assert } from '../errors/invariant.ts'
+
+const TWO_POW_32 = 0x1_0000_0000
+
+/**
+ * The int64 at `at`.
+ *
+ * @throws {CorruptBytes} `number` when it is beyond ±(2^53 - 1).
+ */
+export function readInt64(buffer: Buffer, at: number): number {
+  const value = buffer.readInt32BE(at) * TWO_POW_32 + buffer.readUInt32BE(at + 4)
+  if (!Number.isSafeInteger(value)) throw beyondSafe(at)
+  return value
+}
+
+/** Writes the safe integer `value` as the int64 at `at`. Allocates nothing. */
+export function writeInt64(buffer: Buffer, at: number, value: number): void {
+  assert(Number.isSafeInteger(value), 'an int64 is written from a safe integer')
+  buffer.writeInt32BE(Math.floor(value / TWO_POW_32), at)
+  // `| 0` takes the value modulo 2^32, of negative numbers too: two's complement's low half.
+  buffer.writeInt32BE(value | 0, at + 4)
+}
+
+function beyondSafe(at: number): CorruptBytes {
+  return new CorruptBytes('number', 'an int64 is beyond what a double holds exactly', at)
+}

@@ -39,21 +39,11 @@ export function unknownName(
 
 /** A value as an error message names it: short, and with its type where that is what is wrong. */
 export function describeValue(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return value.length > 60 ? `'${value.slice(0, 60)}…'` : `'${value}'`
-    case 'bigint':
-      return `the bigint ${value}n`
-    case 'number':
-    case 'boolean':
-    case 'undefined':
-      return String(value)
-    case 'symbol':
-    case 'function':
-      return `a ${typeof value}`
-    case 'object':
-      return describeObject(value)
-  }
+  if (typeof value === 'string') return `'${value.length > 60 ? `${value.slice(0, 60)}…` : value}'`
+  if (typeof value === 'bigint') return `the bigint ${value}n`
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  if (typeof value === 'object') return describeObject(value)
+  return value === undefined ? 'undefined' : `a ${typeof value}`
 }
 
 function describeObject(value: object | null): string {

@@ -8,9 +8,9 @@ const KNOWN = ['lingerMs', 'batchBytes']
 
 describe('checkOptions', () => {
   it('lets known names pass, set or undefined, and no options at all', () => {
-    checkOptions({ lingerMs: 1, batchBytes: undefined }, KNOWN, 'log.producer')
-    checkOptions(Object.create(null), KNOWN, 'log.producer')
-    checkOptions(undefined, KNOWN, 'log.producer')
+    for (const options of [{ lingerMs: 1, batchBytes: undefined }, Object.create(null), undefined]) {
+      expect(() => checkOptions(options, KNOWN, 'log.producer')).not.toThrow()
+    }
   })
 
   it('refuses an unknown name, naming it, the call and the nearest known one', () => {

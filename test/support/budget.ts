@@ -1,0 +1,37 @@
+/**
+ * How much work the tests with a budget do. Each has a size that suits every run of `npm test`;
+ * a night has more time and raises them by environment variables (.ci/nightly), so that both run
+ * the same tests:
+ *   STREAMBED_KILLS   times that the crash test kills its child, 100
+ *   FAST_CHECK_RUNS   cases per property that names no number of its own, 100
+ */
+
+/** Sizes of one run of the tests. */
+export interface Budget {
+  readonly kills: number
+  readonly propertyRuns: number
+}
+
+/** The sizes that `environment` asks for; the usual ones where it is silent. */
+export function budgetOf(environment: Readonly<Record<string, string | undefined>>): Budget {
+  return {
+    kills: countOf(environment, 'STREAMBED_KILLS', 100),
+    propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
+  }
+}
+
+/** The sizes of this run. */
+export const budget: Budget = budgetOf(process.env)
+
+function countOf(
+  environment: Readonly<Record<string, string | undefined>>,
+  name: string,
+  usual: number,
+): number {
+  const text = environment[name]
+  if (text === undefined || text === '') return usual
+  const count = Number(text)
+  // A mistyped budget must not turn into an empty run that looks green.
+  if (!Number.isSafeInteger(count) || count < 1) throw new Error(`${name}=${text}: not a count`)
+  return count
+}

@@ -1,0 +1,89 @@
+/**
+ * The optional FFI: what the kernel offers and Node does not. The only importer of koffi.
+ *
+ * Owns the choice whether to load it at all and the C signatures; who uses a call says what it is
+ * for. Everything works without it. Loaded at the first use, once, and never tried again:
+ *   I1  never in Electron, where koffi aborts the process instead of failing
+ *   I2  a failure of any kind (not installed, other platform, addons forbidden) is null, not thrown
+ */
+import { createRequire } from 'node:module'
+import { endianness } from 'node:os'
+
+/** Calls of the C library, through koffi. */
+export interface NativeBinding {
+  /**
+   * Takes a write lock on the whole file for this *open file description* (Linux), without waiting.
+   * It conflicts with the POSIX locks of other processes, Java's FileChannel.lock among them, and
+   * ends with the last descriptor of that description, so at the latest with the process. Unlike a
+   * POSIX lock it survives the closing of other descriptors of the file.
+   * @returns 'unsupported' where this file system or kernel has none.
+   */
+  lockFile(descriptor: number): 'locked' | 'held' | 'unsupported'
+  /** The process whose lock is in the way of `lockFile`; null when nothing is or it has no pid. */
+  fileLockHolder(descriptor: number): number | null
+}
+
+/** The one call of koffi's that is used here; its own types would need it to be installed. */
+interface Koffi {
+  load(path: null): {
+    func(name: string, result: string, types: readonly string[]): (...values: unknown[]) => number
+  }
+  errno(): number
+  readonly os: { readonly errno: Readonly<Record<string, number>> }
+}
+
+const F_OFD_GETLK = 36
+const F_OFD_SETLK = 37
+const F_WRLCK = 1
+const F_UNLCK = 2
+
+/** struct flock of 64-bit Linux: int16 type, int16 whence, 4 unused, int64 start, int64 length, int32 pid. */
+const FLOCK_BYTES = 32
+const FLOCK_PID_AT = 24
+
+/** Where `struct flock` looks as above; 32-bit systems have two of them. */
+const FLOCK_ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64']
+
+let loaded: NativeBinding | null | undefined
+
+/** The binding, or null where there is none. The first call loads it, in about 5 ms. */
+export function nativeBinding(): NativeBinding | null {
+  loaded ??= loadBinding()
+  return loaded
+}
+
+function loadBinding(): NativeBinding | null {
+  if (process.versions['electron'] !== undefined) return null
+  if (process.platform !== 'linux' || endianness() !== 'LE') return null
+  if (!FLOCK_ARCHITECTURES.includes(process.arch)) return null
+  try {
+    // The calls used are the ones declared above, as the tests of this file show.
+    return bindFileLock(createRequire(import.meta.url)('koffi') as Koffi)
+  } catch {
+    return null
+  }
+}
+
+function bindFileLock(koffi: Koffi): NativeBinding {
+  // Variadic: the third argument is passed in another way than a declared one on some platforms.
+  const fcntl = koffi.load(null).func('fcntl', 'int', ['int', 'int', '...'])
+  const flock = Buffer.alloc(FLOCK_BYTES)
+  const call = (descriptor: number, command: number): number => {
+    flock.fill(0) // From position 0, whatever its length: the whole file. A pid of 0, as OFD wants it.
+    flock.writeInt16LE(F_WRLCK, 0)
+    return fcntl(descriptor, command, 'void *', flock)
+  }
+  return {
+    lockFile(descriptor: number): 'locked' | 'held' | 'unsupported' {
+      if (call(descriptor, F_OFD_SETLK) === 0) return 'locked'
+      const errno = koffi.errno()
+      const { EAGAIN, EACCES } = koffi.os.errno
+      return errno === EAGAIN || errno === EACCES ? 'held' : 'unsupported'
+    },
+    fileLockHolder(descriptor: number): number | null {
+      if (call(descriptor, F_OFD_GETLK) !== 0 || flock.readInt16LE(0) === F_UNLCK) return null
+      const pid = flock.readInt32LE(FLOCK_PID_AT)
+      return pid > 0 ? pid : null // -1 for a lock that belongs to no process, as ours.
+    },
+  }
+}

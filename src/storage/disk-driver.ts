@@ -1,0 +1,301 @@
+/**
+ * The disk driver: a StorageDriver over a directory of the file system.
+ *
+ * Owns which files are open, where they are, and how many descriptors that takes; what a file does
+ * is disk-file.ts. `unlink` and `rename` over an open file leave it readable by those who have it
+ * open, as POSIX does, also when the pool had closed its descriptor. A path that leads to anything
+ * but a regular file, a symbolic link included, cannot be opened. Files are made 0600, directories
+ * 0700. Files to read are opened at their first use, others at once.
+ */
+import fs from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { assert } from '../errors/invariant.ts'
+import { DiskFile } from './disk-file.ts'
+import { DiskNode } from './disk-node.ts'
+import { FileDescriptorPool } from './file-descriptor-pool.ts'
+import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import type { FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
+import { assertStoragePath, isWithin, renamedPath } from './storage-path.ts'
+
+const DEFAULT_MAX_OPEN_FILES = 512
+const DIRECTORY_MODE = 0o700
+
+/** Bounds of a disk driver. */
+export interface DiskDriverOptions {
+  /** Descriptors kept open, >= 1; pinned ones may exceed it. Default 512. */
+  readonly maxOpenFiles?: number
+}
+
+/** How a disk driver's `flush` reaches stable storage. */
+export type DiskSyncMethod = 'fdatasync' | 'fullfsync'
+
+/**
+ * What `flush` does on a platform: `fdatasync` of the file, except on macOS. There fsync and
+ * fdatasync leave the bytes in the drive's own cache; Node's fdatasync (libuv) therefore issues
+ * `fcntl(F_FULLFSYNC)`, which empties that cache too, and falls back to F_BARRIERFSYNC, then fsync,
+ * only on file systems that refuse it (some network ones). On Windows it is FlushFileBuffers.
+ */
+export function diskSyncMethod(platform: NodeJS.Platform = process.platform): DiskSyncMethod {
+  return platform === 'darwin' ? 'fullfsync' : 'fdatasync'
+}
+
+/**
+ * A driver over `directory`, which need not exist yet: `createDirectory('')` makes it, with what
+ * is missing above it, and `flushDirectory('')` makes those names durable as well. Touches nothing
+ * by itself.
+ */
+export function openDiskDriver(directory: string, options: DiskDriverOptions = {}): StorageDriver {
+  return new DiskDriver(resolve(directory), options.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES)
+}
+
+class DiskDriver implements StorageDriver {
+  readonly kind = 'disk'
+  readonly volatile = false
+  readonly #root: string
+  readonly #pool: FileDescriptorPool
+  /** Every node with an open file, and those of them that have a name, by path. */
+  readonly #nodes = new Set<DiskNode>()
+  readonly #named = new Map<string, DiskNode>()
+  /** Directories above the root whose names `flushDirectory('')` has still to make durable. */
+  #unsyncedAncestors: readonly string[]
+  #isClosed = false
+
+  constructor(root: string, maxOpenFiles: number) {
+    this.#root = root
+    this.#pool = new FileDescriptorPool(maxOpenFiles)
+    // An earlier process may have made the root and died before it was durable.
+    this.#unsyncedAncestors = [dirname(root)]
+  }
+
+  openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile {
+    const absolutePath = this.#absolute(path)
+    const node =
+      mode === 'create'
+        ? new DiskNode(this.#root, path)
+        : this.#existingNode(path, absolutePath, mode)
+    const onClose = (file: DiskFile): void => this.#closed(file)
+    const file = new DiskFile({ pool: this.#pool, node, writable: mode !== 'read', onClose })
+    this.#nodes.add(node)
+    if (mode === 'read') {
+      this.#named.set(path, node)
+      return file
+    }
+    try {
+      file.openNow()
+    } catch (error) {
+      file.close()
+      throw error
+    }
+    this.#named.set(path, node)
+    return file
+  }
+
+  status(path: string): FileStatus | undefined {
+    const absolutePath = this.#absolute(path)
+    try {
+      // The root may be a link to another disk, that is its owner's choice; nothing below it may.
+      const stat = path === '' ? fs.statSync(absolutePath) : fs.lstatSync(absolutePath)
+      const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other'
+      return { kind, sizeBytes: stat.size, modifiedMs: Math.floor(stat.mtimeMs) }
+    } catch (error) {
+      const code = errorCodeOf(error)
+      if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
+      throw fileFailure('look at', absolutePath, error)
+    }
+  }
+
+  list(directory: string): readonly string[] {
+    const absolutePath = this.#absolute(directory)
+    try {
+      return fs.readdirSync(absolutePath).sort()
+    } catch (error) {
+      throw fileFailure('list', absolutePath, error)
+    }
+  }
+
+  createDirectory(path: string): void {
+    const absolutePath = this.#absolute(path)
+    try {
+      if (path === '') this.#createRoot()
+      else fs.mkdirSync(absolutePath, { mode: DIRECTORY_MODE })
+    } catch (error) {
+      throw fileFailure('create', absolutePath, error, 'opening-for-writing')
+    }
+  }
+
+  rename(from: string, to: string): void {
+    assert(from !== '' && to !== '', 'rename: not of the root')
+    const source = this.#absolute(from)
+    const target = this.#absolute(to)
+    const replaced = from === to ? undefined : this.#named.get(to)
+    try {
+      const isDirectory = fs.lstatSync(source).isDirectory()
+      if (replaced !== undefined) this.#takeName(replaced)
+      fs.renameSync(source, target)
+      if (isDirectory) for (const node of this.#namedWithin(from)) this.#move(node, from, to)
+      else this.#move(this.#named.get(from), from, to)
+    } catch (error) {
+      if (replaced !== undefined) this.#giveBackName(replaced)
+      throw fileFailure(`rename to ${target}`, source, error)
+    }
+  }
+
+  async unlink(path: string): Promise<void> {
+    const absolutePath = this.#absolute(path)
+    const node = this.#named.get(path)
+    if (node !== undefined) this.#takeName(node)
+    try {
+      await fs.promises.unlink(absolutePath)
+    } catch (error) {
+      if (node !== undefined) this.#giveBackName(node)
+      throw fileFailure('remove', absolutePath, error)
+    }
+  }
+
+  async removeDirectory(path: string): Promise<void> {
+    assert(path !== '', 'removeDirectory: not the root')
+    const absolutePath = this.#absolute(path)
+    const status = this.status(path)
+    if (status === undefined) return
+    if (status.kind !== 'directory')
+      throw fileFailure('remove', absolutePath, systemError('ENOTDIR', 'not a directory'))
+    const nodes = this.#namedWithin(path)
+    for (const node of nodes) this.#takeName(node)
+    try {
+      await fs.promises.rm(absolutePath, { recursive: true, force: true })
+    } catch (error) {
+      for (const node of nodes) this.#giveBackName(node)
+      throw fileFailure('remove', absolutePath, error)
+    }
+  }
+
+  async flushDirectory(path: string): Promise<void> {
+    const absolutePath = this.#absolute(path)
+    await flushDirectoryAt(absolutePath)
+    if (path === '') await this.#flushAncestors()
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    let failure: Error | undefined
+    for (const node of this.#nodes) {
+      for (const file of node.files) {
+        try {
+          file.close()
+        } catch (error) {
+          failure ??= fileFailure('close', file.path, error) // Every descriptor is released first.
+        }
+      }
+    }
+    if (failure !== undefined) throw failure
+  }
+
+  #absolute(path: string): string {
+    assert(!this.#isClosed, 'driver: not used after close')
+    assertStoragePath(path)
+    return path === '' ? this.#root : join(this.#root, path)
+  }
+
+  /** The node of what is at `path` now: the one already open, unless it was replaced meanwhile. */
+  #existingNode(path: string, absolutePath: string, mode: 'write' | 'read'): DiskNode {
+    try {
+      const stat = fs.lstatSync(absolutePath)
+      const known = this.#named.get(path)
+      if (known?.isSame(stat)) return known
+      const node = new DiskNode(this.#root, path)
+      node.identify(stat)
+      return node
+    } catch (error) {
+      throw fileFailure(
+        'open',
+        absolutePath,
+        error,
+        mode === 'write' ? 'opening-for-writing' : 'other',
+      )
+    }
+  }
+
+  #closed(file: DiskFile): void {
+    const { node } = file
+    if (node.files.size > 0) return
+    this.#nodes.delete(node)
+    if (this.#named.get(node.path) === node) this.#named.delete(node.path)
+  }
+
+  #namedWithin(directory: string): readonly DiskNode[] {
+    const found: DiskNode[] = []
+    for (const [path, node] of this.#named) if (isWithin(path, directory)) found.push(node)
+    return found
+  }
+
+  #move(node: DiskNode | undefined, from: string, to: string): void {
+    if (node === undefined) return
+    const path = renamedPath(node.path, from, to)
+    assert(path !== undefined, 'rename: the node is what was renamed, or below it')
+    this.#named.delete(node.path)
+    node.moveTo(path)
+    this.#named.set(path, node)
+  }
+
+  /** Before the file loses its name: whoever has it open keeps it. */
+  #takeName(node: DiskNode): void {
+    node.holdOpen()
+    node.setHasName(false)
+    this.#named.delete(node.path)
+  }
+
+  /** After a removal that failed; not where another file was opened under the name meanwhile. */
+  #giveBackName(node: DiskNode): void {
+    if (node.files.size === 0 || this.#named.has(node.path)) return
+    node.setHasName(true)
+    this.#named.set(node.path, node)
+  }
+
+  #createRoot(): void {
+    const first = fs.mkdirSync(this.#root, { recursive: true, mode: DIRECTORY_MODE })
+    if (first === undefined) return
+    const ancestors: string[] = []
+    let directory = this.#root
+    do {
+      directory = dirname(directory)
+      ancestors.push(directory)
+    } while (directory !== dirname(first) && directory !== dirname(directory))
+    this.#unsyncedAncestors = ancestors
+  }
+
+  async #flushAncestors(): Promise<void> {
+    const ancestors = this.#unsyncedAncestors
+    for (const directory of ancestors) {
+      try {
+        await flushDirectoryAt(directory)
+      } catch (error) {
+        // What lies above may not be ours to read, in a container for example; we did not make it.
+        const cause = error instanceof Error ? errorCodeOf(error.cause) : undefined
+        if (cause !== 'EACCES' && cause !== 'EPERM') throw error
+      }
+    }
+    if (this.#unsyncedAncestors === ancestors) this.#unsyncedAncestors = []
+  }
+}
+
+async function flushDirectoryAt(absolutePath: string): Promise<void> {
+  let handle: fs.promises.FileHandle | undefined
+  try {
+    handle = await fs.promises.open(absolutePath, fs.constants.O_RDONLY)
+    await handle.sync()
+  } catch (error) {
+    if (!isUnsupportedDirectorySync(errorCodeOf(error)))
+      throw fileFailure('flush', absolutePath, error)
+  } finally {
+    await handle?.close()
+  }
+}
+
+/** Some file systems cannot sync a directory, and Windows can neither open nor sync one. */
+function isUnsupportedDirectorySync(code: string | undefined): boolean {
+  if (code === 'EINVAL' || code === 'ENOTSUP') return true
+  return (
+    process.platform === 'win32' && (code === 'EPERM' || code === 'EISDIR' || code === 'EACCES')
+  )
+}

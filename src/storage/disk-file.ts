@@ -1,0 +1,312 @@
+/**
+ * DiskFile: a StorageFile over a descriptor that the pool may close and open again meanwhile.
+ *
+ * Owns its descriptor and what of it is unsynced. Size and place are shared by all DiskFiles of
+ * one file (disk-node.ts).
+ *   I1  while bytes or a size set through it are unsynced, or the file has no name, its descriptor
+ *       is pinned: a close could lose the error of a failed write-back, or the file itself
+ *   I2  a descriptor is closed only after its asynchronous operations have ended
+ */
+import fs from 'node:fs'
+import { assert } from '../errors/invariant.ts'
+import type { DiskNode } from './disk-node.ts'
+import { type FileDescriptorPool, PooledDescriptor } from './file-descriptor-pool.ts'
+import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import type { StorageFile } from './storage-driver.ts'
+
+/** Only the owner reads what a log holds. */
+const FILE_MODE = 0o600
+/** Interrupted or empty calls in a row after which a file is given up. */
+const MAX_STALLS = 128
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
+// O_NONBLOCK: opening a pipe that lies here must fail, not wait. Windows has neither of the two.
+// `as`: reading a name that is not there gives undefined, which is what Partial says.
+const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = fs.constants as Partial<typeof fs.constants>
+
+/** What a DiskFile is made of. */
+export interface DiskFileParts {
+  readonly pool: FileDescriptorPool
+  readonly node: DiskNode
+  readonly writable: boolean
+  /** Called once, when it is closed. */
+  readonly onClose: (file: DiskFile) => void
+}
+
+/** One open file of a disk driver. */
+export class DiskFile implements StorageFile {
+  readonly #node: DiskNode
+  readonly #writable: boolean
+  readonly #onClose: (file: DiskFile) => void
+  readonly #descriptor: PooledDescriptor
+  /** Writes and resizes so far, and how many of them a successful flush has covered. */
+  #changeCount = 0
+  #syncedChangeCount = 0
+  #isWriter = false
+  #isClosed = false
+
+  constructor(parts: DiskFileParts) {
+    this.#node = parts.node
+    this.#writable = parts.writable
+    this.#onClose = parts.onClose
+    this.#descriptor = new PooledDescriptor(parts.pool, () => this.#openDescriptor())
+    this.#node.files.add(this)
+  }
+
+  get node(): DiskNode {
+    return this.#node
+  }
+
+  get path(): string {
+    return this.#node.path
+  }
+
+  /** Costs a system call where nobody in this driver has the file open for writing. */
+  get sizeBytes(): number {
+    assert(!this.#isClosed, 'file: not used after close')
+    return this.#node.knownSizeBytes ?? this.#readSizeBytes()
+  }
+
+  /** Opens the descriptor now instead of at the first use, creating the file where it is new. */
+  openNow(): void {
+    try {
+      this.#descriptor.use()
+    } catch (error) {
+      const action = this.#node.exists ? 'open' : 'create'
+      throw fileFailure(
+        action,
+        this.#node.absolutePath,
+        error,
+        this.#writable ? 'opening-for-writing' : 'other',
+      )
+    }
+  }
+
+  read(target: Uint8Array, targetStart: number, byteLength: number, position: number): number {
+    assert(position >= 0 && targetStart >= 0 && byteLength >= 0, 'read: nothing negative')
+    assert(targetStart + byteLength <= target.byteLength, 'read: target has room')
+    const fd = this.#use('read')
+    let done = 0
+    let stalls = 0
+    while (done < byteLength) {
+      let count = 0
+      try {
+        count = fs.readSync(fd, target, targetStart + done, byteLength - done, position + done)
+      } catch (error) {
+        if (!isInterruption(error) || ++stalls > MAX_STALLS) throw this.#failure('read', error)
+        continue
+      }
+      if (count === 0) break
+      done += count
+    }
+    return done
+  }
+
+  async readAhead(position: number, byteLength: number): Promise<Buffer> {
+    assert(position >= 0 && byteLength >= 0, 'readAhead: nothing negative')
+    const wanted = Math.max(0, Math.min(byteLength, this.sizeBytes - position))
+    // Never from Node's pool: whoever gets it may keep or transfer it.
+    const target = Buffer.allocUnsafeSlow(wanted)
+    const fd = this.#beginOperation('read')
+    try {
+      const done = await readFully(fd, target, position)
+      return done === wanted ? target : target.subarray(0, done)
+    } catch (error) {
+      throw this.#failure('read', error)
+    } finally {
+      this.#descriptor.endOperation()
+    }
+  }
+
+  write(source: Uint8Array, sourceStart: number, byteLength: number, position: number): void {
+    assert(this.#writable, 'write: opened for writing')
+    assert(position >= 0 && sourceStart >= 0 && byteLength >= 0, 'write: nothing negative')
+    assert(sourceStart + byteLength <= source.byteLength, 'write: source holds the bytes')
+    const fd = this.#use('write to')
+    this.#markChanged()
+    let done = 0
+    let stalls = 0
+    while (done < byteLength) {
+      let count = 0
+      try {
+        count = fs.writeSync(fd, source, sourceStart + done, byteLength - done, position + done)
+      } catch (error) {
+        if (!isInterruption(error) || ++stalls > MAX_STALLS)
+          throw this.#changeFailed('write to', fd, error)
+        continue
+      }
+      if (count === 0 && ++stalls > MAX_STALLS) {
+        throw this.#changeFailed('write to', fd, systemError('EIO', 'no byte was taken'))
+      }
+      done += count
+      this.#node.writtenTo(position + done)
+    }
+  }
+
+  resize(sizeBytes: number): void {
+    assert(this.#writable, 'resize: opened for writing')
+    assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'resize: an integer >= 0')
+    const before = this.sizeBytes
+    const fd = this.#use('resize')
+    this.#markChanged()
+    try {
+      fs.ftruncateSync(fd, sizeBytes)
+    } catch (error) {
+      // Some file systems keep a part of a growth that failed.
+      if (sizeBytes > before) attempt(() => fs.ftruncateSync(fd, before))
+      throw this.#changeFailed('resize', fd, error)
+    }
+    this.#node.resizedTo(sizeBytes)
+  }
+
+  async flush(): Promise<void> {
+    const fd = this.#beginOperation('flush')
+    const changeCount = this.#changeCount
+    try {
+      await syncData(fd)
+    } catch (error) {
+      throw this.#failure('flush', error)
+    } finally {
+      this.#descriptor.endOperation()
+    }
+    this.#syncedChangeCount = Math.max(this.#syncedChangeCount, changeCount)
+    if (this.#syncedChangeCount === this.#changeCount && this.#node.hasName)
+      this.#descriptor.pinned = false
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#node.files.delete(this)
+    if (this.#isWriter) this.#node.removeWriter()
+    this.#onClose(this)
+    try {
+      // The last close of a file without a name frees its blocks, which may take long.
+      this.#descriptor.close(!this.#node.hasName)
+    } catch (error) {
+      throw this.#failure('close', error)
+    }
+  }
+
+  /** Opens the descriptor, if it still can be, and keeps it open until `close`. */
+  holdOpen(): void {
+    attempt(() => this.#descriptor.use())
+    this.#descriptor.pinned = true
+  }
+
+  #openDescriptor(): number {
+    const node = this.#node
+    const access = this.#writable ? O_RDWR : O_RDONLY
+    const creation = node.exists ? 0 : O_CREAT | O_EXCL
+    const fd = fs.openSync(
+      node.absolutePath,
+      access | creation | O_NOFOLLOW | O_NONBLOCK,
+      FILE_MODE,
+    )
+    try {
+      const stat = fs.fstatSync(fd)
+      if (node.exists) node.assertSame(stat)
+      else node.identify(stat)
+      if (this.#writable && !this.#isWriter) {
+        node.addWriter(stat.size)
+        this.#isWriter = true
+      }
+    } catch (error) {
+      attempt(() => fs.closeSync(fd))
+      throw error
+    }
+    return fd
+  }
+
+  #use(action: string): number {
+    assert(!this.#isClosed, 'file: not used after close')
+    try {
+      return this.#descriptor.use()
+    } catch (error) {
+      throw this.#failure(action, error)
+    }
+  }
+
+  #beginOperation(action: string): number {
+    assert(!this.#isClosed, 'file: not used after close')
+    try {
+      return this.#descriptor.beginOperation()
+    } catch (error) {
+      throw this.#failure(action, error)
+    }
+  }
+
+  #markChanged(): void {
+    this.#changeCount++
+    this.#descriptor.pinned = true
+  }
+
+  #readSizeBytes(): number {
+    const node = this.#node
+    try {
+      // By path where no descriptor is open: asking thousands of files at open must not open them.
+      if (this.#descriptor.isOpen || !node.hasName) return fs.fstatSync(this.#descriptor.use()).size
+      const stat = fs.lstatSync(node.absolutePath)
+      node.assertSame(stat)
+      return stat.size
+    } catch (error) {
+      throw this.#failure('read the size of', error)
+    }
+  }
+
+  #changeFailed(action: string, fd: number, cause: unknown): Error {
+    attempt(() => this.#node.resizedTo(fs.fstatSync(fd).size))
+    return this.#failure(action, cause)
+  }
+
+  #failure(action: string, cause: unknown): Error {
+    return fileFailure(action, this.#node.absolutePath, cause)
+  }
+}
+
+function isInterruption(error: unknown): boolean {
+  const code = errorCodeOf(error)
+  return code === 'EINTR' || code === 'EAGAIN'
+}
+
+/** For what may fail without harm, beside an error that is already being reported. */
+function attempt(action: () => unknown): void {
+  try {
+    action()
+  } catch {}
+}
+
+async function readFully(fd: number, target: Buffer, position: number): Promise<number> {
+  let done = 0
+  let stalls = 0
+  while (done < target.byteLength) {
+    let count = 0
+    try {
+      count = await readOnce(fd, target, done, position + done)
+    } catch (error) {
+      if (!isInterruption(error) || ++stalls > MAX_STALLS) throw error
+      continue
+    }
+    if (count === 0) break
+    done += count
+  }
+  return done
+}
+
+function readOnce(fd: number, target: Buffer, start: number, position: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.read(fd, target, start, target.byteLength - start, position, (error, count) => {
+      if (error) reject(error)
+      else resolve(count)
+    })
+  })
+}
+
+/** On macOS this is fcntl(F_FULLFSYNC), see `diskSyncMethod`. */
+function syncData(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fs.fdatasync(fd, (error) => {
+      if (error) reject(error)
+      else resolve()
+    })
+  })
+}

@@ -9,10 +9,15 @@ import { tidyFindings } from './support/tidy-rules.ts'
 
 const HEADER = '/**\n * What this file is.\n */\n\n'
 const SOURCE = 'src/log/a.ts'
+const UNDOCUMENTED = 'an export without a word about it'
 
-/** What the rules say of a file with a header and this text. */
+/** What the rules say of a file with a header and this text, but for what it fails to document. */
 function said(text: string, path: string = SOURCE): readonly string[] {
-  return tidyFindings(new SourceText(path, HEADER + text)).map(({ message }) => message)
+  return allSaid(HEADER + text, path).filter((message) => message !== UNDOCUMENTED)
+}
+
+function allSaid(text: string, path: string = SOURCE): readonly string[] {
+  return tidyFindings(new SourceText(path, text)).map(({ message }) => message)
 }
 
 describe('the rules on code', () => {
@@ -23,6 +28,7 @@ describe('the rules on code', () => {
     ['a non-null assertion', 'export const a = (b: number | null): number => b!'],
     ['a definite assignment', 'export class A { b!: number }'],
     ['a cast without a proof', 'export const a = (b: unknown): number => b as number'],
+    ['a cast under words about the whole', '/** Gives it. */\nexport const a = b as number'],
     ['a cast in angle brackets', 'export const a = (b: unknown): number => <number>b'],
     ['a default export', 'export default 1'],
     ['a default function', 'export default function a(): void {}'],
@@ -116,19 +122,27 @@ describe('the rules on code', () => {
 })
 
 describe('the rule on headers', () => {
-  const headerOf = (text: string): readonly string[] =>
-    tidyFindings(new SourceText(SOURCE, text)).map(({ message }) => message)
-
   it('finds a file without one', () => {
-    expect(headerOf('export const a = 1')).toEqual(['no header comment'])
-    expect(headerOf('// a line\nexport const a = 1')).toEqual(['no header comment'])
-    expect(headerOf(`import b from 'b'\n/** What it is. */\n\nb()`)).toEqual(['no header comment'])
+    const message = 'no header comment'
+    expect(allSaid('const a = 1')).toEqual([message])
+    expect(allSaid('// a line\nconst a = 1')).toEqual([message])
+    expect(allSaid(`import b from 'b'\n/** What it is. */\n\nb()`)).toEqual([message])
   })
 
   it('does not take the comment of a declaration for one', () => {
-    expect(headerOf('/** What a is. */\nexport const a = 1')).toHaveLength(1)
-    expect(headerOf(`/** What it is. */\nimport b from 'b'\nb()`)).toEqual([])
-    expect(headerOf('#!/usr/bin/env node\n/** What it is. */\n\nexport const a = 1')).toEqual([])
+    expect(allSaid('/** What a is. */\nconst a = 1')).toHaveLength(1)
+    expect(allSaid(`/** What it is. */\nimport b from 'b'\nb()`)).toEqual([])
+    expect(allSaid('#!/usr/bin/env node\n/** What it is. */\n\nconst a = 1')).toEqual([])
+  })
+})
+
+describe('the rule on docs', () => {
+  it('finds an export that says nothing about itself', () => {
+    const documented = `${HEADER}/** What a is. */\nexport const a = 1\n`
+    expect(allSaid(documented)).toEqual([])
+    expect(allSaid(`${documented}export const b = 1`)).toEqual([UNDOCUMENTED])
+    expect(allSaid(`${HEADER}export type A = 1`)).toEqual([UNDOCUMENTED])
+    expect(allSaid(`${HEADER}const c = 1`)).toEqual([])
   })
 })
 

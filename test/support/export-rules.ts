@@ -5,7 +5,7 @@
  */
 import { posix } from 'node:path'
 import ts from 'typescript'
-import { type Finding, type SourceText, walk } from './source-text.ts'
+import { type Finding, type SourceText, isExported, walk } from './source-text.ts'
 
 interface Export {
   readonly name: string
@@ -85,11 +85,6 @@ function declaredNames(statement: ts.Statement): readonly ts.Identifier[] {
 
 function isNode(value: unknown): value is ts.Node {
   return typeof value === 'object' && value !== null && 'kind' in value
-}
-
-function isExported(statement: ts.Statement): boolean {
-  const modifiers = ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined
-  return modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false
 }
 
 /** Whether another export of the same file has `type` in it. */

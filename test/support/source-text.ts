@@ -86,6 +86,12 @@ export function walk(node: ts.Node, visit: (node: ts.Node) => void): void {
   ts.forEachChild(node, (child) => walk(child, visit))
 }
 
+/** Whether a statement declares something for others. */
+export function isExported(statement: ts.Statement): boolean {
+  const modifiers = ts.canHaveModifiers(statement) ? ts.getModifiers(statement) : undefined
+  return modifiers?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword) ?? false
+}
+
 /** One line a finding, as compilers print them, so that a terminal links to the place. */
 export function shown(findings: readonly Finding[]): readonly string[] {
   return findings.map(({ path, line, message }) => `${path}:${line}: ${message}`)

@@ -5,10 +5,10 @@
  */
 import ts from 'typescript'
 import { layerOf, moduleUses } from './import-rules.ts'
-import { type Finding, type SourceText, walk } from './source-text.ts'
+import { type Finding, type SourceText, isExported, walk } from './source-text.ts'
 
 /** A rule, and the paths it holds for. */
-export interface TidyRule {
+interface TidyRule {
   readonly name: string
   readonly holdsFor: (path: string) => boolean
   readonly check: (source: SourceText) => readonly Finding[]
@@ -55,13 +55,14 @@ const everywhere = (): boolean => true
 const inSource = (path: string): boolean => path.startsWith('src/')
 
 /** Every rule on a single file. */
-export const TIDY_RULES: readonly TidyRule[] = [
+const TIDY_RULES: readonly TidyRule[] = [
   { name: 'header', holdsFor: everywhere, check: headerFindings },
   { name: 'file name', holdsFor: everywhere, check: nameFindings },
   { name: 'length', holdsFor: everywhere, check: lengthFindings },
   { name: 'function length', holdsFor: inSource, check: functionFindings },
+  { name: 'docs', holdsFor: inSource, check: docFindings },
   { name: 'to do', holdsFor: everywhere, check: toDoFindings },
-  { name: 'syntax', holdsFor: everywhere, check: syntaxFindings },
+  { name: 'syntax', holdsFor: (path) => !path.endsWith('.d.ts'), check: syntaxFindings },
   { name: 'cast', holdsFor: inSource, check: castFindings },
   { name: 'time', holdsFor: (path) => inSource(path) && path !== CLOCK, check: timeFindings },
   {
@@ -139,6 +140,18 @@ function functionFindings(source: SourceText): readonly Finding[] {
   return findings
 }
 
+/** Each export says what it gives you. The header is about the file, so it does not count. */
+function docFindings(source: SourceText): readonly Finding[] {
+  const header = source.comments[0]?.start
+  return source.tree.statements
+    .filter((statement) => isExported(statement))
+    .filter((statement) => {
+      const docs = ts.getJSDocCommentsAndTags(statement).map((doc) => doc.getStart(source.tree))
+      return docs.every((start) => start === header)
+    })
+    .map((statement) => source.at(statement, 'an export without a word about it'))
+}
+
 function toDoFindings(source: SourceText): readonly Finding[] {
   return source.comments
     .filter(({ text }) => /\b(?:TODO|FIXME|XXX|HACK)\b/.test(text))
@@ -195,7 +208,8 @@ function isAnyExcused(node: ts.Node, source: SourceText): boolean {
 /** A cast stands beside a comment that proves it: on its lines, or right above its statement. */
 function castFindings(source: SourceText): readonly Finding[] {
   const commented = new Set<number>()
-  for (const { start, end } of source.comments) {
+  for (const { text, start, end } of source.comments) {
+    if (text.startsWith('/**')) continue
     for (let line = source.lineAt(start); line <= source.lineAt(end); line++) commented.add(line)
   }
   const findings: Finding[] = []
@@ -272,7 +286,7 @@ function testNameFindings(source: SourceText): readonly Finding[] {
     if (stopped !== undefined) findings.push(source.at(node, `.${stopped}: every test runs`))
     const name = node.arguments[0]
     if (callee.startsWith('describe') || !name || !ts.isStringLiteralLike(name)) return
-    if (/^should\b|\bworks\b/.test(name.text)) {
+    if (/^should\b|^works\b|\bworks$/.test(name.text)) {
       findings.push(source.at(node, `'${name.text}': say what happens`))
     }
   })
@@ -297,7 +311,8 @@ function isValue(node: ts.Identifier): boolean {
 }
 
 function isDeclaration(node: ts.Statement): boolean {
-  return !ts.isImportDeclaration(node) && !ts.isExportDeclaration(node)
+  const isAmbient = ts.isModuleDeclaration(node) && ts.isStringLiteral(node.name)
+  return !isAmbient && !ts.isImportDeclaration(node) && !ts.isExportDeclaration(node)
 }
 
 function isModifier(node: ts.Node): boolean {

@@ -5,12 +5,12 @@
  *   package  what is built, written and published: compiles programs, runs snippets
  *   crash    kills child processes, as often as test/support/budget.ts says
  */
-import { configDefaults, defineConfig } from 'vitest/config'
+import { configDefaults, type ViteUserConfig } from 'vitest/config'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
 const CRASH_TESTS = ['test/crash/**/*.test.ts']
 
-export default defineConfig({
+const config: ViteUserConfig = {
   test: {
     pool: 'forks',
     maxWorkers: 2,
@@ -40,4 +40,6 @@ export default defineConfig({
       },
     ],
   },
-})
+}
+
+export default config

@@ -1,0 +1,72 @@
+/**
+ * Small files that are replaced as a whole: a reader finds the old bytes or the new ones, never a
+ * mixture, after a crash at any line as well.
+ *
+ *   write <path>.tmp  ->  flush it  ->  rename it over <path>  ->  flush the directory
+ *
+ * The flush comes before the rename, else a power cut could leave the new name on missing bytes.
+ * What a `.tmp` holds means nothing: the next replacement starts it anew. What the bytes mean is
+ * said elsewhere: offset-checkpoint.ts, epoch-checkpoint.ts, metadata-file.ts and others.
+ */
+import { isMissingFile } from './file-failure.ts'
+import type { Procedure } from './procedure.ts'
+import type { StorageDriver } from './storage-driver.ts'
+import { parentOf } from './storage-path.ts'
+
+const TEMPORARY_SUFFIX = '.tmp'
+
+/**
+ * Replaces the file at `path`, or creates it, durably.
+ * @throws {LogError} NO_SPACE, READ_ONLY or IO: `path` holds what it held before; only where the
+ * last step failed, flushing the directory, it may already hold `bytes`.
+ */
+export function* replaceFile(
+  driver: StorageDriver,
+  path: string,
+  bytes: Uint8Array,
+): Procedure<void> {
+  yield* prepareReplacement(driver, path, bytes)
+  applyReplacement(driver, path)
+  yield () => driver.flushDirectory(parentOf(path))
+}
+
+/** The first half of `replaceFile`: `<path>.tmp` holds `bytes`, durably; `path` is untouched. */
+export function* prepareReplacement(
+  driver: StorageDriver,
+  path: string,
+  bytes: Uint8Array,
+): Procedure<void> {
+  const temporary = path + TEMPORARY_SUFFIX
+  const isLeftOver = driver.status(temporary) !== undefined
+  const file = driver.openFile(temporary, isLeftOver ? 'write' : 'create')
+  try {
+    if (isLeftOver) file.resize(0)
+    file.write(bytes, 0, bytes.byteLength, 0)
+    yield () => file.flush()
+  } finally {
+    file.close()
+  }
+}
+
+/** The second half: what was prepared takes the place of `path`; durable with the directory. */
+export function applyReplacement(driver: StorageDriver, path: string): void {
+  driver.rename(path + TEMPORARY_SUFFIX, path)
+}
+
+/** All bytes of the file at `path` (owned), or undefined where there is none. */
+export function readWholeFile(driver: StorageDriver, path: string): Buffer | undefined {
+  if (driver.status(path) === undefined) return undefined
+  try {
+    const file = driver.openFile(path, 'read')
+    try {
+      const bytes = Buffer.allocUnsafeSlow(file.sizeBytes)
+      const byteLength = file.read(bytes, 0, bytes.byteLength, 0)
+      return bytes.subarray(0, byteLength)
+    } finally {
+      file.close()
+    }
+  } catch (error) {
+    if (isMissingFile(error)) return undefined // Removed by its writer since we looked.
+    throw error
+  }
+}

@@ -43,7 +43,8 @@ function requireNative(): Checksum | undefined {
   try {
     const loaded: unknown = createRequire(import.meta.url)('@node-rs/crc32')
     const { crc32c: checksum } = loaded as { crc32c?: Checksum } // a module object; checked below
-    const isRight = typeof checksum === 'function' && checksum(Buffer.from(CHECK_TEXT)) >>> 0 === CHECK_CRC
+    const isRight =
+      typeof checksum === 'function' && checksum(Buffer.from(CHECK_TEXT)) >>> 0 === CHECK_CRC
     return isRight ? checksum : undefined
   } catch {
     return undefined // Not installed, or built for another platform: the plain one does it all.

@@ -23,7 +23,7 @@ export const LOG_OVERHEAD_BYTES = 12
 /** The largest batch: its size and every position in it are an int32. */
 export const MAX_BATCH_BYTES = 0x7fff_ffff
 /** The magic number of the one batch format that streambed reads and writes. */
-export const BATCH_MAGIC = 2
+const BATCH_MAGIC = 2
 
 const BATCH_LENGTH_AT = 8
 const LEADER_EPOCH_AT = 12
@@ -162,7 +162,11 @@ export function hasDeleteHorizon(attributes: number): boolean {
 }
 
 /** The attribute bits of a batch as it leaves a producer or a coordinator. */
-export function batchAttributes(codecBits: number, transactional: boolean, control: boolean): number {
+export function batchAttributes(
+  codecBits: number,
+  transactional: boolean,
+  control: boolean,
+): number {
   return codecBits | (transactional ? TRANSACTIONAL_BIT : 0) | (control ? CONTROL_BIT : 0)
 }
 
@@ -194,7 +198,10 @@ export function checkBatch(buffer: Buffer, at: number, end: number): BatchCheck 
 
 /** Gives the batch its place in the log. Both fields are outside the CRC. */
 export function assignOffsets(
-  buffer: Buffer, at: number, baseOffset: number, leaderEpoch: number,
+  buffer: Buffer,
+  at: number,
+  baseOffset: number,
+  leaderEpoch: number,
 ): void {
   assert(baseOffset >= 0, 'the base offset of a stored batch is not negative')
   writeInt64(buffer, at, baseOffset)

@@ -24,7 +24,17 @@ export function varintBytes(value: number): number {
 
 /** Writes `value`, an int32, at `at` and returns the position behind it. */
 export function writeVarint(buffer: Buffer, at: number, value: number): number {
-  return writeGroups(buffer, at, ((value << 1) ^ (value >> 31)) >>> 0)
+  const bits = ((value << 1) ^ (value >> 31)) >>> 0
+  if (bits < 0x80) {
+    buffer[at] = bits
+    return at + 1
+  }
+  if (bits < 0x4000) {
+    buffer[at] = bits | 0x80 // A byte array keeps the low eight bits.
+    buffer[at + 1] = bits >>> 7
+    return at + 2
+  }
+  return writeGroups(buffer, at, bits)
 }
 
 /** How many bytes `value`, a safe integer, takes as a varlong. */
@@ -152,7 +162,7 @@ function groupCount(bits: number): number {
 /** Writes the uint32 `bits` in groups of seven and returns the position behind them. */
 function writeGroups(buffer: Buffer, at: number, bits: number): number {
   while (bits >= 0x80) {
-    buffer[at++] = bits | 0x80 // A byte array keeps the low eight bits.
+    buffer[at++] = bits | 0x80
     bits >>>= 7
   }
   buffer[at] = bits

@@ -26,10 +26,15 @@ describe('crc32c', () => {
 
   it('covers its range and nothing else', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 600 }), fc.nat(20), fc.nat(20), (bytes, before, after) => {
-        const inside = Buffer.concat([Buffer.alloc(before, 1), bytes, Buffer.alloc(after, 2)])
-        expect(crc32c(inside, before, before + bytes.length)).toBe(crc32c(bytes, 0, bytes.length))
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 600 }),
+        fc.nat(20),
+        fc.nat(20),
+        (bytes, before, after) => {
+          const inside = Buffer.concat([Buffer.alloc(before, 1), bytes, Buffer.alloc(after, 2)])
+          expect(crc32c(inside, before, before + bytes.length)).toBe(crc32c(bytes, 0, bytes.length))
+        },
+      ),
     )
   })
 

@@ -50,55 +50,58 @@ function patched(at: number, ...bytes: readonly number[]): Buffer {
 }
 
 describe('the header of a record batch', () => {
-  it.each(batches)('of $name reads as Kafka reads it, wherever the batch starts', ({ hex, batch }) => {
-    const bytes = Buffer.concat([Buffer.alloc(7, 0xee), fromHex(hex), Buffer.alloc(3, 0xee)])
-    expect(checkBatch(bytes, 7, bytes.length)).toBe('ok')
-    const attributes = attributesOf(bytes, 7)
-    expect({
-      baseOffset: String(baseOffsetOf(bytes, 7)),
-      batchLength: batchSizeBytesOf(bytes, 7) - LOG_OVERHEAD_BYTES,
-      partitionLeaderEpoch: leaderEpochOf(bytes, 7),
-      magic: magicOf(bytes, 7),
-      crc: crcOf(bytes, 7),
-      attributes,
-      lastOffsetDelta: lastOffsetDeltaOf(bytes, 7),
-      lastOffset: String(lastOffsetOf(bytes, 7)),
-      baseTimestamp: String(baseTimestampOf(bytes, 7)),
-      maxTimestamp: String(maxTimestampOf(bytes, 7)),
-      producerEpoch: producerEpochOf(bytes, 7),
-      baseSequence: baseSequenceOf(bytes, 7),
-      count: recordCountOf(bytes, 7),
-      isTransactional: isTransactionalBatch(attributes),
-      isControl: isControlBatch(attributes),
-      timestampType: isLogAppendTime(attributes) ? 'LogAppendTime' : 'CreateTime',
-    }).toEqual(
-      expect.objectContaining({
-        baseOffset: batch.baseOffset,
-        batchLength: batch.batchLength,
-        partitionLeaderEpoch: batch.partitionLeaderEpoch,
-        magic: batch.magic,
-        crc: batch.crc,
-        attributes: batch.attributes,
-        lastOffsetDelta: batch.lastOffsetDelta,
-        lastOffset: batch.lastOffset,
-        baseTimestamp: batch.baseTimestamp,
-        maxTimestamp: batch.maxTimestamp,
-        producerEpoch: batch.producerEpoch,
-        baseSequence: batch.baseSequence,
-        count: batch.count,
-        isTransactional: batch.isTransactional,
-        isControl: batch.isControl,
-        timestampType: batch.timestampType,
-      }),
-    )
-    if (hasUnsafeProducerId(batch)) {
-      expect(() => producerIdOf(bytes, 7)).toThrow(expect.objectContaining({ reason: 'number' }))
-    } else {
-      expect(producerIdOf(bytes, 7)).toBe(Number(batch.producerId))
-    }
-    expect(nextOffsetOf(bytes, 7)).toBe(Number(batch.lastOffset) + 1)
-    expect(hasDeleteHorizon(attributes)).toBe(batch.deleteHorizonMs !== null)
-  })
+  it.each(batches)(
+    'of $name reads as Kafka reads it, wherever the batch starts',
+    ({ hex, batch }) => {
+      const bytes = Buffer.concat([Buffer.alloc(7, 0xee), fromHex(hex), Buffer.alloc(3, 0xee)])
+      expect(checkBatch(bytes, 7, bytes.length)).toBe('ok')
+      const attributes = attributesOf(bytes, 7)
+      expect({
+        baseOffset: String(baseOffsetOf(bytes, 7)),
+        batchLength: batchSizeBytesOf(bytes, 7) - LOG_OVERHEAD_BYTES,
+        partitionLeaderEpoch: leaderEpochOf(bytes, 7),
+        magic: magicOf(bytes, 7),
+        crc: crcOf(bytes, 7),
+        attributes,
+        lastOffsetDelta: lastOffsetDeltaOf(bytes, 7),
+        lastOffset: String(lastOffsetOf(bytes, 7)),
+        baseTimestamp: String(baseTimestampOf(bytes, 7)),
+        maxTimestamp: String(maxTimestampOf(bytes, 7)),
+        producerEpoch: producerEpochOf(bytes, 7),
+        baseSequence: baseSequenceOf(bytes, 7),
+        count: recordCountOf(bytes, 7),
+        isTransactional: isTransactionalBatch(attributes),
+        isControl: isControlBatch(attributes),
+        timestampType: isLogAppendTime(attributes) ? 'LogAppendTime' : 'CreateTime',
+      }).toEqual(
+        expect.objectContaining({
+          baseOffset: batch.baseOffset,
+          batchLength: batch.batchLength,
+          partitionLeaderEpoch: batch.partitionLeaderEpoch,
+          magic: batch.magic,
+          crc: batch.crc,
+          attributes: batch.attributes,
+          lastOffsetDelta: batch.lastOffsetDelta,
+          lastOffset: batch.lastOffset,
+          baseTimestamp: batch.baseTimestamp,
+          maxTimestamp: batch.maxTimestamp,
+          producerEpoch: batch.producerEpoch,
+          baseSequence: batch.baseSequence,
+          count: batch.count,
+          isTransactional: batch.isTransactional,
+          isControl: batch.isControl,
+          timestampType: batch.timestampType,
+        }),
+      )
+      if (hasUnsafeProducerId(batch)) {
+        expect(() => producerIdOf(bytes, 7)).toThrow(expect.objectContaining({ reason: 'number' }))
+      } else {
+        expect(producerIdOf(bytes, 7)).toBe(Number(batch.producerId))
+      }
+      expect(nextOffsetOf(bytes, 7)).toBe(Number(batch.lastOffset) + 1)
+      expect(hasDeleteHorizon(attributes)).toBe(batch.deleteHorizonMs !== null)
+    },
+  )
 
   it.each(batches)('of $name is written with the same bytes', ({ hex, batch }) => {
     const stored = fromHex(hex)
@@ -114,8 +117,11 @@ describe('the header of a record batch', () => {
       baseSequence: batch.baseSequence,
       recordCount: batch.count,
     })
-    expect([baseOffsetOf(written, 0), leaderEpochOf(written, 0), crcOf(written, 0)]).toEqual([0, -1, 0])
-    if (hasUnsafeProducerId(batch)) written.writeBigInt64BE(BigInt(batch.producerId), PRODUCER_ID_AT)
+    expect([baseOffsetOf(written, 0), leaderEpochOf(written, 0), crcOf(written, 0)]).toEqual([
+      0, -1, 0,
+    ])
+    if (hasUnsafeProducerId(batch))
+      written.writeBigInt64BE(BigInt(batch.producerId), PRODUCER_ID_AT)
     assignOffsets(written, 0, Number(batch.baseOffset), batch.partitionLeaderEpoch)
     sealBatch(written, 0)
     expect(written).toEqual(stored)
@@ -147,7 +153,9 @@ describe('appending a batch', () => {
     readonly producedHex: string
     readonly storedHex: string
   }
-  const { vectors } = loadVectors<{ readonly vectors: readonly AppendVector[] }>('append-transform.json')
+  const { vectors } = loadVectors<{ readonly vectors: readonly AppendVector[] }>(
+    'append-transform.json',
+  )
 
   it.each(vectors)('changes the bytes that Kafka changes: $name', (vector) => {
     const bytes = fromHex(vector.producedHex)
@@ -176,7 +184,11 @@ describe('the check of a batch', () => {
     ['an unknown magic', patched(16, 3), 'magic'],
     ['a negative base offset', patched(0, 0x80), 'header'],
     ['a base offset of 2^53', patched(0, 0, 0x20), 'header'],
-    ['a last offset of 2^53 - 1', patched(0, 0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), 'header'],
+    [
+      'a last offset of 2^53 - 1',
+      patched(0, 0, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff),
+      'header',
+    ],
     ['a negative last offset delta', patched(23, 0x80), 'header'],
     ['a negative record count', patched(57, 0x80), 'header'],
   ])('finds %s from the header alone', (_, bytes, expected) => {
@@ -218,7 +230,9 @@ describe('the check of a batch', () => {
   it('looks at no byte outside its range and never throws, whatever the bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 90 }), fc.boolean(), (random, headerLike) => {
-        const bytes = headerLike ? Buffer.concat([valid.subarray(0, 17), random]) : Buffer.from(random)
+        const bytes = headerLike
+          ? Buffer.concat([valid.subarray(0, 17), random])
+          : Buffer.from(random)
         const low = Buffer.concat([Buffer.alloc(9), bytes, Buffer.alloc(70)])
         const high = Buffer.concat([Buffer.alloc(9, 0xff), bytes, Buffer.alloc(70, 0xff)])
         expect(checkBatch(low, 9, 9 + bytes.length)).toBe(checkBatch(high, 9, 9 + bytes.length))

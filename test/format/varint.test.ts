@@ -12,8 +12,16 @@ import {
 import { fromHex, loadVectors } from './vectors.ts'
 
 interface VarintVectors {
-  readonly varint: readonly { readonly value: number; readonly hex: string; readonly size: number }[]
-  readonly varlong: readonly { readonly value: string; readonly hex: string; readonly size: number }[]
+  readonly varint: readonly {
+    readonly value: number
+    readonly hex: string
+    readonly size: number
+  }[]
+  readonly varlong: readonly {
+    readonly value: string
+    readonly hex: string
+    readonly size: number
+  }[]
   readonly invalidVarint: readonly {
     readonly hex: string
     readonly readVarint: string
@@ -102,7 +110,7 @@ describe('varlong', () => {
 describe('an encoding that Kafka rejects', () => {
   it.each(vectors.invalidVarint)('$hex fails or gives the same value here', (vector) => {
     const bytes = fromHex(vector.hex)
-    const refusal = expect.objectContaining({ name: 'CorruptBytes', reason: 'record' })
+    const refusal: unknown = expect.objectContaining({ name: 'CorruptBytes', reason: 'record' })
     expect(vector.readVarint).toMatch(/Exception$/)
     expect(() => readVarint(bytes)).toThrow(refusal)
     if (vector.readVarlong.startsWith('ok:')) {

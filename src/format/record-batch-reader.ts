@@ -1,0 +1,185 @@
+/**
+ * RecordBatchReader: a cursor over the records of one batch.
+ *
+ * One reader is kept and used for ever. It copies nothing and, for uncompressed batches, allocates
+ * nothing: the fields of the current record are positions in `buffer`. A compressed batch is
+ * decompressed when its first record is asked for. The caller has checked the batch (`checkBatch`)
+ * and skips control batches; what a good CRC does not exclude is checked here, as Kafka does:
+ *   I1  the records fill the payload exactly, each field and header inside its record
+ *   I2  offsets ascend strictly and none is above the batch's last offset
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { codecOfAttributes, decompress } from './compression.ts'
+import {
+  attributesOf,
+  BATCH_HEADER_BYTES,
+  baseOffsetOf,
+  baseTimestampOf,
+  batchSizeBytesOf,
+  isControlBatch,
+  isLogAppendTime,
+  lastOffsetDeltaOf,
+  leaderEpochOf,
+  maxTimestampOf,
+  recordCountOf,
+} from './record-batch.ts'
+import { readFieldLength, skipHeaders } from './record.ts'
+import { VarintReader } from './varint.ts'
+
+const NO_BUFFER: Buffer = Buffer.alloc(0)
+
+/** Reads batches record by record: `reset`, then `next` until it says false. */
+export class RecordBatchReader {
+  /** What all positions point into. Borrowed from `reset`, or decompressed and then never reused. */
+  buffer: Buffer = NO_BUFFER
+  /** Of the batch: epoch of the writer that took it in. */
+  leaderEpoch = -1
+  /** Of the batch: codec and flags. */
+  attributes = 0
+  /** Of the batch: its record is a marker that users don't see. */
+  isControl = false
+  /** Of the batch: how many records it has. */
+  recordCount = 0
+
+  /** Offset of the current record. */
+  offset = -1
+  /** Timestamp of the current record, -1 none; the append time where the log sets it. */
+  timestamp = -1
+  keyStart = 0
+  /** -1 for null. */
+  keyLength = -1
+  valueStart = 0
+  /** -1 for null. */
+  valueLength = -1
+  /** Where `readHeaders` starts; one past the last header is `headersEnd`. */
+  headersStart = 0
+  headersEnd = 0
+  headerCount = 0
+
+  readonly #varints = new VarintReader()
+  #baseOffset = 0
+  #lastOffsetDelta = 0
+  #baseTimestamp = 0
+  #appendTime = 0
+  #hasAppendTime = false
+  #maxDecompressedBytes = 0
+  #isPayloadReady = false
+  #remainingCount = 0
+  #offsetDelta = -1
+  #position = 0
+  #end = 0
+
+  /**
+   * Turns to the batch at `at`, before its first record. Holds `buffer` until the next reset.
+   *
+   * @throws {CorruptBytes} `length` when the batch does not end in the buffer, `number` when an
+   * offset or timestamp is beyond 2^53 - 1, `record` when the record count is negative.
+   */
+  reset(buffer: Buffer, at: number, maxDecompressedBytes: number): void {
+    this.#remainingCount = 0 // Should this fail, no record of the batch before may follow.
+    const sizeBytes = batchSizeBytesOf(buffer, at)
+    if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > buffer.length - at) {
+      throw new CorruptBytes('length', 'the batch does not end in its buffer', at)
+    }
+    const recordCount = recordCountOf(buffer, at)
+    if (recordCount < 0) throw new CorruptBytes('record', 'the record count is negative', at)
+    const attributes = attributesOf(buffer, at)
+    const hasAppendTime = isLogAppendTime(attributes)
+    this.recordCount = recordCount
+    this.buffer = buffer
+    this.leaderEpoch = leaderEpochOf(buffer, at)
+    this.attributes = attributes
+    this.isControl = isControlBatch(attributes)
+    this.#baseOffset = baseOffsetOf(buffer, at)
+    this.#lastOffsetDelta = lastOffsetDeltaOf(buffer, at)
+    this.#hasAppendTime = hasAppendTime
+    // Where bit 6 makes it a delete horizon, the records still count from it (KIP-534).
+    this.#baseTimestamp = hasAppendTime ? 0 : baseTimestampOf(buffer, at)
+    this.#appendTime = hasAppendTime ? maxTimestampOf(buffer, at) : 0
+    this.#maxDecompressedBytes = maxDecompressedBytes
+    this.#isPayloadReady = false
+    this.#remainingCount = recordCount
+    this.#offsetDelta = -1
+    this.#position = at + BATCH_HEADER_BYTES
+    this.#end = at + sizeBytes
+  }
+
+  /**
+   * Turns to the next record; false behind the last. Hot.
+   *
+   * @throws {CorruptBytes} `record` when the bytes are no record, or the payload does not end with
+   * the last one; `number` for a timestamp beyond 2^53 - 1; what `decompress` throws. Positions in
+   * the error are those of the payload.
+   */
+  next(): boolean {
+    if (this.#remainingCount === 0) return false
+    if (!this.#isPayloadReady) this.#openPayload()
+    const buffer = this.buffer
+    const varints = this.#varints
+    const start = this.#position
+    varints.position = start
+    const bodyBytes = varints.readVarint(buffer, this.#end)
+    const end = varints.position + bodyBytes
+    if (bodyBytes <= 0 || end > this.#end) throw broken('its length is wrong', start)
+    varints.position += 1 // The attributes of a record are unused.
+    const timestampDelta = varints.readVarlong(buffer, end)
+    const offsetDelta = varints.readVarint(buffer, end)
+    if (offsetDelta <= this.#offsetDelta) throw broken('its offset does not ascend', start)
+
+    const keyLength = readFieldLength(varints, buffer, end)
+    this.keyLength = keyLength
+    this.keyStart = varints.position
+    if (keyLength > 0) varints.position += keyLength
+    const valueLength = readFieldLength(varints, buffer, end)
+    this.valueLength = valueLength
+    this.valueStart = varints.position
+    if (valueLength > 0) varints.position += valueLength
+
+    const headerCount = varints.readVarint(buffer, end)
+    if (headerCount < 0) throw broken('its header count is negative', start)
+    this.headerCount = headerCount
+    this.headersStart = varints.position
+    if (headerCount > 0) skipHeaders(varints, buffer, end, headerCount)
+    this.headersEnd = end
+    if (varints.position !== end) throw broken('its fields do not fill it', start)
+
+    this.offset = this.#baseOffset + offsetDelta
+    this.timestamp = this.#hasAppendTime ? this.#appendTime : this.#timestampOf(timestampDelta)
+    this.#offsetDelta = offsetDelta
+    this.#position = end
+    this.#remainingCount -= 1
+    if (this.#remainingCount === 0) this.#checkEnd()
+    return true
+  }
+
+  #timestampOf(timestampDelta: number): number {
+    const timestamp = this.#baseTimestamp + timestampDelta
+    if (!Number.isSafeInteger(timestamp)) {
+      throw new CorruptBytes('number', 'a timestamp is beyond what a double holds', this.#position)
+    }
+    return timestamp
+  }
+
+  #openPayload(): void {
+    const codec = codecOfAttributes(this.attributes)
+    if (codec !== 'none') {
+      const compressed = this.buffer.subarray(this.#position, this.#end)
+      this.buffer = decompress(codec, compressed, this.#maxDecompressedBytes)
+      this.#position = 0
+      this.#end = this.buffer.length
+    }
+    this.#isPayloadReady = true
+  }
+
+  /** With the last record, as in Kafka: one too many in the payload is found before it is missed. */
+  #checkEnd(): void {
+    if (this.#position !== this.#end) throw broken('more bytes follow the last one', this.#position)
+    if (this.#offsetDelta > this.#lastOffsetDelta) {
+      throw broken('its offset is above the last of the batch', this.#position)
+    }
+  }
+}
+
+function broken(why: string, position: number): CorruptBytes {
+  return new CorruptBytes('record', `a record is broken: ${why}`, position)
+}

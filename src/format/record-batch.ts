@@ -23,7 +23,7 @@ export const LOG_OVERHEAD_BYTES = 12
 /** The largest batch: its size and every position in it are an int32. */
 export const MAX_BATCH_BYTES = 0x7fff_ffff
 /** The magic number of the one batch format that streambed reads and writes. */
-const BATCH_MAGIC = 2
+export const BATCH_MAGIC = 2
 
 const BATCH_LENGTH_AT = 8
 const LEADER_EPOCH_AT = 12

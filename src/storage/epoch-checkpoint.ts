@@ -12,13 +12,13 @@ import { formatCheckpointLines, parseCheckpointLines, parseCount } from './check
 const INT32_MAX = 0x7fff_ffff
 
 /** A leader epoch and the first offset written in it. */
-export interface EpochEntry {
+export interface EpochCheckpointEntry {
   readonly leaderEpoch: number
   readonly startOffset: number
 }
 
 /** The bytes of an epoch checkpoint; `entries` ascend. */
-export function formatEpochCheckpoint(entries: readonly EpochEntry[]): Buffer {
+export function formatEpochCheckpoint(entries: readonly EpochCheckpointEntry[]): Buffer {
   assert(isAscending(entries), 'epochs and their start offsets ascend')
   const lines = entries.map(({ leaderEpoch, startOffset }) => {
     assert(
@@ -35,10 +35,10 @@ export function formatEpochCheckpoint(entries: readonly EpochEntry[]): Buffer {
 }
 
 /** What an epoch checkpoint says, ascending; undefined when its bytes are damaged. */
-export function parseEpochCheckpoint(bytes: Buffer): readonly EpochEntry[] | undefined {
+export function parseEpochCheckpoint(bytes: Buffer): readonly EpochCheckpointEntry[] | undefined {
   const lines = parseCheckpointLines(bytes)
   if (lines === undefined) return undefined
-  const entries: EpochEntry[] = []
+  const entries: EpochCheckpointEntry[] = []
   for (const line of lines) {
     const [epochText = '', offsetText = '', ...rest] = line.split(' ')
     const leaderEpoch = parseCount(epochText, INT32_MAX)
@@ -49,7 +49,7 @@ export function parseEpochCheckpoint(bytes: Buffer): readonly EpochEntry[] | und
   return isAscending(entries) ? entries : undefined
 }
 
-function isAscending(entries: readonly EpochEntry[]): boolean {
+function isAscending(entries: readonly EpochCheckpointEntry[]): boolean {
   return entries.every((entry, index) => {
     const before = entries[index - 1]
     if (before === undefined) return true

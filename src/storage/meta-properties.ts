@@ -22,7 +22,7 @@ export interface MetaProperties {
   readonly nodeId: number | undefined
   readonly directoryId: string | undefined
   /** All other keys, with their values. */
-  readonly otherProperties: ReadonlyMap<string, string>
+  readonly others: ReadonlyMap<string, string>
 }
 
 /** The bytes of a meta.properties. */
@@ -32,7 +32,7 @@ export function formatMetaProperties(meta: MetaProperties): Buffer {
   if (meta.clusterId !== undefined) lines.push(['cluster.id', meta.clusterId])
   if (meta.nodeId !== undefined) lines.push([nodeIdKey(meta.version), String(meta.nodeId)])
   if (meta.directoryId !== undefined) lines.push(['directory.id', meta.directoryId])
-  return Buffer.from(formatJavaProperties([...lines, ...meta.otherProperties]), 'latin1')
+  return Buffer.from(formatJavaProperties([...lines, ...meta.others]), 'latin1')
 }
 
 /** What the bytes say; undefined when they are damaged or lack what their version requires. */
@@ -47,7 +47,7 @@ export function parseMetaProperties(bytes: Buffer): MetaProperties | undefined {
   const directoryId = take(properties, 'directory.id')
   if (nodeIdText !== undefined && nodeId === undefined) return undefined
   if (version === 1 && (nodeId === undefined || clusterId === undefined)) return undefined
-  return { version, clusterId, nodeId, directoryId, otherProperties: properties }
+  return { version, clusterId, nodeId, directoryId, others: properties }
 }
 
 function nodeIdKey(version: number): string {

@@ -8,7 +8,7 @@ const OURS = {
   clusterId: 'YGgQjDL4RBy2ylW8qSn4Hg',
   nodeId: 1,
   directoryId: 'AAAAAAAAAAAAAAAAAAAAKg',
-  otherProperties: new Map<string, string>(),
+  others: new Map<string, string>(),
 }
 
 describe('meta.properties', () => {
@@ -30,7 +30,7 @@ describe('meta.properties', () => {
       Buffer.from('version=1\ncluster.id=c\nnode.id=1\n__proto__=x\nnew.key = a\\=b\n'),
     )
     expect(meta?.directoryId).toBeUndefined()
-    expect([...(meta?.otherProperties ?? [])]).toEqual([
+    expect([...(meta?.others ?? [])]).toEqual([
       ['__proto__', 'x'],
       ['new.key', 'a=b'],
     ])

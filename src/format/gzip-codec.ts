@@ -10,6 +10,8 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { beyondLimit, codeOf, notCompressed } from './decompression-failure.ts'
 
 const TRAILER_SIZE_BYTES = 4
+/** Deflate cannot do better: 258 bytes from two bits. */
+const MAX_RATIO = 1_032
 /** Below this, chunks come from Node.js's shared pool, which users must never get hold of. */
 const MIN_CHUNK_BYTES = 4_096
 const MAX_CHUNK_BYTES = 1_048_576
@@ -45,5 +47,6 @@ export function decompressGzip(source: Buffer, maxBytes: number): Buffer {
 function chunkBytesFor(source: Buffer): number {
   if (source.length < TRAILER_SIZE_BYTES) return MIN_CHUNK_BYTES
   const claimedBytes = source.readUInt32LE(source.length - TRAILER_SIZE_BYTES)
-  return Math.min(Math.max(claimedBytes + 1, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES)
+  const possibleBytes = Math.min(claimedBytes, source.length * MAX_RATIO)
+  return Math.min(Math.max(possibleBytes + 1, MIN_CHUNK_BYTES), MAX_CHUNK_BYTES)
 }

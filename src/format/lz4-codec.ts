@@ -205,7 +205,8 @@ function nativeBlocks(): Lz4Blocks | null {
 
 function loadBlocks(): Lz4Blocks | null {
   try {
-    const loaded: unknown = createRequire(import.meta.url)('lz4-napi')
+    const require = createRequire(import.meta.url)
+    const loaded: unknown = require('lz4-napi')
     const blocks = loaded as Lz4Blocks // proved by calling both functions
     const unpacked = blocks.uncompressSync(blocks.compressSync(FRAME_START))
     return unpacked.equals(FRAME_START) ? blocks : null

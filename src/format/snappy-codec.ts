@@ -143,7 +143,8 @@ function loadBlocks(): SnappyBlocks {
 function loadNative(): SnappyBlocks | null {
   let native: NativeSnappy
   try {
-    const loaded: unknown = createRequire(import.meta.url)('snappy')
+    const require = createRequire(import.meta.url)
+    const loaded: unknown = require('snappy')
     native = loaded as NativeSnappy // its documented functions; the call below proves them
     native.compressSync(MAGIC, {})
   } catch {
@@ -159,7 +160,8 @@ function loadNative(): SnappyBlocks | null {
 }
 
 function loadPlain(): SnappyBlocks {
-  const loaded: unknown = createRequire(import.meta.url)('snappyjs')
+  const require = createRequire(import.meta.url)
+  const loaded: unknown = require('snappyjs')
   const { compress, uncompress } = loaded as PlainSnappy // its documented functions
   return { compress, uncompress, isStrict: false }
 }

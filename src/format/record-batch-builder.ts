@@ -116,12 +116,13 @@ export class RecordBatchBuilder {
       this.#makeRoom(this.sizeAfter(timestamp, key, value, headers))
     }
     const recordCount = this.#recordCount
-    const baseTimestamp = recordCount === 0 ? timestamp : this.#baseTimestamp
+    // Not `timestamp - (first ? timestamp : base)`: V8 would box the base for every record.
+    const timestampDelta = recordCount === 0 ? 0 : timestamp - this.#baseTimestamp
     this.#position = writeRecord(
       this.#buffer,
       this.#position,
       units,
-      timestamp - baseTimestamp,
+      timestampDelta,
       recordCount,
       key,
       value,

@@ -1,0 +1,31 @@
+/**
+ * What a segment has to know of a batch that lies in its file, read from the batch's header.
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import {
+  attributesOf, batchSizeBytesOf, isControlBatch, lastOffsetOf, maxTimestampOf, recordCountOf,
+} from '../format/record-batch.ts'
+import type { BatchBytes } from '../storage/segment.ts'
+
+/** The summary of the batch at `at`, whose header was checked. */
+export function summaryOfBatch(buffer: Buffer, at: number): Omit<BatchBytes, 'buffer' | 'start'> {
+  return {
+    sizeBytes: batchSizeBytesOf(buffer, at),
+    lastOffset: lastOffsetOf(buffer, at),
+    maxTimestamp: timestampOf(buffer, at),
+    recordCount: isControlBatch(attributesOf(buffer, at)) ? 0 : recordCountOf(buffer, at),
+  }
+}
+
+/**
+ * Others may have written timestamps that no JavaScript number holds, nanoseconds say. Such a batch
+ * is whole, and must not be cut for it; for lookups by time it has none.
+ */
+function timestampOf(buffer: Buffer, at: number): number {
+  try {
+    return maxTimestampOf(buffer, at)
+  } catch (error) {
+    if (error instanceof CorruptBytes) return -1
+    throw error
+  }
+}

@@ -1,0 +1,267 @@
+/**
+ * Opening a directory for writing: finds out which topics there are, brings every partition into a
+ * state that can be appended to, and says what it had to do.
+ *
+ *   1  the clean marker is read, then removed, durably, before anything else is written
+ *   2  metadata.json says which topics there are; without it the folders do, as in a broker's directory
+ *   3  each partition is taken as the marker describes it, or recovered (recovery.ts)
+ *   4  after an unclean stop each partition starts a new leader epoch, on stable storage before any
+ *      append: offsets that a power cut took may be used again only in a newer epoch
+ *   5  control file and checkpoints are written anew
+ *
+ * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.
+ */
+import { LogError } from '../errors/log-error.ts'
+import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
+import { replaceFile } from '../storage/checkpoint-file.ts'
+import { readCleanMarker, removeCleanMarker, type CleanMarker, type CleanPartition } from '../storage/clean-marker.ts'
+import { ControlFile, readControlFile, type ControlFileContents } from '../storage/control-file.ts'
+import { controlSlotKey, type PublishedPartition } from '../storage/control-slot.ts'
+import { META_PROPERTIES_FILE, formatMetaProperties } from '../storage/meta-properties.ts'
+import { emptyMetadata, readMetadata, writeMetadata, type LogMetadata } from '../storage/metadata-file.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { Segment } from '../storage/segment.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import { randomTopicId } from '../storage/topic-id.ts'
+import { afterTurn } from './clock.ts'
+import { LeaderEpochs } from './leader-epochs.ts'
+import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
+import { readStoredConfig, resolveTopicConfig, type ResolvedTopicConfig } from './log-config.ts'
+import { LogDirectory, type LogEnvironment } from './log-directory.ts'
+import type { PartitionState } from './partition-log.ts'
+import { recoverPartition, type PartitionRecovery } from './recovery.ts'
+import { SegmentList } from './segment-list.ts'
+import {
+  flushFolders, layPartition, listDeletedFolders, listPartitionFolders, partitionDirectory, setFolderAside, type PartitionFolder,
+} from './topic-directory.ts'
+import { WatermarkPublisher } from './watermark-publisher.ts'
+
+/** What opening did. */
+export interface OpenReport {
+  readonly clean: boolean
+  readonly durationMs: number
+  /** Partitions where something was cut, rebuilt, damaged or missing. */
+  readonly partitions: readonly PartitionRecovery[]
+  /** Topics that no metadata listed and that were taken in. */
+  readonly adopted: readonly string[]
+}
+
+/** An open directory and how it got there. */
+export interface OpenedDirectory {
+  readonly log: LogDirectory
+  readonly report: OpenReport
+}
+
+/** Opens what the driver holds; an empty directory becomes an empty log. */
+export function* openLogDirectory(environment: LogEnvironment): Procedure<OpenedDirectory> {
+  if (environment.driver.volatile) {
+    const report = { clean: true, durationMs: 0, partitions: [], adopted: [] }
+    return { log: new LogDirectory(environment, emptyMetadata()), report }
+  }
+  return yield* new DirectoryOpening(environment).run()
+}
+
+/** True where a directory of these names is a log, ours or a broker's. */
+export function isLogDirectory(names: readonly string[]): boolean {
+  return names.includes('metadata.json') || names.includes('metadata.json.previous') || names.includes(META_PROPERTIES_FILE)
+    || names.includes('recovery-point-offset-checkpoint')
+}
+
+/** What metadata says of a partition. */
+type KnownPartition = Pick<PartitionState, 'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'>
+
+class DirectoryOpening {
+  readonly #environment: LogEnvironment
+  readonly #driver: StorageDriver
+  readonly #startedMs: number
+  readonly #reports: PartitionRecovery[] = []
+  readonly #adopted = new Set<string>()
+  /** What the clean marker vouches for, by topic id and partition. */
+  readonly #described = new Map<string, CleanPartition>()
+  #checkpoints: CheckpointedOffsets = { recoveryPoints: new Map(), logStarts: new Map() }
+  #marker: CleanMarker | 'kafka' | undefined
+  #previous: ControlFileContents | undefined
+
+  constructor(environment: LogEnvironment) {
+    this.#environment = environment
+    this.#driver = environment.driver
+    this.#startedMs = environment.clock.monotonicNow()
+  }
+
+  *run(): Procedure<OpenedDirectory> {
+    const driver = this.#driver
+    this.#marker = readCleanMarker(driver)
+    if (this.#marker !== undefined) yield* removeCleanMarker(driver)
+    if (this.#marker !== undefined && this.#marker !== 'kafka') {
+      for (const entry of this.#marker.partitions) this.#described.set(`${entry.topicId}-${entry.partition}`, entry)
+    }
+    const isNew = !isLogDirectory(driver.list(''))
+    if (isNew) yield* this.#writeIdentity()
+    this.#previous = readControlFile(driver)
+    this.#checkpoints = readCheckpoints(driver)
+    const metadata = yield* this.#findTopics()
+    const log = new LogDirectory(this.#environment, metadata)
+    for (const [name, topic] of metadata.topics) {
+      const config = resolveTopicConfig(readStoredConfig(topic.config), { partitions: topic.partitions })
+      // Of a topic that this library created nothing was ever compacted away: a gap is damage.
+      const isGapless = topic.adopted !== true
+      const states: PartitionState[] = []
+      for (let partition = 0; partition < topic.partitions; partition++) {
+        states.push(yield* this.#openPartition({ topic: name, topicId: topic.id, partition, config, isGapless }))
+      }
+      log.admit({ name, id: topic.id, config }, states)
+    }
+    this.#noteDeletions(log, metadata)
+    yield* this.#publish(log)
+    yield* log.checkpoint()
+    const report = {
+      clean: isNew || this.#marker !== undefined,
+      durationMs: this.#environment.clock.monotonicNow() - this.#startedMs,
+      partitions: this.#reports,
+      adopted: [...this.#adopted],
+    }
+    return { log, report }
+  }
+
+  *#writeIdentity(): Procedure<void> {
+    const { randomBytes } = this.#environment
+    const bytes = formatMetaProperties({
+      version: 1, clusterId: randomTopicId(randomBytes), nodeId: 1, directoryId: randomTopicId(randomBytes),
+      others: new Map(),
+    })
+    yield* replaceFile(this.#driver, META_PROPERTIES_FILE, bytes)
+    yield* writeMetadata(this.#driver, emptyMetadata())
+  }
+
+  /** The topics that metadata.json and the folders say there are; what differs is settled on disk first. */
+  *#findTopics(): Procedure<LogMetadata> {
+    const found = readMetadata(this.#driver)
+    if (found.kind === 'found' && !found.writable) throw newerWriter(found.metadata.writeIncompatible)
+    const known = found.kind === 'found' ? found.metadata : emptyMetadata()
+    const isCurrent = found.kind === 'found' && found.source === 'current'
+    const topics = new Map(known.topics)
+    const folders = listPartitionFolders(this.#driver)
+    // The previous metadata may still list a topic that was deleted since.
+    if (!isCurrent) for (const name of topics.keys()) if (!folders.some((folder) => folder.topic === name)) topics.delete(name)
+    const deleting = new Set(known.deleting.map((topic) => topic.id))
+    for (const folder of folders) {
+      const listed = topics.get(folder.topic)
+      if (folder.topicId !== null && deleting.has(folder.topicId)) this.#setAside(folder, 'delete')
+      else if (listed !== undefined && folder.partition < listed.partitions) continue
+      else if (!folder.holdsData && isCurrent) this.#setAside(folder, 'stray')
+      else {
+        this.#adopted.add(folder.topic)
+        const id = folder.topicId ?? randomTopicId(this.#environment.randomBytes)
+        const partitions = Math.max(listed?.partitions ?? 0, folder.partition + 1)
+        topics.set(folder.topic, { ...(listed ?? { id, config: {} }), adopted: true, partitions })
+      }
+    }
+    const metadata = { ...known, topics }
+    if (this.#adopted.size > 0 || !isCurrent) {
+      yield () => this.#driver.flushDirectory('')
+      yield* writeMetadata(this.#driver, metadata)
+    }
+    return metadata
+  }
+
+  #setAside(folder: PartitionFolder, state: 'delete' | 'stray'): void {
+    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
+    setFolderAside(this.#driver, folder.directory, uniqueId, state)
+  }
+
+  *#openPartition(known: KnownPartition): Procedure<PartitionState> {
+    const { topic, topicId, partition, config, isGapless } = known
+    const directory = partitionDirectory(topic, partition)
+    const logStartOffset = this.#checkpoints.logStarts.get(directory) ?? 0
+    if (this.#driver.status(directory) === undefined) {
+      return yield* this.#replaceMissing({ ...known, directory, logStartOffset })
+    }
+    const epochs = LeaderEpochs.load(this.#driver, directory)
+    const described = this.#describedByMarker(topicId, partition)
+    const asDescribed = described === undefined ? undefined : openAsDescribed(this.#driver, directory, config, described)
+    const base = { ...known, directory, epochs }
+    if (asDescribed !== undefined) {
+      const start = Math.max(logStartOffset, asDescribed.first.baseOffset)
+      return { ...base, segments: asDescribed, logStartOffset: start, durableOffset: asDescribed.active.nextOffset }
+    }
+    const newEpoch = epochs.latest + 1 // Before recovery: a cut may forget the newest epoch, which was used.
+    const published = this.#publishedInThisBoot(topicId, partition)
+    const recovered = yield* recoverPartition({
+      driver: this.#driver, topic, partition, directory, config, logStartOffset, isGapless, epochs,
+      recoveryPoint: Math.max(this.#checkpoints.recoveryPoints.get(directory) ?? 0, published?.durableOffset ?? 0),
+      publishedEndOffset: published?.logEndOffset ?? 0,
+    })
+    const endOffset = recovered.segments.active.nextOffset
+    if (this.#marker !== 'kafka' || epochs.latest < 0) epochs.assign(Math.max(newEpoch, epochs.latest + 1), endOffset)
+    yield* epochs.save()
+    const { report } = recovered
+    const found = report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
+    if (found || this.#adopted.has(topic)) this.#reports.push(report)
+    return { ...base, segments: recovered.segments, logStartOffset: recovered.logStartOffset, durableOffset: endOffset }
+  }
+
+  /** A folder that should be there is not: the partition goes on, empty, where it is known to have been. */
+  *#replaceMissing(missing: Omit<PartitionState, 'segments' | 'epochs' | 'durableOffset'>): Procedure<PartitionState> {
+    const { topic, topicId, partition, config, directory, logStartOffset } = missing
+    const startOffset = Math.max(logStartOffset, this.#checkpoints.recoveryPoints.get(directory) ?? 0)
+    const { segments, epochs } = layPartition({ driver: this.#driver, topic, topicId, partition, config, startOffset })
+    yield* flushFolders(this.#driver, [directory])
+    yield () => this.#driver.flushDirectory('')
+    const gone = { firstOffset: logStartOffset, lastOffset: startOffset - 1 }
+    this.#reports.push({
+      topic, partition, cutBytes: 0, cutAtOffset: null, rebuiltIndexes: 0,
+      damage: [{ topic, partition, file: directory, position: 0, bytes: 0, ...gone, reason: 'the folder is missing' }],
+    })
+    return { ...missing, segments, epochs, logStartOffset: startOffset, durableOffset: startOffset }
+  }
+
+  #describedByMarker(topicId: string, partition: number): CleanPartition | undefined {
+    return this.#described.get(`${topicId}-${partition}`)
+  }
+
+  /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
+  #publishedInThisBoot(topicId: string, partition: number): PublishedPartition | undefined {
+    const { bootId } = this.#environment
+    if (this.#previous === undefined || bootId === null || this.#previous.bootId !== bootId) return undefined
+    return this.#previous.slots.get(controlSlotKey(topicId, partition))
+  }
+
+  #noteDeletions(log: LogDirectory, metadata: LogMetadata): void {
+    log.deletingFolders('', listDeletedFolders(this.#driver))
+    for (const topic of metadata.deleting) log.deletingFolders(topic.id, [])
+  }
+
+  *#publish(log: LogDirectory): Procedure<void> {
+    const control = ControlFile.open(this.#driver, {
+      writerGeneration: ((this.#previous?.writerGeneration ?? 0) + 1) % 2 ** 32, bootId: this.#environment.bootId, pid: process.pid,
+    })
+    log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
+    yield () => this.#driver.flushDirectory('')
+  }
+}
+
+function newerWriter(features: readonly string[]): LogError<'READ_ONLY'> {
+  const message = `a newer version of streambed wrote this log with ${features.join(', ')}: this version may not write to it, install the newer one`
+  return new LogError('READ_ONLY', message, { features })
+}
+
+/** The segments as the clean marker describes them; undefined where the folder says otherwise. */
+function openAsDescribed(
+  driver: StorageDriver, directory: string, config: ResolvedTopicConfig, described: CleanPartition,
+): SegmentList | undefined {
+  const names = driver.list(directory)
+  const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
+  if (logs.length !== described.segments.length || logs.length === 0) return undefined
+  for (const [index, segment] of described.segments.entries()) {
+    const name = segmentFileName(segment.baseOffset, '.log')
+    if (logs[index] !== name || driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes) return undefined
+    if (!names.includes(segmentFileName(segment.baseOffset, '.index'))) return undefined
+  }
+  const segments = described.segments.map((segment, index) => {
+    const place = { driver, directory, baseOffset: segment.baseOffset }
+    const isLast = index === described.segments.length - 1
+    return isLast ? Segment.open(place, config, segment) : Segment.openSealed(place, config, segment)
+  })
+  return new SegmentList(segments)
+}
+

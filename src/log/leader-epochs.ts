@@ -1,0 +1,65 @@
+/**
+ * LeaderEpochs: which writer wrote which offsets, as Kafka's leader-epoch-checkpoint.
+ *
+ * The epoch rises by one at every writer open that was not clean; it is stamped into each batch.
+ * After a power cut offsets may be used again, but only in a newer epoch, so a position kept from
+ * before can be told from one that means the same record.
+ *   I1  epochs and start offsets ascend strictly
+ *   I2  an epoch is in the file, synced, before the first batch of that epoch is appended
+ */
+import { assert } from '../errors/invariant.ts'
+import { readWholeFile, replaceFile } from '../storage/checkpoint-file.ts'
+import { formatEpochCheckpoint, parseEpochCheckpoint, type EpochCheckpointEntry } from '../storage/epoch-checkpoint.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+
+const FILE_NAME = 'leader-epoch-checkpoint'
+
+/** The epochs of one partition. */
+export class LeaderEpochs {
+  readonly #driver: StorageDriver
+  readonly #path: string
+  #entries: readonly EpochCheckpointEntry[]
+
+  private constructor(driver: StorageDriver, path: string, entries: readonly EpochCheckpointEntry[]) {
+    this.#driver = driver
+    this.#path = path
+    this.#entries = entries
+  }
+
+  /** What the file of the partition in `directory` says; none where it is missing or damaged. */
+  static load(driver: StorageDriver, directory: string): LeaderEpochs {
+    const path = `${directory}/${FILE_NAME}`
+    const bytes = readWholeFile(driver, path)
+    const entries = bytes === undefined ? undefined : parseEpochCheckpoint(bytes)
+    return new LeaderEpochs(driver, path, entries ?? [])
+  }
+
+  get entries(): readonly EpochCheckpointEntry[] { return this.#entries }
+
+  /** The newest epoch; -1 before the first. */
+  get latest(): number { return this.#entries.at(-1)?.leaderEpoch ?? -1 }
+
+  /** Where the records of `leaderEpoch` end: the start of the next epoch, undefined for the newest and unknown ones. */
+  endOffsetOf(leaderEpoch: number): number | undefined {
+    return this.#entries.find((entry) => entry.leaderEpoch > leaderEpoch)?.startOffset
+  }
+
+  /** Starts an epoch, in memory; `save` makes it count. Epochs that hold no record are forgotten (I1). */
+  assign(leaderEpoch: number, startOffset: number): void {
+    if (leaderEpoch === this.latest) return
+    assert(leaderEpoch > this.latest, 'I1: epochs ascend')
+    const kept = this.#entries.filter((entry) => entry.startOffset < startOffset)
+    this.#entries = [...kept, { leaderEpoch, startOffset }]
+  }
+
+  /** Forgets the epochs that start at or behind `offset`, which is where the log was cut. */
+  truncateTo(offset: number): void {
+    this.#entries = this.#entries.filter((entry) => entry.startOffset < offset)
+  }
+
+  /** Replaces the file, durably. */
+  *save(): Procedure<void> {
+    yield* replaceFile(this.#driver, this.#path, formatEpochCheckpoint(this.#entries))
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * LogCursor: walks a partition forward, whole batches at a time, from memory or from its files.
+ *
+ * The newest batches come from the tail without I/O; older ones by positioned reads of 256 KiB from
+ * the segments. Positions come from the sparse indexes, which are hints: a batch that is not where
+ * an entry says has the index rebuilt from the log.
+ *   I1  a batch from a file passed its CRC in this process before it is handed out
+ *   I2  offsets ascend; in a log that was never compacted they do so without a gap
+ *   I3  what is handed out is private memory of the caller, or of this cursor where it reuses it
+ */
+import { LogError } from '../errors/log-error.ts'
+import {
+  BATCH_HEADER_BYTES, baseOffsetOf, batchSizeBytesOf, checkBatch, checkBatchHeader, lastOffsetOf, nextOffsetOf,
+} from '../format/record-batch.ts'
+import type { Segment } from '../storage/segment.ts'
+import { rebuildIndexes } from './index-rebuild.ts'
+import type { SegmentList } from './segment-list.ts'
+import type { BatchRun, Tail } from './tail.ts'
+
+/** Bytes of one sequential read: larger gains nothing, smaller costs calls (docs/decisions). */
+export const READ_BYTES = 262_144
+/** Bytes of one read off the event loop, where a call costs ten times as much. */
+const READ_AHEAD_BYTES = 1_048_576
+
+/** What a cursor reads from. */
+export interface LogSource {
+  readonly topic: string
+  readonly partition: number
+  readonly tail: Tail
+  readonly segments: SegmentList
+  /** No offset was ever left out: a gap is damage. */
+  readonly isGapless: boolean
+}
+
+/** How a cursor reads. */
+export interface CursorOptions {
+  /** What `next` returns is borrowed until the next call. */
+  readonly reuse?: boolean
+  /** Bytes of one read; a larger batch is read whole all the same. */
+  readonly readBytes?: number
+}
+
+/** One read to make. */
+interface ReadPlan {
+  readonly segment: Segment
+  readonly position: number
+  readonly byteLength: number
+}
+
+/** A forward reader of one partition. */
+export class LogCursor {
+  readonly #source: LogSource
+  readonly #readBytes: number
+  readonly #reusable: Buffer | undefined
+  #offset: number
+  #segment: Segment | undefined
+  #position = 0
+  /** Last offset that the batch at `#position` must have, where an index entry named the place. */
+  #hintedOffset = -1
+  /** Where the batch at `#position` has to start, or at least; -1 where that is not known. */
+  #expectedOffset = -1
+  /** Bytes that the batch at `#position` needs, where it is larger than one read. */
+  #neededBytes = 0
+
+  /** Reads from `offset` on. */
+  constructor(source: LogSource, offset: number, options: CursorOptions = {}) {
+    this.#source = source
+    this.#offset = offset
+    this.#readBytes = options.readBytes ?? READ_BYTES
+    this.#reusable = options.reuse === true ? Buffer.allocUnsafeSlow(this.#readBytes) : undefined
+  }
+
+  /** First offset not read yet. */
+  get offset(): number { return this.#offset }
+
+  /** Goes on at `offset`. */
+  seek(offset: number): void {
+    this.#offset = offset
+    this.#segment = undefined
+  }
+
+  /**
+   * The next whole batches that start below `limitOffset`, or undefined where there are none yet.
+   * The first of them may begin before the offset asked for.
+   * @throws {LogError} CORRUPT where the bytes are not what was written.
+   */
+  next(limitOffset: number): BatchRun | undefined {
+    while (this.#offset < limitOffset) {
+      const fromTail = this.#fromTail(limitOffset)
+      if (fromTail !== undefined) return fromTail
+      const plan = this.#plan(this.#readBytes)
+      if (plan === undefined) return undefined
+      const fits = this.#reusable !== undefined && plan.byteLength <= this.#reusable.length
+      const buffer = fits && this.#reusable !== undefined ? this.#reusable : Buffer.allocUnsafeSlow(plan.byteLength)
+      const read = plan.segment.read(buffer, 0, plan.byteLength, plan.position)
+      const run = this.#take(plan, buffer, read, limitOffset)
+      if (run !== undefined) return run
+    }
+    return undefined
+  }
+
+  /** As `next`, waiting for the device off the event loop. */
+  async nextAhead(limitOffset: number): Promise<BatchRun | undefined> {
+    while (this.#offset < limitOffset) {
+      const fromTail = this.#fromTail(limitOffset)
+      if (fromTail !== undefined) return fromTail
+      const plan = this.#plan(READ_AHEAD_BYTES)
+      if (plan === undefined) return undefined
+      const buffer = await plan.segment.readAhead(plan.position, plan.byteLength)
+      const run = this.#take(plan, buffer, buffer.length, limitOffset)
+      if (run !== undefined) return run
+    }
+    return undefined
+  }
+
+  /** After CORRUPT: goes on at the next batch that can be found, and returns its offset. */
+  skipDamage(): number {
+    const { segments } = this.#source
+    const segment = this.#segment ?? segments.floor(this.#offset)
+    const { offsetIndex } = segment
+    const slot = offsetIndex.slotForPosition(this.#position) + 1
+    if (slot < offsetIndex.slotCount) {
+      this.#enter(segment, offsetIndex.positionOfSlot(slot), -1)
+      const header = Buffer.allocUnsafe(BATCH_HEADER_BYTES)
+      const read = segment.read(header, 0, BATCH_HEADER_BYTES, this.#position)
+      if (read === BATCH_HEADER_BYTES && baseOffsetOf(header, 0) >= this.#offset) {
+        this.#offset = baseOffsetOf(header, 0)
+        return this.#offset
+      }
+    }
+    this.#segment = undefined
+    this.#offset = Math.max(segments.after(segment)?.baseOffset ?? segment.nextOffset, this.#offset + 1)
+    return this.#offset
+  }
+
+  #fromTail(limitOffset: number): BatchRun | undefined {
+    const run = this.#source.tail.read(this.#offset, limitOffset, this.#readBytes)
+    if (run === undefined) return undefined
+    this.#segment = undefined
+    let at = run.start
+    while (at < run.end) {
+      this.#offset = nextOffsetOf(run.buffer, at)
+      at += batchSizeBytesOf(run.buffer, at)
+    }
+    return run
+  }
+
+  /** Where the batch that holds the offset, or follows it, is to be looked for. */
+  #plan(readBytes: number): ReadPlan | undefined {
+    const { segments } = this.#source
+    let segment = this.#segment
+    if (segment === undefined || !segments.includes(segment)) segment = this.#locate(segments.floor(this.#offset))
+    while (this.#position >= segment.sizeBytes) {
+      const next = segments.after(segment)
+      if (next === undefined) return undefined
+      segment = this.#enter(next, 0, -1)
+      // Where nothing is missing, a segment starts with the offset that ended the one before.
+      if (this.#source.isGapless && next.baseOffset > this.#offset) throw this.#corrupt(segment, 0, 'gap')
+    }
+    const wantedBytes = Math.max(readBytes, this.#neededBytes)
+    return { segment, position: this.#position, byteLength: Math.min(wantedBytes, segment.sizeBytes - this.#position) }
+  }
+
+  #locate(segment: Segment): Segment {
+    if (segment.needsIndexRebuild) rebuildIndexes(segment)
+    const slot = segment.offsetIndex.slotForOffset(this.#offset)
+    const hintedOffset = slot < 0 ? -1 : segment.offsetIndex.offsetOfSlot(slot)
+    return this.#enter(segment, segment.offsetIndex.positionOfSlot(slot), hintedOffset)
+  }
+
+  #enter(segment: Segment, position: number, hintedOffset: number): Segment {
+    this.#segment = segment
+    this.#position = position
+    this.#hintedOffset = hintedOffset
+    this.#expectedOffset = position === 0 && this.#source.isGapless ? segment.baseOffset : -1
+    this.#neededBytes = 0
+    return segment
+  }
+
+  /** The run of whole batches in what was read; undefined where another read is needed first. */
+  #take(plan: ReadPlan, buffer: Buffer, byteLength: number, limitOffset: number): BatchRun | undefined {
+    const { segment } = plan
+    if (this.#hintedOffset >= 0 && !this.#hintHolds(buffer, byteLength)) {
+      rebuildIndexes(segment)
+      this.#segment = undefined
+      return undefined
+    }
+    this.#hintedOffset = -1
+    const end = this.#checkRun(plan, buffer, byteLength, limitOffset)
+    let start = 0
+    while (start < end && lastOffsetOf(buffer, start) < this.#offset) start += batchSizeBytesOf(buffer, start)
+    this.#position = plan.position + end
+    if (end === 0 && this.#neededBytes === 0) this.#offset = limitOffset // Nothing is left below it.
+    if (start === end) return undefined
+    if (this.#source.isGapless && baseOffsetOf(buffer, start) > this.#offset) {
+      throw this.#corrupt(segment, plan.position + start, 'gap')
+    }
+    let at = start
+    let nextOffset = this.#offset
+    while (at < end) {
+      nextOffset = nextOffsetOf(buffer, at)
+      at += batchSizeBytesOf(buffer, at)
+    }
+    this.#offset = nextOffset
+    return { buffer, start, end }
+  }
+
+  #hintHolds(buffer: Buffer, byteLength: number): boolean {
+    if (byteLength < BATCH_HEADER_BYTES) return false
+    const check = checkBatchHeader(buffer, 0, byteLength)
+    return (check === 'ok' || check === 'incomplete') && lastOffsetOf(buffer, 0) === this.#hintedOffset
+  }
+
+  /** Walks and checks the batches read; returns the end of the last whole one below the limit. */
+  #checkRun(plan: ReadPlan, buffer: Buffer, byteLength: number, limitOffset: number): number {
+    const { offsetIndex } = plan.segment
+    const isLastRead = plan.position + byteLength >= plan.segment.sizeBytes
+    let slot = offsetIndex.slotForPosition(plan.position)
+    let slotIsWhole = offsetIndex.positionOfSlot(slot) === plan.position
+    let at = 0
+    this.#neededBytes = 0
+    while (at < byteLength) {
+      const position = plan.position + at
+      while (slot + 1 < offsetIndex.slotCount && offsetIndex.positionOfSlot(slot + 1) <= position) {
+        if (slotIsWhole) offsetIndex.markVerified(slot)
+        slot += 1
+        slotIsWhole = offsetIndex.positionOfSlot(slot) === position
+      }
+      const check = offsetIndex.isVerified(slot)
+        ? checkBatchHeader(buffer, at, byteLength)
+        : checkBatch(buffer, at, byteLength)
+      if (check === 'incomplete' && !isLastRead) {
+        if (at === 0) this.#neededBytes = byteLength < BATCH_HEADER_BYTES ? BATCH_HEADER_BYTES : batchSizeBytesOf(buffer, 0)
+        break
+      }
+      const reason = check === 'ok' ? this.#gapBefore(baseOffsetOf(buffer, at)) : check
+      if (reason !== undefined) {
+        if (at > 0) break // What is whole is handed out first; the next call meets this batch again.
+        throw this.#corrupt(plan.segment, position, reason)
+      }
+      if (baseOffsetOf(buffer, at) >= limitOffset) break
+      this.#expectedOffset = nextOffsetOf(buffer, at)
+      at += batchSizeBytesOf(buffer, at)
+    }
+    return at
+  }
+
+  /** CRCs do not cover base offsets: they have to follow from the batch before. */
+  #gapBefore(baseOffset: number): 'gap' | undefined {
+    if (this.#expectedOffset < 0 || baseOffset === this.#expectedOffset) return undefined
+    return baseOffset < this.#expectedOffset || this.#source.isGapless ? 'gap' : undefined
+  }
+
+  #corrupt(segment: Segment, position: number, reason: string): LogError<'CORRUPT'> {
+    const { topic, partition } = this.#source
+    return new LogError(
+      'CORRUPT',
+      `${topic}-${partition}: damaged batch at offset ${this.#offset} (${segment.logPath}, position ${position}: ${reason}); `
+        + "read on behind it with onCorrupt: 'skip', or run EventLog.verify on the directory",
+      { topic, partition, file: segment.logPath, position, offset: this.#offset },
+    )
+  }
+}

@@ -1,0 +1,380 @@
+/**
+ * PartitionLog: one partition as a log. Appends, rolls, says what is readable and what is durable.
+ *
+ * Owns the segments, the tail, the leader epoch and every watermark. Synchronous: it runs to the
+ * end without waiting, so these hold from the first line of a call to its last:
+ *   I1  logStartOffset <= lastStableOffset <= highWatermark <= logEndOffset
+ *   I2  a batch is in the kernel before its offsets are visible: what a reader saw survives a kill
+ *   I3  durableOffset <= logEndOffset, and follows the order of commit-barrier.ts
+ *   I4  after a failed sync nothing is appended until the log was opened anew
+ *   I5  a new segment's directory entry is on the next round's list before its first byte counts
+ */
+import { assert } from '../errors/invariant.ts'
+import { LogError } from '../errors/log-error.ts'
+import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-batch.ts'
+import { Segment } from '../storage/segment.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import type { Clock } from './clock.ts'
+import { DurablePrefix, type CommitBarrier, type Syncable, type SyncRound } from './commit-barrier.ts'
+import type { LeaderEpochs } from './leader-epochs.ts'
+import type { ResolvedTopicConfig } from './log-config.ts'
+import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
+import type { SegmentList } from './segment-list.ts'
+import { Tail, type TailBudget } from './tail.ts'
+
+/** Kafka's segment.index.bytes: the entries an index may have before the segment rolls. */
+const INDEX_BYTES = 10_485_760
+const MAX_OFFSET_INDEX_ENTRIES = Math.floor(INDEX_BYTES / 8)
+/** One slot is kept for the entry that closes the segment. */
+const MAX_TIME_INDEX_ENTRIES = Math.floor(INDEX_BYTES / 12) - 1
+const MAX_RELATIVE_OFFSET = 0x7fff_ffff
+
+/** What the partitions of one log share. */
+export interface PartitionContext {
+  readonly driver: StorageDriver
+  readonly clock: Clock
+  readonly barrier: CommitBarrier
+  readonly tailBudget: TailBudget
+  /** A watermark moved. */
+  changed(partition: PartitionLog): void
+  /** A segment was sealed: a checkpoint may pass its end once it is synced. */
+  rolled(partition: PartitionLog): void
+  /** A sync failed; the partition is read-only from now on. */
+  failed(partition: PartitionLog, error: LogError): void
+}
+
+/** What `open` and recovery found. */
+export interface PartitionState {
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string
+  readonly directory: string
+  readonly config: ResolvedTopicConfig
+  readonly segments: SegmentList
+  readonly epochs: LeaderEpochs
+  readonly logStartOffset: number
+  /** Everything is on stable storage below it. */
+  readonly durableOffset: number
+  readonly isGapless: boolean
+}
+
+/** A finished batch whose offsets are to be assigned. */
+export interface EncodedBatch {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly sizeBytes: number
+  readonly recordCount: number
+  readonly maxTimestamp: number
+}
+
+/** Where a batch ended up. */
+export interface AppendedBatch {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  /** Largest timestamp of the batch, or the time of the append. */
+  readonly timestamp: number
+  readonly leaderEpoch: number
+}
+
+/** The log of one partition. */
+export class PartitionLog implements Syncable, LogSource {
+  readonly topic: string
+  readonly partition: number
+  readonly topicId: string
+  readonly directory: string
+  readonly segments: SegmentList
+  readonly epochs: LeaderEpochs
+  readonly tail: Tail
+  readonly isGapless: boolean
+  readonly #context: PartitionContext
+  readonly #durable: DurablePrefix
+  readonly #listeners = new Set<() => void>()
+  #config: ResolvedTopicConfig
+  #leaderEpoch: number
+  #logStartOffset: number
+  #logEndOffset: number
+  /** Segments whose .log has bytes that no sync has covered, the active one left out. Oldest first. */
+  #unsyncedSegments: Segment[] = []
+  /** Sealed segments whose indexes were not synced since. Oldest first. */
+  #unindexedSegments: Segment[] = []
+  #recoveryPoint: number
+  /** Names were made in the directory since its last sync. */
+  #unsyncedNames = false
+  #unsyncedRecords = 0
+  #activeSinceMs: number
+  #layoutEpoch = 0
+  #failure: LogError | undefined
+  #end: 'closed' | 'deleted' | undefined
+
+  constructor(context: PartitionContext, state: PartitionState) {
+    this.#context = context
+    this.topic = state.topic
+    this.partition = state.partition
+    this.topicId = state.topicId
+    this.directory = state.directory
+    this.segments = state.segments
+    this.epochs = state.epochs
+    this.isGapless = state.isGapless
+    this.tail = new Tail(context.tailBudget)
+    this.#config = state.config
+    this.#leaderEpoch = Math.max(state.epochs.latest, 0)
+    this.#logStartOffset = state.logStartOffset
+    this.#logEndOffset = state.segments.active.nextOffset
+    this.#recoveryPoint = Math.min(state.durableOffset, this.#logEndOffset)
+    this.#activeSinceMs = context.clock.now()
+    this.#durable = new DurablePrefix(context.barrier, this, Math.min(state.durableOffset, this.#logEndOffset))
+    this.#checkWatermarks()
+  }
+
+  get config(): ResolvedTopicConfig { return this.#config }
+  get leaderEpoch(): number { return this.#leaderEpoch }
+  /** First offset still readable. */
+  get logStartOffset(): number { return this.#logStartOffset }
+  /** First offset that consumers cannot read yet; with one replica, the log's end. */
+  get highWatermark(): number { return this.#logEndOffset }
+  /** First offset that read_committed readers cannot read yet. */
+  get lastStableOffset(): number { return this.#logEndOffset }
+  /** The offset the next record gets. */
+  get logEndOffset(): number { return this.#logEndOffset }
+  /** First offset that a power cut could lose; on volatile storage the log's end. */
+  get durableOffset(): number {
+    return this.#context.driver.volatile ? this.#logEndOffset : this.#durable.durableOffset
+  }
+  get layoutEpoch(): number { return this.#layoutEpoch }
+  get flushMs(): number { return this.#config.flushMs }
+  get failure(): LogError | undefined { return this.#failure }
+  get end(): 'closed' | 'deleted' | undefined { return this.#end }
+
+  /** Settings that were changed while the log is open; the next segment takes all of them. */
+  applyConfig(config: ResolvedTopicConfig): void { this.#config = config }
+
+  /**
+   * Appends one finished batch: assigns its offsets, epoch and, where the topic says so, its time,
+   * seals it with its CRC and writes it. In the page cache when it returns.
+   * @throws {LogError} RECORD_TOO_LARGE, NO_SPACE, IO, READ_ONLY: nothing was appended.
+   */
+  append(batch: EncodedBatch): AppendedBatch {
+    this.#checkWritable()
+    this.#checkSize(batch)
+    const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
+    const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
+    const baseOffset = this.#logEndOffset
+    const lastOffset = baseOffset + batch.recordCount - 1
+    const active = this.#activeFor(batch.sizeBytes, timestamp, lastOffset)
+    assignOffsets(batch.buffer, batch.start, baseOffset, this.#leaderEpoch)
+    if (appendTime) assignAppendTime(batch.buffer, batch.start, timestamp)
+    sealBatch(batch.buffer, batch.start)
+    const bytes = { buffer: batch.buffer, start: batch.start, sizeBytes: batch.sizeBytes, lastOffset, maxTimestamp: timestamp, recordCount: batch.recordCount }
+    active.append(bytes)
+    this.tail.accept(bytes, baseOffset)
+    this.#logEndOffset = lastOffset + 1
+    this.#afterAppend(batch)
+    return { baseOffset, lastOffset, timestamp, leaderEpoch: this.#leaderEpoch }
+  }
+
+  /** A reader of whole batches from `offset` on. */
+  cursor(offset: number, options?: CursorOptions): LogCursor {
+    return new LogCursor(this, offset, options)
+  }
+
+  /** Calls `listener` after each append, each finished sync, and when the partition ends. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /**
+   * Resolves when everything below `offset` is on stable storage.
+   * @throws {LogError} IO with `details.outcome: 'unknown'` when a sync failed.
+   */
+  makeDurable(offset: number): Promise<void> {
+    assert(offset <= this.#logEndOffset, 'only what was appended can become durable')
+    return this.#context.driver.volatile ? Promise.resolve() : this.#durable.reach(offset)
+  }
+
+  /** Recovery reads nothing below it: everything there is synced, indexes included. */
+  get recoveryPoint(): number { return this.#recoveryPoint }
+
+  /**
+   * Syncs everything appended so far with its indexes and moves the recovery point up to there.
+   * @throws {LogError} IO when a sync fails; the recovery point stays.
+   */
+  async syncForCheckpoint(): Promise<void> {
+    const offset = this.#logEndOffset
+    const { active } = this.segments
+    if (offset === this.#recoveryPoint && this.#unindexedSegments.length === 0) return
+    await this.makeDurable(offset)
+    const segments = [...this.#unindexedSegments, active]
+    for (const segment of segments) {
+      if (this.#end === 'deleted') return
+      segment.writeIndexes()
+      await segment.flushIndexes()
+    }
+    this.#unindexedSegments = this.#unindexedSegments.filter((segment) => !segments.includes(segment))
+    // A segment sealed meanwhile got its closing index entry after the flush above: its end must
+    // not count as passed before the next checkpoint has flushed that entry too.
+    this.#recoveryPoint = Math.max(this.#recoveryPoint, active.isSealed ? active.baseOffset : offset)
+  }
+
+  /** True while so much is unsynced that whoever can wait should. */
+  get isOverloaded(): boolean { return this.#durable.isOverloaded }
+  get unsyncedBytes(): number { return this.#durable.unsyncedBytes }
+
+  /** Moves the start of the log up; the caller has made it durable. */
+  advanceLogStart(offset: number): void {
+    assert(offset <= this.highWatermark, 'the log starts at or below its end')
+    this.#logStartOffset = Math.max(this.#logStartOffset, offset)
+    this.#checkWatermarks()
+    this.#notify()
+  }
+
+  beginRound(): SyncRound {
+    const sealed = this.#unsyncedSegments
+    const { active } = this.segments
+    const steps = sealed.map((segment) => () => segment.flushLog())
+    if (this.#unsyncedNames) steps.push(() => this.#context.driver.flushDirectory(this.directory))
+    steps.push(() => active.flushLog())
+    this.#unsyncedSegments = []
+    this.#unsyncedNames = false
+    this.#unsyncedRecords = 0
+    return { targetOffset: this.#logEndOffset, steps }
+  }
+
+  roundDone(): void {
+    if (this.#end === undefined) this.#notify()
+  }
+
+  roundFailed(cause: unknown): LogError {
+    const error = new LogError(
+      'IO',
+      `${this.topic}-${this.partition}: a sync failed, so what was appended since offset ${this.durableOffset} may be lost `
+        + 'at a power cut; the partition is read-only, close the log and open it again',
+      { file: this.segments.active.logPath, outcome: 'unknown' }, { cause },
+    )
+    this.#failure = error
+    this.#context.failed(this, error)
+    this.#notify()
+    return error
+  }
+
+  /**
+   * Brings every file to its final shape and syncs it, for a clean close.
+   * @throws {LogError} IO when a sync failed, now or before.
+   */
+  async settle(): Promise<void> {
+    await this.makeDurable(this.#logEndOffset)
+    if (this.#failure !== undefined) throw this.#failure
+    const { active } = this.segments
+    active.completeIndexes()
+    active.trim()
+    await active.flushLog()
+    for (const segment of [...this.#unindexedSegments, active]) await segment.flushIndexes()
+    await this.#context.driver.flushDirectory(this.directory)
+    this.#unindexedSegments = []
+    this.#recoveryPoint = this.#logEndOffset
+  }
+
+  /** Ends the partition for readers and writers; files are the caller's to close or delete. */
+  finish(end: 'closed' | 'deleted'): void {
+    if (this.#end !== undefined) return
+    this.#end = end
+    this.#durable.close(endedError(this))
+    this.tail.clear()
+    this.#notify()
+    this.#listeners.clear()
+  }
+
+  closeFiles(): void {
+    for (const segment of this.segments) segment.close()
+  }
+
+  /** Bytes of all .log files, without what is preallocated. */
+  get logBytes(): number {
+    let bytes = 0
+    for (const segment of this.segments) bytes += segment.sizeBytes
+    return bytes
+  }
+
+  #checkWritable(): void {
+    if (this.#end !== undefined) throw endedError(this)
+    if (this.#failure === undefined) return
+    throw new LogError(
+      'READ_ONLY',
+      `${this.topic}-${this.partition} is read-only since a sync failed: close the log and open it again`,
+      { topic: this.topic, partition: this.partition }, { cause: this.#failure },
+    )
+  }
+
+  #checkSize(batch: EncodedBatch): void {
+    const { maxMessageBytes } = this.#config
+    if (batch.sizeBytes <= maxMessageBytes) return
+    throw new LogError(
+      'RECORD_TOO_LARGE',
+      `${this.topic}-${this.partition}: a batch of ${batch.sizeBytes} bytes is larger than maxMessageBytes (${maxMessageBytes}): `
+        + 'append fewer records at once, compress them, or raise the setting',
+      { topic: this.topic, partition: this.partition, batchBytes: batch.sizeBytes, maxMessageBytes },
+    )
+  }
+
+  #activeFor(batchBytes: number, timestamp: number, lastOffset: number): Segment {
+    const { active } = this.segments
+    if (!active.isSealed) {
+      if (!this.#mustRoll(active, batchBytes, timestamp, lastOffset)) return active
+      active.seal()
+      // I5: the sealed file goes on the round's list first. Should making the next file fail, the
+      // sealed one is synced all the same, and the next append tries again from here.
+      this.#unsyncedSegments.push(active)
+      this.#unindexedSegments.push(active)
+    }
+    this.#layoutEpoch += 1
+    const { driver } = this.#context
+    const next = Segment.create({ driver, directory: this.directory, baseOffset: this.#logEndOffset }, this.#config)
+    this.#unsyncedNames = true
+    this.segments.add(next)
+    this.#layoutEpoch += 1
+    this.#activeSinceMs = this.#context.clock.now()
+    this.#context.rolled(this)
+    return next
+  }
+
+  /** Kafka's LogSegment.shouldRoll, in its order. */
+  #mustRoll(active: Segment, batchBytes: number, timestamp: number, lastOffset: number): boolean {
+    if (active.sizeBytes === 0) return lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
+    const { segmentBytes, segmentMs } = this.#config
+    if (active.sizeBytes + batchBytes > segmentBytes || !active.hasRoomFor(batchBytes)) return true
+    const waitedMs = active.firstTimestamp >= 0 ? timestamp - active.firstTimestamp : this.#context.clock.now() - this.#activeSinceMs
+    if (waitedMs > segmentMs) return true
+    return active.offsetIndex.slotCount >= MAX_OFFSET_INDEX_ENTRIES
+      || active.timeIndex.slotCount >= MAX_TIME_INDEX_ENTRIES
+      || lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
+  }
+
+  #afterAppend(batch: EncodedBatch): void {
+    if (!this.#context.driver.volatile) {
+      this.#durable.appended(batch.sizeBytes)
+      this.#unsyncedRecords += batch.recordCount
+      const { flushMessages } = this.#config
+      if (flushMessages > 0 && this.#unsyncedRecords >= flushMessages) this.#durable.syncSoon()
+    }
+    this.#notify()
+  }
+
+  #notify(): void {
+    this.#context.changed(this)
+    for (const listener of this.#listeners) listener()
+  }
+
+  #checkWatermarks(): void {
+    assert(this.#logStartOffset <= this.lastStableOffset, 'I1: the log starts at or below its last stable offset')
+    assert(this.lastStableOffset <= this.highWatermark, 'I1: what is stable is readable')
+    assert(this.highWatermark <= this.#logEndOffset, 'I1: what is readable was appended')
+  }
+}
+
+/** What a call on an ended partition fails with. */
+export function endedError(log: PartitionLog): LogError<'CLOSED' | 'TOPIC_NOT_FOUND'> {
+  if (log.end === 'deleted') {
+    return new LogError('TOPIC_NOT_FOUND', `topic ${log.topic} was deleted; a topic created anew by that name needs a new handle`, { topic: log.topic })
+  }
+  return new LogError('CLOSED', `the log is closed: ${log.topic}-${log.partition} can be neither read nor written`, { topic: log.topic, partition: log.partition })
+}

@@ -1,0 +1,67 @@
+/**
+ * SegmentList: the segments of a partition by base offset; the last one is active.
+ *   I1  base offsets ascend strictly
+ *   I2  there is always at least one segment
+ *   I3  every segment but the last is sealed
+ */
+import { assert } from '../errors/invariant.ts'
+import type { Segment } from '../storage/segment.ts'
+
+/** Segments in ascending order, with floor lookup. */
+export class SegmentList {
+  readonly #segments: Segment[]
+
+  constructor(segments: readonly Segment[]) {
+    assert(segments.length > 0, 'I2: a partition has a segment')
+    this.#segments = [...segments]
+  }
+
+  get count(): number { return this.#segments.length }
+  get first(): Segment { return this.#at(0) }
+  get active(): Segment { return this.#at(this.#segments.length - 1) }
+
+  [Symbol.iterator](): IterableIterator<Segment> {
+    return this.#segments[Symbol.iterator]()
+  }
+
+  /** The segment with the greatest base offset at or below `offset`; the first where all are above. */
+  floor(offset: number): Segment {
+    let low = 0
+    let high = this.#segments.length // Bases below `low` are <= offset; those from `high` on above it.
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#at(middle).baseOffset <= offset) low = middle + 1
+      else high = middle
+    }
+    return this.#at(Math.max(low - 1, 0))
+  }
+
+  /** The segment behind `segment`, or undefined behind the last one and where it was removed. */
+  after(segment: Segment): Segment | undefined {
+    const next = this.floor(segment.nextOffset)
+    if (next.baseOffset > segment.baseOffset) return next
+    const index = this.#segments.indexOf(segment)
+    return index < 0 ? undefined : this.#segments[index + 1]
+  }
+
+  includes(segment: Segment): boolean {
+    return this.floor(segment.baseOffset) === segment
+  }
+
+  add(segment: Segment): void {
+    assert(this.active.isSealed, 'I3: only the last segment is active')
+    assert(segment.baseOffset > this.active.baseOffset, 'I1: base offsets ascend')
+    this.#segments.push(segment)
+  }
+
+  /** Replaces the last segment, which holds nothing, by one of another base offset. */
+  replaceActive(segment: Segment): void {
+    this.#segments[this.#segments.length - 1] = segment
+  }
+
+  #at(index: number): Segment {
+    const segment = this.#segments[index]
+    assert(segment !== undefined, 'I2: a partition has a segment')
+    return segment
+  }
+}

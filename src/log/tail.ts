@@ -1,0 +1,178 @@
+/**
+ * Tail: the last batches appended to a partition, kept in memory so that live readers need no I/O.
+ *
+ * Batches are encoded in place into append-only chunks. A chunk is never rewritten; the oldest is
+ * dropped as a whole, when this partition holds more than its share or all partitions of the log
+ * together more than theirs. Chunks start small, so that ten thousand quiet partitions cost little.
+ *   I1  the batches of a tail are contiguous: [firstOffset, nextOffset) without a hole
+ *   I2  bytes below a chunk's usedBytes never change; nothing here is lent, readers get copies
+ */
+import { assert } from '../errors/invariant.ts'
+import { baseOffsetOf, batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
+import type { BatchBytes } from '../storage/segment.ts'
+
+const FIRST_CHUNK_BYTES = 16_384
+const LAST_CHUNK_BYTES = 1_048_576
+const TAIL_BYTES = 4_194_304
+/** One mark a stretch: where a search for an offset inside a chunk may start to walk. */
+const MARK_INTERVAL_BYTES = 4_096
+
+/** Whole batches in private memory: the first one holds the offset asked for, or follows it. Owned. */
+export interface BatchRun {
+  readonly buffer: Buffer
+  readonly start: number
+  readonly end: number
+}
+
+/** A stretch of a tail's memory. */
+interface Chunk {
+  readonly buffer: Buffer
+  firstOffset: number
+  usedBytes: number
+  readonly markOffsets: number[]
+  readonly markStarts: number[]
+}
+
+/** Bounds the memory of all tails of one log: the oldest chunk of any of them goes first. */
+export class TailBudget {
+  readonly #maxBytes: number
+  /** The tail of each chunk, oldest chunk first. */
+  readonly #owners: Tail[] = []
+  #heldBytes = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  get heldBytes(): number { return this.#heldBytes }
+
+  /** A tail took a chunk; others may have to give theirs up. */
+  took(tail: Tail, chunkBytes: number): void {
+    this.#heldBytes += chunkBytes
+    this.#owners.push(tail)
+    while (this.#heldBytes > this.#maxBytes && this.#owners.length > 1) this.#owners[0]?.dropOldest()
+  }
+
+  /** A tail gave its oldest chunk up. */
+  gave(tail: Tail, chunkBytes: number): void {
+    this.#heldBytes -= chunkBytes
+    this.#owners.splice(this.#owners.indexOf(tail), 1)
+  }
+}
+
+/** The newest batches of one partition. */
+export class Tail {
+  readonly #budget: TailBudget
+  readonly #chunks: Chunk[] = []
+  #heldBytes = 0
+  #nextChunkBytes = FIRST_CHUNK_BYTES
+  #nextOffset = 0
+
+  constructor(budget: TailBudget) {
+    this.#budget = budget
+  }
+
+  /** First offset held; Infinity where the tail is empty. */
+  get firstOffset(): number {
+    const first = this.#chunks[0]
+    return first === undefined || first.usedBytes === 0 ? Infinity : first.firstOffset
+  }
+
+  /** Memory in which the next batch may be encoded in place, from `start` on. Borrowed until `accept`. */
+  reserve(): { readonly buffer: Buffer; readonly start: number } {
+    let chunk = this.#chunks.at(-1)
+    if (chunk === undefined || chunk.buffer.length - chunk.usedBytes < chunk.buffer.length >>> 3) {
+      chunk = this.#addChunk(this.#nextChunkBytes)
+    }
+    return { buffer: chunk.buffer, start: chunk.usedBytes }
+  }
+
+  /** Keeps an appended batch: in place where it was encoded there, else as a copy. */
+  accept(batch: BatchBytes, baseOffset: number): void {
+    if (batch.sizeBytes > TAIL_BYTES) {
+      this.clear() // I1: without this batch nothing before it may stay.
+      return
+    }
+    let chunk = this.#chunks.at(-1)
+    if (chunk === undefined || batch.buffer !== chunk.buffer || batch.start !== chunk.usedBytes) {
+      if (chunk === undefined || chunk.buffer.length - chunk.usedBytes < batch.sizeBytes) {
+        chunk = this.#addChunk(Math.max(this.#nextChunkBytes, batch.sizeBytes))
+      }
+      batch.buffer.copy(chunk.buffer, chunk.usedBytes, batch.start, batch.start + batch.sizeBytes)
+    }
+    if (chunk.usedBytes === 0) chunk.firstOffset = baseOffset
+    const lastMark = chunk.markStarts.at(-1) ?? 0
+    if (chunk.usedBytes - lastMark >= MARK_INTERVAL_BYTES) {
+      chunk.markOffsets.push(baseOffset)
+      chunk.markStarts.push(chunk.usedBytes)
+    }
+    chunk.usedBytes += batch.sizeBytes
+    this.#nextOffset = batch.lastOffset + 1
+  }
+
+  /**
+   * A private copy of whole batches from the one that holds `offset` on: about `maxBytes`, at
+   * least one batch, none that starts at or behind `limitOffset`. Undefined where the tail does
+   * not hold `offset`.
+   */
+  read(offset: number, limitOffset: number, maxBytes: number): BatchRun | undefined {
+    if (offset < this.firstOffset || offset >= this.#nextOffset) return undefined
+    const chunk = this.#chunkOf(offset)
+    let start = startOfWalk(chunk, offset)
+    while (lastOffsetOf(chunk.buffer, start) < offset) start += batchSizeBytesOf(chunk.buffer, start)
+    let end = start
+    while (end < chunk.usedBytes && baseOffsetOf(chunk.buffer, end) < limitOffset) {
+      const sizeBytes = batchSizeBytesOf(chunk.buffer, end)
+      if (end > start && end + sizeBytes - start > maxBytes) break
+      end += sizeBytes
+    }
+    if (end === start) return undefined
+    const buffer = Buffer.allocUnsafeSlow(end - start)
+    chunk.buffer.copy(buffer, 0, start, end)
+    return { buffer, start: 0, end: buffer.length }
+  }
+
+  /** Gives the oldest chunk up. */
+  dropOldest(): void {
+    const chunk = this.#chunks.shift()
+    assert(chunk !== undefined, 'a tail without chunks owes none')
+    this.#heldBytes -= chunk.buffer.length
+    if (this.#chunks.length === 0) this.#nextChunkBytes = FIRST_CHUNK_BYTES
+    this.#budget.gave(this, chunk.buffer.length)
+  }
+
+  /** Gives every chunk up. */
+  clear(): void {
+    while (this.#chunks.length > 0) this.dropOldest()
+  }
+
+  #addChunk(chunkBytes: number): Chunk {
+    const chunk: Chunk = { buffer: Buffer.allocUnsafeSlow(chunkBytes), firstOffset: 0, usedBytes: 0, markOffsets: [], markStarts: [] }
+    this.#chunks.push(chunk)
+    this.#nextChunkBytes = Math.min(this.#nextChunkBytes * 2, LAST_CHUNK_BYTES)
+    this.#heldBytes += chunkBytes
+    while (this.#heldBytes > TAIL_BYTES && this.#chunks.length > 1) this.dropOldest()
+    this.#budget.took(this, chunkBytes)
+    return chunk
+  }
+
+  #chunkOf(offset: number): Chunk {
+    let index = this.#chunks.length - 1
+    let chunk = this.#chunks[index]
+    while (chunk !== undefined && (chunk.usedBytes === 0 || chunk.firstOffset > offset)) chunk = this.#chunks[--index]
+    assert(chunk !== undefined, 'I1: an offset between first and next is held')
+    return chunk
+  }
+}
+
+/** Start of the last marked batch at or before `offset`; of the chunk where none is. */
+function startOfWalk(chunk: Chunk, offset: number): number {
+  let low = 0
+  let high = chunk.markOffsets.length // Marks below `low` are at or before `offset`; those from `high` on behind it.
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((chunk.markOffsets[middle] ?? 0) <= offset) low = middle + 1
+    else high = middle
+  }
+  return low === 0 ? 0 : (chunk.markStarts[low - 1] ?? 0)
+}

@@ -1,0 +1,147 @@
+/**
+ * Partition folders on disk: laying them out, listing what is there, taking them away.
+ *
+ *   orders-0/                              live
+ *   orders-0.<32 hex digits>-delete/       deleted, its space not freed yet
+ *   orders-0.<32 hex digits>-stray/        empty, and in no topic
+ *
+ * Only folders; which topics exist is metadata.json's to say, and log-directory.ts keeps it.
+ */
+import { asideDirectoryName, parsePartitionDirectory, parseSegmentFileName } from '../format/segment-name.ts'
+import { readWholeFile } from '../storage/checkpoint-file.ts'
+import { formatEpochCheckpoint } from '../storage/epoch-checkpoint.ts'
+import { formatPartitionMetadata, parsePartitionMetadata } from '../storage/partition-metadata.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { Segment } from '../storage/segment.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import { LeaderEpochs } from './leader-epochs.ts'
+import type { ResolvedTopicConfig } from './log-config.ts'
+import { SegmentList } from './segment-list.ts'
+
+/** Syncs of folders that run side by side. */
+const FOLDERS_AT_ONCE = 16
+
+/** A partition folder and what lies in it. */
+export interface PartitionFolder {
+  readonly directory: string
+  readonly topic: string
+  readonly partition: number
+  /** From partition.metadata; null where it is missing or damaged. */
+  readonly topicId: string | null
+  readonly holdsData: boolean
+}
+
+/** A new, empty partition. */
+export interface LaidPartition {
+  readonly directory: string
+  readonly segments: SegmentList
+  readonly epochs: LeaderEpochs
+}
+
+/** Folder of a live partition. */
+export function partitionDirectory(topic: string, partition: number): string {
+  return `${topic}-${partition}`
+}
+
+/** What the folder of a new partition is made of. */
+export interface PartitionPlan {
+  readonly driver: StorageDriver
+  readonly topic: string
+  readonly topicId: string
+  readonly partition: number
+  readonly config: ResolvedTopicConfig
+  readonly startOffset: number
+}
+
+/**
+ * Makes the folder with all its files. Durable only after `flushFolders` of it and a
+ * `flushDirectory` of the log's own directory.
+ */
+export function layPartition(plan: PartitionPlan): LaidPartition {
+  const { driver, topic, partition, config, startOffset } = plan
+  const directory = partitionDirectory(topic, partition)
+  if (driver.status(directory) === undefined) driver.createDirectory(directory)
+  if (!driver.volatile) {
+    writeSmallFile(driver, `${directory}/partition.metadata`, formatPartitionMetadata(plan.topicId))
+    writeSmallFile(driver, `${directory}/leader-epoch-checkpoint`, formatEpochCheckpoint([{ leaderEpoch: 0, startOffset }]))
+  }
+  const segment = Segment.create({ driver, directory, baseOffset: startOffset }, config)
+  const epochs = LeaderEpochs.load(driver, directory)
+  if (epochs.latest < 0) epochs.assign(0, startOffset)
+  return { directory, segments: new SegmentList([segment]), epochs }
+}
+
+/** Forces the files and names in new folders to stable storage, several side by side. */
+export function* flushFolders(driver: StorageDriver, directories: readonly string[]): Procedure<void> {
+  for (let start = 0; start < directories.length; start += FOLDERS_AT_ONCE) {
+    const some = directories.slice(start, start + FOLDERS_AT_ONCE)
+    yield () => Promise.all(some.map((directory) => flushFolder(driver, directory)))
+  }
+}
+
+/** Every live partition folder of the directory. */
+export function listPartitionFolders(driver: StorageDriver): readonly PartitionFolder[] {
+  const folders: PartitionFolder[] = []
+  for (const name of driver.list('')) {
+    const parsed = parsePartitionDirectory(name)
+    if (parsed === undefined || parsed.state !== 'live' || parsed.topic === '__cluster_metadata') continue
+    if (driver.status(name)?.kind !== 'directory') continue
+    const metadata = readWholeFile(driver, `${name}/partition.metadata`)
+    folders.push({
+      directory: name,
+      topic: parsed.topic,
+      partition: parsed.partition,
+      topicId: metadata === undefined ? null : (parsePartitionMetadata(metadata) ?? null),
+      holdsData: holdsData(driver, name),
+    })
+  }
+  return folders
+}
+
+/** Folders of deleted topics whose space is still to be freed. */
+export function listDeletedFolders(driver: StorageDriver): readonly string[] {
+  return driver.list('').filter((name) => parsePartitionDirectory(name)?.state === 'delete')
+}
+
+/** Gives a folder a name that Kafka and we pass over. `uniqueId` is 32 hex digits, as Kafka has it. */
+export function setFolderAside(driver: StorageDriver, directory: string, uniqueId: string, state: 'delete' | 'stray'): string {
+  const aside = asideDirectoryName(directory, uniqueId, state)
+  driver.rename(directory, aside)
+  return aside
+}
+
+/** Waits that free the space of folders, one after the other. */
+export function* removeFolders(driver: StorageDriver, directories: readonly string[]): Procedure<void> {
+  for (const directory of directories) yield () => driver.removeDirectory(directory)
+}
+
+function holdsData(driver: StorageDriver, directory: string): boolean {
+  return driver.list(directory).some((name) => {
+    const isLog = parseSegmentFileName(name)?.suffix === '.log'
+    return isLog && (driver.status(`${directory}/${name}`)?.sizeBytes ?? 0) > 0
+  })
+}
+
+async function flushFolder(driver: StorageDriver, directory: string): Promise<void> {
+  for (const name of driver.list(directory)) {
+    const file = driver.openFile(`${directory}/${name}`, 'write')
+    try {
+      await file.flush()
+    } finally {
+      file.close()
+    }
+  }
+  await driver.flushDirectory(directory)
+}
+
+function writeSmallFile(driver: StorageDriver, path: string, bytes: Uint8Array): void {
+  const exists = driver.status(path) !== undefined
+  const file = driver.openFile(path, exists ? 'write' : 'create')
+  try {
+    if (exists) file.resize(0)
+    file.write(bytes, 0, bytes.length, 0)
+  } finally {
+    file.close()
+  }
+}
+

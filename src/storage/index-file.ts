@@ -1,0 +1,147 @@
+/**
+ * IndexFile: the slots of one .index or .timeindex, in memory and in their file.
+ *
+ * Owns the bytes and what of them is in the file; what a slot means is offset-index.ts' and
+ * time-index.ts' business. Indexes are hints that recovery can rebuild, so slots are written behind,
+ * many at once, and only `flush` makes them durable. The file has the exact size of its slots.
+ *   I1  the first `writtenSlots` slots in memory equal the file's
+ *   I2  slots are only appended, or cut from the end
+ */
+import { assert } from '../errors/invariant.ts'
+import type { StorageDriver, StorageFile } from './storage-driver.ts'
+
+/** Slots held back at most before they are written: a crash loses no more hints than this. */
+const WRITE_BEHIND_BYTES = 65_536
+const FIRST_CAPACITY_SLOTS = 32
+
+/** Slots of one size, appended in memory and written behind. */
+export class IndexFile {
+  readonly #driver: StorageDriver
+  readonly #path: string
+  readonly #slotBytes: number
+  #file: StorageFile | undefined
+  #bytes: Buffer
+  #view: DataView
+  #slotCount = 0
+  #writtenSlots = 0
+  #unflushed = false
+  /** True where there was no file to load. */
+  readonly wasMissing: boolean
+
+  private constructor(driver: StorageDriver, path: string, slotBytes: number, file: StorageFile | undefined) {
+    this.wasMissing = file === undefined
+    this.#driver = driver
+    this.#path = path
+    this.#slotBytes = slotBytes
+    this.#file = file
+    this.#bytes = Buffer.alloc(0)
+    this.#view = new DataView(this.#bytes.buffer, 0, 0)
+  }
+
+  /** An empty file: a new one, or what was there cut to nothing. */
+  static create(driver: StorageDriver, path: string, slotBytes: number): IndexFile {
+    const exists = driver.status(path) !== undefined
+    const file = driver.openFile(path, exists ? 'write' : 'create')
+    if (file.sizeBytes > 0) file.resize(0)
+    return new IndexFile(driver, path, slotBytes, file)
+  }
+
+  /** The file's whole slots, or none where it is missing; bytes behind the last whole slot are ignored. */
+  static load(driver: StorageDriver, path: string, slotBytes: number): IndexFile {
+    const exists = driver.status(path) !== undefined
+    const index = new IndexFile(driver, path, slotBytes, exists ? driver.openFile(path, 'write') : undefined)
+    index.#load()
+    return index
+  }
+
+  #load(): void {
+    if (this.#file === undefined) return
+    const slots = Math.floor(this.#file.sizeBytes / this.#slotBytes)
+    this.#reserve(slots)
+    const read = this.#file.read(this.#bytes, 0, slots * this.#slotBytes, 0)
+    this.#slotCount = Math.floor(read / this.#slotBytes)
+    this.#writtenSlots = this.#slotCount
+  }
+
+  /** Borrowed until the next `addSlot`. */
+  get view(): DataView { return this.#view }
+  get slotCount(): number { return this.#slotCount }
+
+  /** Makes room for one more slot and returns its number; its bytes are the caller's to write. */
+  addSlot(): number {
+    this.#reserve(this.#slotCount + 1)
+    this.#slotCount += 1
+    return this.#slotCount - 1
+  }
+
+  /** True once enough slots wait that writing them is worth a call. */
+  get isBehind(): boolean {
+    return (this.#slotCount - this.#writtenSlots) * this.#slotBytes >= WRITE_BEHIND_BYTES
+  }
+
+  /** Drops every slot from number `slotCount` on. */
+  truncateTo(slotCount: number): void {
+    assert(slotCount >= 0 && slotCount <= this.#slotCount, 'I2: slots are cut from the end')
+    this.#slotCount = slotCount
+    if (this.#writtenSlots <= slotCount) return
+    this.#writtenSlots = slotCount
+    this.#open().resize(slotCount * this.#slotBytes)
+    this.#unflushed = true
+  }
+
+  /**
+   * Brings the file up to date, and to its exact size.
+   * @throws {LogError} NO_SPACE or IO: the slots stay in memory, a later call tries again.
+   */
+  writeOut(): void {
+    const file = this.#open()
+    const wholeBytes = this.#slotCount * this.#slotBytes
+    if (this.#slotCount > this.#writtenSlots) {
+      const from = this.#writtenSlots * this.#slotBytes
+      file.write(this.#bytes, from, wholeBytes - from, from)
+      this.#writtenSlots = this.#slotCount
+      this.#unflushed = true
+    }
+    if (file.sizeBytes !== wholeBytes) {
+      file.resize(wholeBytes)
+      this.#unflushed = true
+    }
+  }
+
+  /** True while the file differs from what is known to be on stable storage. */
+  get isUnflushed(): boolean { return this.#unflushed || this.#slotCount > this.#writtenSlots }
+
+  /** Forces what was written out to stable storage. */
+  async flush(): Promise<void> {
+    if (!this.#unflushed) return
+    this.#unflushed = false
+    try {
+      await this.#open().flush()
+    } catch (error) {
+      this.#unflushed = true
+      throw error
+    }
+  }
+
+  close(): void {
+    this.#file?.close()
+    this.#file = undefined
+  }
+
+  #open(): StorageFile {
+    if (this.#file !== undefined) return this.#file
+    const exists = this.#driver.status(this.#path) !== undefined
+    this.#file = this.#driver.openFile(this.#path, exists ? 'write' : 'create')
+    return this.#file
+  }
+
+  #reserve(slots: number): void {
+    const neededBytes = slots * this.#slotBytes
+    if (neededBytes <= this.#bytes.byteLength) return
+    const capacity = Math.max(neededBytes, this.#bytes.byteLength * 2, FIRST_CAPACITY_SLOTS * this.#slotBytes)
+    const grown = Buffer.alloc(capacity)
+    this.#bytes.copy(grown)
+    this.#bytes = grown
+    this.#view = new DataView(grown.buffer, grown.byteOffset, grown.byteLength)
+  }
+}

@@ -8,7 +8,7 @@ import { nearestName } from '../errors/nearest-name.ts'
 
 /**
  * Checks the names in `options`; undefined has none. `where` names the call, as in `log.producer`.
- * @throws {LogError} `INVALID_ARGUMENT` with the nearest known name; `details: { option, nearest, known }`.
+ * @throws {LogError} `INVALID_ARGUMENT`; for an unknown name with `{ option, nearest, known }`.
  */
 export function checkOptions(options: unknown, known: readonly string[], where: string): void {
   if (options === undefined) return
@@ -35,6 +35,11 @@ export function unknownName(
     `${where}: unknown ${kind} '${name}', ${hint} Known: ${known.join(', ')}`,
     { [kind]: name, nearest, known },
   )
+}
+
+/** As `Array.isArray`, but what is in the array stays unknown. */
+export function isArray(value: unknown): value is readonly unknown[] {
+  return Array.isArray(value)
 }
 
 /** A value as an error message names it: short, and with its type where that is what is wrong. */

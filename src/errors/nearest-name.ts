@@ -10,7 +10,7 @@
 /** More of a name than this tells nothing, and the comparison is quadratic. */
 const MAX_COMPARED_LETTERS = 64
 
-/** The nearest of `known`, the first of several equally near; undefined only where none is known. */
+/** The nearest of `known`, the first of several equally near; undefined where none is known. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
   const wanted = lettersOf(name)
   let nearest: string | undefined

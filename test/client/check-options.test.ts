@@ -8,7 +8,11 @@ const KNOWN = ['lingerMs', 'batchBytes']
 
 describe('checkOptions', () => {
   it('lets known names pass, set or undefined, and no options at all', () => {
-    for (const options of [{ lingerMs: 1, batchBytes: undefined }, Object.create(null), undefined]) {
+    for (const options of [
+      { lingerMs: 1, batchBytes: undefined },
+      Object.create(null),
+      undefined,
+    ]) {
       expect(() => checkOptions(options, KNOWN, 'log.producer')).not.toThrow()
     }
   })

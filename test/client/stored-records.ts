@@ -1,0 +1,73 @@
+/** Records as a reader hands them out: prepared, encoded into a batch, read from a copy. */
+import { StoredRecord } from '../../src/client/log-record.ts'
+import { PreparedBatch } from '../../src/client/prepared-batch.ts'
+import { RecordTypes } from '../../src/client/record-types.ts'
+import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
+import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
+
+/** Bytes as keys and values. */
+export const RAW: RecordTypes = new RecordTypes('raw', null, false)
+
+/** The records of one append of `inputs`, read through `readTypes` from a chunk of its own. */
+export function storedRecords(
+  inputs: readonly unknown[],
+  types: RecordTypes = RAW,
+  readTypes: RecordTypes = types,
+  spareBytes: number = 0,
+): readonly StoredRecord[] {
+  const batch = PreparedBatch.take()
+  const builder = new RecordBatchBuilder()
+  builder.begin(Buffer.alloc(4_096), 0)
+  batch.read(inputs, types, 1_000)
+  for (let at = 0; at < batch.recordCount; at += 1) {
+    builder.add(
+      batch.timestamps[at] ?? -1,
+      batch.keys[at] ?? null,
+      batch.values[at] ?? null,
+      batch.headers[at] ?? null,
+    )
+  }
+  batch.giveBack()
+  builder.finish('none')
+  const chunk = Buffer.alloc(builder.sizeBytes + spareBytes)
+  builder.buffer.copy(chunk, 0, builder.start, builder.start + builder.sizeBytes)
+  return recordsIn(chunk, readTypes)
+}
+
+/** The only record of an append. */
+export function storedRecord(
+  input: unknown,
+  types?: RecordTypes,
+  readTypes?: RecordTypes,
+): StoredRecord {
+  const [record] = storedRecords([input], types, readTypes)
+  if (record === undefined) throw new Error('no record was stored')
+  return record
+}
+
+function recordsIn(chunk: Buffer, types: RecordTypes): readonly StoredRecord[] {
+  const reader = new RecordBatchReader()
+  reader.reset(chunk, 0, 1_000_000)
+  const records: StoredRecord[] = []
+  while (reader.next()) {
+    const { offset, timestamp, leaderEpoch, buffer, keyStart, keyLength } = reader
+    const { valueStart, valueLength, headersStart, headerCount } = reader
+    records.push(
+      new StoredRecord(
+        types,
+        3,
+        offset,
+        timestamp,
+        leaderEpoch,
+        buffer,
+        keyStart,
+        keyLength,
+        valueStart,
+        valueLength,
+        headersStart,
+        headerCount,
+      ),
+    )
+  }
+  return records
+}

@@ -93,7 +93,10 @@ export function processIsAlive(
 export function parseProcessStat(
   text: string,
 ): { readonly hasEnded: boolean; readonly start: string } | null {
-  const fields = text.slice(text.lastIndexOf(')') + 1).trim().split(/\s+/)
+  const fields = text
+    .slice(text.lastIndexOf(')') + 1)
+    .trim()
+    .split(/\s+/)
   const [state, threads, start] = [fields[0], fields[17], fields[19]] // fields 3, 20 and 22
   if (state === undefined || threads === undefined || !/^\d+$/.test(start ?? '')) return null
   // 'Z' is the state of the main thread alone: another one may still be in the middle of a write.
@@ -135,7 +138,8 @@ function signalReaches(pid: number): boolean {
 function readBootId(): string | null {
   if (process.platform === 'linux') return readText('/proc/sys/kernel/random/boot_id')
   // Not kern.boottime: it moves when the wall clock is set.
-  if (process.platform === 'darwin') return outputOf('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid'])
+  if (process.platform === 'darwin')
+    return outputOf('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid'])
   return null
 }
 

@@ -15,8 +15,16 @@
 import { assert } from '../errors/invariant.ts'
 import { crc32c } from '../format/crc32c.ts'
 import {
-  CONTROL_SLOT_BYTES, readSlot, readSlotKey, SLOT_COPY_BYTES, SLOT_GENERATION_AT,
-  SLOT_IMAGE_BYTES, SLOT_KEY_BYTES, slotCopyAt, writeSlotCopy, writeSlotKey,
+  CONTROL_SLOT_BYTES,
+  readSlot,
+  readSlotKey,
+  SLOT_COPY_BYTES,
+  SLOT_GENERATION_AT,
+  SLOT_IMAGE_BYTES,
+  SLOT_KEY_BYTES,
+  slotCopyAt,
+  writeSlotCopy,
+  writeSlotKey,
 } from './control-slot.ts'
 import type { PartitionWatermarks, PublishedPartition, ReadSlot } from './control-slot.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
@@ -197,7 +205,9 @@ export class ControlFile {
 
   #inherit(): void {
     const read: (ReadSlot | undefined)[] = []
-    readSlots(this.#file, (slot, found) => { read[slot] = found })
+    readSlots(this.#file, (slot, found) => {
+      read[slot] = found
+    })
     const slotCount = slotsIn(this.#file.sizeBytes)
     this.#reserve(slotCount)
     const key = Buffer.alloc(CONTROL_SLOT_BYTES)
@@ -263,7 +273,9 @@ function readHeader(file: StorageFile): ControlHeader | undefined {
   if (bytes.readUInt32BE(CRC_AT) !== crc32c(bytes, 0, CRC_AT)) return undefined
   if (bytes.readInt32BE(FORMAT_AT) !== FORMAT) return undefined
   if (bytes.readInt32BE(SLOT_BYTES_AT) !== CONTROL_SLOT_BYTES) return undefined
-  const bootId = bytes.toString('latin1', BOOT_ID_AT, BOOT_ID_AT + BOOT_ID_BYTES).replace(/\0+$/, '')
+  const bootId = bytes
+    .toString('latin1', BOOT_ID_AT, BOOT_ID_AT + BOOT_ID_BYTES)
+    .replace(/\0+$/, '')
   return {
     writerGeneration: bytes.readUInt32BE(GENERATION_AT),
     pid: bytes.readInt32BE(PID_AT),

@@ -3,8 +3,8 @@
  *
  *   slot  0         16          20           24                     76                    128
  *         | topicId | partition | generation | copy, even sequences | copy, odd sequences |
- *   copy  0          4             8          16    24              32                 40        48
- *         | sequence | layoutEpoch | logStart | LEO | highWatermark | lastStableOffset | durable | crc |
+ *   copy  0          4             8          16    24              32           40        48
+ *         | sequence | layoutEpoch | logStart | LEO | highWatermark | lastStable | durable | crc |
  *
  * Big-endian; topicId is 16 bytes, offsets are int64, all else has 32 bits; zeros are a free slot.
  * Pure: no state, no I/O; who writes what when is control-file.ts's.

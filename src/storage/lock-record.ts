@@ -18,14 +18,21 @@
  *       removes what is left of the chain. A crash anywhere leaves a chain with a dead end
  */
 import {
-  closeSync, fstatSync, linkSync, openSync, readdirSync, readFileSync, renameSync, unlinkSync,
+  closeSync,
+  fstatSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import type { ProcessIdentity } from './boot-identity.ts'
 import { errorCodeOf, fileFailure } from './file-failure.ts'
 
-/** The record's file in the log's directory; names that start with it and a '.' are ours as well. */
+/** The record in the log's directory; files named after it, with a '.' behind, are ours as well. */
 export const LOCK_RECORD_FILE = 'streambed.lock'
 
 /** Who holds the lock, and with what. */
@@ -107,7 +114,10 @@ export function* takeLockRecord(request: LockRequest): LockSteps<LockRefusal | u
   }
 }
 
-function* placeRecord(request: LockRequest, draft: DraftRecord): LockSteps<LockRefusal | undefined> {
+function* placeRecord(
+  request: LockRequest,
+  draft: DraftRecord,
+): LockSteps<LockRefusal | undefined> {
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const chain = yield* readChain(request.directory)
     const last = chain.at(-1)
@@ -141,7 +151,10 @@ export function* removeLockRecord(directory: string, token: string): LockSteps<v
 
 /** I2 and I3: the claim on `lastToken` is placed; it counts if the root is still what it was. */
 function* becomeRoot(
-  directory: string, rootToken: string, lastToken: string, draft: DraftRecord,
+  directory: string,
+  rootToken: string,
+  lastToken: string,
+  draft: DraftRecord,
 ): LockSteps<boolean> {
   const root = readRecord(rootOf(directory))
   yield
@@ -209,7 +222,11 @@ export function parseLockRecord(text: string): LockRecord | null {
   if (typeof pid !== 'number' || typeof startedAt !== 'number') return null
   if (typeof directory !== 'string' || typeof host !== 'string') return null
   return {
-    token, pid, startedAt, directory, host,
+    token,
+    pid,
+    startedAt,
+    directory,
+    host,
     processStart: textOrNull(fields['processStart']),
     bootId: textOrNull(fields['bootId']),
     pidNamespace: textOrNull(fields['pidNamespace']),

@@ -37,7 +37,7 @@ const F_OFD_SETLK = 37
 const F_WRLCK = 1
 const F_UNLCK = 2
 
-/** struct flock of 64-bit Linux: int16 type, int16 whence, 4 unused, int64 start, int64 length, int32 pid. */
+/** struct flock of 64-bit Linux: int16 type, whence; 4 unused; int64 start, length; int32 pid. */
 const FLOCK_BYTES = 32
 const FLOCK_PID_AT = 24
 
@@ -69,7 +69,7 @@ function bindFileLock(koffi: Koffi): NativeBinding {
   const fcntl = koffi.load(null).func('fcntl', 'int', ['int', 'int', '...'])
   const flock = Buffer.alloc(FLOCK_BYTES)
   const call = (descriptor: number, command: number): number => {
-    flock.fill(0) // From position 0, whatever its length: the whole file. A pid of 0, as OFD wants it.
+    flock.fill(0) // From 0, of no certain length: the whole file. An OFD lock wants a pid of 0.
     flock.writeInt16LE(F_WRLCK, 0)
     return fcntl(descriptor, command, 'void *', flock)
   }

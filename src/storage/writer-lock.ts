@@ -22,7 +22,11 @@ import { fileFailure } from './file-failure.ts'
 import { takeFileLock, takeSocketLock } from './kernel-lock.ts'
 import type { KernelLock, KernelLockAttempt } from './kernel-lock.ts'
 import {
-  LOCK_RECORD_FILE, readLockRecord, removeLockRecord, runLockSteps, takeLockRecord,
+  LOCK_RECORD_FILE,
+  readLockRecord,
+  removeLockRecord,
+  runLockSteps,
+  takeLockRecord,
 } from './lock-record.ts'
 import type { LockRecord, Verdict } from './lock-record.ts'
 
@@ -89,7 +93,8 @@ const TABLE = Symbol.for('streambed.locks')
  *   `READ_ONLY` without permission to write there; `NO_SPACE`; `IO`, if it does not exist say.
  */
 export async function acquireWriterLock(
-  directory: string, options: WriterLockOptions,
+  directory: string,
+  options: WriterLockOptions,
 ): Promise<WriterLock> {
   const attempt: Attempt = {
     directory: resolve(directory),
@@ -114,13 +119,19 @@ export async function acquireWriterLock(
  *
  * @throws {LogError} `LOCKED` when the holder is provably alive; otherwise as `acquireWriterLock`.
  */
-export async function breakLock(directory: string, options: { readonly now: () => number }): Promise<void> {
+export async function breakLock(
+  directory: string,
+  options: { readonly now: () => number },
+): Promise<void> {
   const path = resolve(directory)
   directoryIdentity(path)
   const hasLock = existsSync(join(path, LOCK_RECORD_FILE)) || existsSync(join(path, LOCK_FILE))
   if (!hasLock) return
   const taken = await tryToLock({
-    directory: path, mechanisms: LOCK_MECHANISMS, startedAt: options.now(), isForced: true,
+    directory: path,
+    mechanisms: LOCK_MECHANISMS,
+    startedAt: options.now(),
+    isForced: true,
   })
   if ('reason' in taken) throw locked(path, taken)
   await taken.release()
@@ -216,7 +227,8 @@ class HeldLocks implements WriterLock {
     }
     // The record says who, unless it is that of a holder before this one.
     const record = readLockRecord(this.#attempt.directory)
-    if (record !== null && this.#judge(record) !== 'dead') return { reason: 'alive', holder: record }
+    if (record !== null && this.#judge(record) !== 'dead')
+      return { reason: 'alive', holder: record }
     return { reason: 'alive', holder: taken.pid === null ? null : { pid: taken.pid, startedAt: 0 } }
   }
 
@@ -231,15 +243,17 @@ class HeldLocks implements WriterLock {
       lockedFile: this.#scopeOf('file'),
     }
     this.#mayHaveRecord = true // Even if what follows throws.
-    const refusal = runLockSteps(takeLockRecord({
-      directory,
-      record,
-      judge: (other) => {
-        const verdict = this.#judge(other)
-        return isForced && verdict === 'undecidable' ? 'dead' : verdict
-      },
-      isAlone: isForced || this.#kernel.length > 0,
-    }))
+    const refusal = runLockSteps(
+      takeLockRecord({
+        directory,
+        record,
+        judge: (other) => {
+          const verdict = this.#judge(other)
+          return isForced && verdict === 'undecidable' ? 'dead' : verdict
+        },
+        isAlone: isForced || this.#kernel.length > 0,
+      }),
+    )
     return refusal && { reason: refusal.verdict, holder: refusal.holder }
   }
 
@@ -296,8 +310,9 @@ function directoryIdentity(directory: string): string {
 function locked(directory: string, { reason, holder }: Refusal): LogError<'LOCKED'> {
   const details = { pid: holder?.pid ?? 0, startedAt: holder?.startedAt ?? 0, directory }
   const who = holder === null ? 'another process' : `process ${holder.pid}`
-  const message = reason === 'alive'
-    ? `${directory} is being written by ${who}: close it there, wait for that with lockTimeoutMs, or open with readOnly: true`
-    : `${directory} was left locked by ${who}, which cannot be told dead or alive from here: make sure that nothing writes there, then call EventLog.breakLock(directory)`
+  const message =
+    reason === 'alive'
+      ? `${directory} is being written by ${who}: close it there, wait for that with lockTimeoutMs, or open with readOnly: true`
+      : `${directory} was left locked by ${who}, which cannot be told dead or alive from here: make sure that nothing writes there, then call EventLog.breakLock(directory)`
   return new LogError('LOCKED', message, details)
 }

@@ -4,7 +4,12 @@ import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import {
-  bootId, isSameBoot, ownIdentity, parseProcessStat, processIsAlive, processStart,
+  bootId,
+  isSameBoot,
+  ownIdentity,
+  parseProcessStat,
+  processIsAlive,
+  processStart,
 } from '../../src/storage/boot-identity.ts'
 
 const onLinux = process.platform === 'linux'
@@ -50,11 +55,18 @@ describe('processIsAlive', () => {
 
   it.runIf(onLinux)('takes a process for dead that has ended and is not waited for', async () => {
     // Never comes back to its event loop, where it would learn that its child has ended.
-    const parent = spawn(process.execPath, ['-e', `
+    const parent = spawn(
+      process.execPath,
+      [
+        '-e',
+        `
       const { pid } = require('node:child_process').spawn('true')
       require('node:fs').writeSync(1, String(pid))
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)
-    `], { stdio: ['ignore', 'pipe', 'ignore'] })
+    `,
+      ],
+      { stdio: ['ignore', 'pipe', 'ignore'] },
+    )
     const [line] = (await once(parent.stdout, 'data')) as [Buffer] // `data` of a stream of bytes
     const pid = Number(line.toString())
     while (!/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'latin1'))) {

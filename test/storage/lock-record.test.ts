@@ -1,22 +1,27 @@
-/** The lock record: every interleaving of openers, crashes and releases leaves at most one holder. */
+/** The lock record: whatever openers, crashes and releases come together, one holds it at most. */
 import fc from 'fast-check'
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
-  LOCK_RECORD_FILE, parseLockRecord, readLockRecord, removeLockRecord, runLockSteps, takeLockRecord,
+  LOCK_RECORD_FILE,
+  parseLockRecord,
+  readLockRecord,
+  removeLockRecord,
+  runLockSteps,
+  takeLockRecord,
 } from '../../src/storage/lock-record.ts'
-import type {
-  LockRecord, LockRefusal, LockSteps, Verdict,
-} from '../../src/storage/lock-record.ts'
+import type { LockRecord, LockRefusal, LockSteps, Verdict } from '../../src/storage/lock-record.ts'
 
 /** What the file system of these tests refuses. */
 const refused = vi.hoisted(() => ({ links: false, bytes: false }))
 
 vi.mock('node:fs', async (importOriginal) => {
   const fs = await importOriginal<typeof import('node:fs')>()
-  const fail = (code: string): never => { throw Object.assign(new Error(code), { code }) }
+  const fail = (code: string): never => {
+    throw Object.assign(new Error(code), { code })
+  }
   return {
     ...fs,
     linkSync: (from: string, to: string) => (refused.links ? fail('EPERM') : fs.linkSync(from, to)),
@@ -29,7 +34,9 @@ vi.mock('node:fs', async (importOriginal) => {
 })
 
 let directory = ''
-beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'streambed-record-')) })
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'streambed-record-'))
+})
 afterEach(() => {
   Object.assign(refused, { links: false, bytes: false })
   rmSync(directory, { recursive: true })
@@ -39,15 +46,28 @@ const rootFile = (): string => join(directory, LOCK_RECORD_FILE)
 
 function recordOf(token: string): LockRecord {
   return {
-    token, pid: 7, processStart: '1', bootId: 'boot', pidNamespace: 'pid:[1]', host: 'here',
-    startedAt: 1000, directory: '1:2', socketScope: null, lockedFile: null,
+    token,
+    pid: 7,
+    processStart: '1',
+    bootId: 'boot',
+    pidNamespace: 'pid:[1]',
+    host: 'here',
+    startedAt: 1000,
+    directory: '1:2',
+    socketScope: null,
+    lockedFile: null,
   }
 }
 
 function take(token: string, verdict: Verdict = 'dead', isAlone = false): LockRefusal | undefined {
-  return runLockSteps(takeLockRecord({
-    directory, record: recordOf(token), judge: () => verdict, isAlone,
-  }))
+  return runLockSteps(
+    takeLockRecord({
+      directory,
+      record: recordOf(token),
+      judge: () => verdict,
+      isAlone,
+    }),
+  )
 }
 
 describe('takeLockRecord', () => {
@@ -92,7 +112,7 @@ describe('takeLockRecord', () => {
 
   it('fails with IO where the record cannot be a file', () => {
     rmSync(directory, { recursive: true })
-    expect(() => take('one')).toThrowError(expect.objectContaining({ code: 'IO' }))
+    expect(() => take('one')).toThrow(expect.objectContaining({ code: 'IO' }))
     directory = mkdtempSync(join(tmpdir(), 'streambed-record-'))
   })
 })
@@ -100,13 +120,15 @@ describe('takeLockRecord', () => {
 describe('takeLockRecord on a full disk', () => {
   it.each([true, false])('leaves nothing half written (links refused: %s)', (links) => {
     Object.assign(refused, { links, bytes: true })
-    expect(() => take('one')).toThrowError(expect.objectContaining({ code: 'NO_SPACE' }))
+    expect(() => take('one')).toThrow(expect.objectContaining({ code: 'NO_SPACE' }))
     expect(readdirSync(directory)).toEqual([])
   })
 })
 
 describe('takeLockRecord on a file system without links', () => {
-  beforeEach(() => { refused.links = true })
+  beforeEach(() => {
+    refused.links = true
+  })
 
   it('places records, succeeds dead ones and is refused by living ones', () => {
     expect(take('one')).toBeUndefined()
@@ -188,19 +210,21 @@ describe('the chain of records', () => {
       { minLength: 20, maxLength: 120 },
     )
     const before = fc.constantFrom('', 'garbage', JSON.stringify(recordOf('dead')))
-    fc.assert(fc.property(before, moves, (rootText, history) => {
-      for (const name of readdirSync(directory)) rmSync(join(directory, name))
-      if (rootText !== '') writeFileSync(rootFile(), rootText)
-      const alive = new Set<string>()
-      let tokens = 0
-      const openers = Array.from({ length: 4 }, () => new Opener(alive, () => `t${tokens++}`))
-      for (const { opener, crashes } of history) {
-        if (crashes === 0) openers[opener]?.crash()
-        else openers[opener]?.step()
-        expect(openers.filter(({ isHolder }) => isHolder).length).toBeLessThanOrEqual(1)
-      }
-      for (const opener of openers) opener.crash()
-      expect(take('last')).toBeUndefined()
-    }))
+    fc.assert(
+      fc.property(before, moves, (rootText, history) => {
+        for (const name of readdirSync(directory)) rmSync(join(directory, name))
+        if (rootText !== '') writeFileSync(rootFile(), rootText)
+        const alive = new Set<string>()
+        let tokens = 0
+        const openers = Array.from({ length: 4 }, () => new Opener(alive, () => `t${tokens++}`))
+        for (const { opener, crashes } of history) {
+          if (crashes === 0) openers[opener]?.crash()
+          else openers[opener]?.step()
+          expect(openers.filter(({ isHolder }) => isHolder).length).toBeLessThanOrEqual(1)
+        }
+        for (const opener of openers) opener.crash()
+        expect(take('last')).toBeUndefined()
+      }),
+    )
   })
 })

@@ -10,7 +10,9 @@ const whyNot = binding === null ? ' (skipped: koffi is not installed or not for 
 
 describe('nativeBinding', () => {
   let directory = ''
-  beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'streambed-native-')) })
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'streambed-native-'))
+  })
   afterEach(() => rmSync(directory, { recursive: true }))
 
   it('is loaded once', () => {

@@ -11,9 +11,13 @@ import { acquireWriterLock } from '../../src/storage/writer-lock.ts'
 import type { LockMechanism, WriterLock } from '../../src/storage/writer-lock.ts'
 
 export type LockRequest =
-  | { readonly kind: 'open'; readonly directory: string; readonly mechanisms: readonly LockMechanism[] }
+  | {
+      readonly kind: 'open'
+      readonly directory: string
+      readonly mechanisms: readonly LockMechanism[]
+    }
   | { readonly kind: 'release' }
-  /** Open, work alone and release, so often, waiting for others; answered 'open' if never disturbed. */
+  /** Open, work and release, so often, waiting for others; answered 'open' if never disturbed. */
   | {
       readonly kind: 'laps'
       readonly directory: string
@@ -29,10 +33,15 @@ export interface LockReply {
 let lock: WriterLock | undefined
 
 async function open(
-  directory: string, mechanisms: readonly LockMechanism[], lockTimeoutMs: number,
+  directory: string,
+  mechanisms: readonly LockMechanism[],
+  lockTimeoutMs: number,
 ): Promise<WriterLock> {
   return await acquireWriterLock(directory, {
-    lockTimeoutMs, mechanisms, now: () => 1, monotonicNow: () => performance.now(),
+    lockTimeoutMs,
+    mechanisms,
+    now: () => 1,
+    monotonicNow: () => performance.now(),
     // Impatient, so that as many as can be meet.
     wait: () => delay(1),
   })

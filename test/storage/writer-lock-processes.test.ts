@@ -20,8 +20,12 @@ import type { LockMechanism } from '../../src/storage/writer-lock.ts'
 import { compileToPlainSource } from '../support/plain-source.ts'
 import type { LockReply, LockRequest } from './writer-lock-child.ts'
 
-const CHILD = compileToPlainSource(fileURLToPath(new URL('./writer-lock-child.ts', import.meta.url)))
-const CLUSTER = compileToPlainSource(fileURLToPath(new URL('./writer-lock-cluster.ts', import.meta.url)))
+const CHILD = compileToPlainSource(
+  fileURLToPath(new URL('./writer-lock-child.ts', import.meta.url)),
+)
+const CLUSTER = compileToPlainSource(
+  fileURLToPath(new URL('./writer-lock-cluster.ts', import.meta.url)),
+)
 const RACERS = 20
 
 const onLinux = process.platform === 'linux'
@@ -31,8 +35,9 @@ const CONTAINER = ['-n', '-p', '-f', '--mount-proc', '--kill-child']
 const hasContainers = onLinux && spawnSync('unshare', [...CONTAINER, 'true']).status === 0
 const hasJava = spawnSync('java', ['-version']).status === 0
 /** What excludes processes here, each by itself. */
-const available: readonly LockMechanism[] = LOCK_MECHANISMS.filter((name) =>
-  name === 'record' || (name === 'socket' && onLinux) || (name === 'file' && hasFileLock))
+const available: readonly LockMechanism[] = LOCK_MECHANISMS.filter(
+  (name) => name === 'record' || (name === 'socket' && onLinux) || (name === 'file' && hasFileLock),
+)
 
 let directory = ''
 /** Started once: they take most of the time here. Tests take from the end what they kill. */
@@ -48,7 +53,9 @@ afterAll(async () => {
   CLUSTER.remove()
 })
 
-beforeEach(() => { directory = mkdtempSync(join(tmpdir(), 'streambed-locks-')) })
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'streambed-locks-'))
+})
 afterEach(() => rmSync(directory, { recursive: true }))
 
 interface ChildOptions {
@@ -67,7 +74,7 @@ async function start(options: ChildOptions = {}): Promise<ChildProcess> {
 }
 
 async function takeChild(): Promise<ChildProcess> {
-  return racers.pop() ?? await start()
+  return racers.pop() ?? (await start())
 }
 
 async function kill(child: ChildProcess): Promise<void> {
@@ -84,22 +91,29 @@ async function ask(child: ChildProcess, request: LockRequest): Promise<LockReply
   return message
 }
 
-function openIn(child: ChildProcess, mechanisms = LOCK_MECHANISMS as readonly LockMechanism[]): Promise<LockReply> {
+function openIn(
+  child: ChildProcess,
+  mechanisms = LOCK_MECHANISMS as readonly LockMechanism[],
+): Promise<LockReply> {
   return ask(child, { kind: 'open', directory, mechanisms })
 }
 
 async function openHere(
-  mechanisms: readonly LockMechanism[], lockTimeoutMs = 0,
+  mechanisms: readonly LockMechanism[],
+  lockTimeoutMs = 0,
 ): Promise<LockReply> {
   try {
     const lock = await acquireWriterLock(directory, {
-      lockTimeoutMs, mechanisms, now: () => 2, monotonicNow: () => performance.now(),
+      lockTimeoutMs,
+      mechanisms,
+      now: () => 2,
+      monotonicNow: () => performance.now(),
       wait: (ms) => delay(ms),
     })
     await lock.release()
     return { outcome: 'open' }
   } catch (error) {
-    const { code, details } = error as { code: string; details: unknown } // a LogError; compared below
+    const { code, details } = error as { code: string; details: unknown } // a LogError
     return { outcome: code, details }
   }
 }
@@ -133,24 +147,28 @@ describe('a writer in another process', () => {
       expect(await openHere(mechanism)).toEqual({ outcome: 'LOCKED', details })
     }
     await kill(child)
-    for (const mechanism of available) expect(await openHere([mechanism])).toEqual({ outcome: 'open' })
+    for (const mechanism of available)
+      expect(await openHere([mechanism])).toEqual({ outcome: 'open' })
     expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'open' })
   })
 
-  it.each(available)('that has nothing but its %s excludes whoever takes all, until killed', async (name) => {
-    const child = await takeChild()
-    expect(await openIn(child, [name])).toEqual({ outcome: 'open' })
-    expect(await openHere(LOCK_MECHANISMS)).toMatchObject({ outcome: 'LOCKED' })
-    await kill(child)
-    expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'open' })
-  })
+  it.each(available)(
+    'that has nothing but its %s excludes whoever takes all, until killed',
+    async (name) => {
+      const child = await takeChild()
+      expect(await openIn(child, [name])).toEqual({ outcome: 'open' })
+      expect(await openHere(LOCK_MECHANISMS)).toMatchObject({ outcome: 'LOCKED' })
+      await kill(child)
+      expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'open' })
+    },
+  )
 
   it('does not stay alive for its lock', async () => {
     const child = await takeChild()
     expect(await openIn(child)).toEqual({ outcome: 'open' })
     child.disconnect()
-    const [exitCode] = await once(child, 'exit')
-    expect(exitCode).toBe(0)
+    await once(child, 'exit')
+    expect(child.exitCode).toBe(0)
     expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'open' })
   })
 
@@ -166,23 +184,28 @@ describe('a writer in another process', () => {
 })
 
 describe('a writer in another container', () => {
-  it.runIf(hasContainers)('excludes by its file lock, and by its record even when it is dead', async () => {
-    const child = await start({ execPath: 'unshare', execArgv: [...CONTAINER, process.execPath] })
-    expect(await openIn(child)).toEqual({ outcome: 'open' })
-    const locked = { outcome: 'LOCKED', details: { pid: 1, startedAt: 1, directory } }
-    expect(await openHere(['socket'])).toEqual({ outcome: 'open' })
-    expect(await openHere(['socket', 'record'])).toEqual(locked)
-    if (hasFileLock) {
-      expect(await openHere(['file'])).toEqual(locked)
-      await expect(breakLock(directory, { now: () => 3 })).rejects.toMatchObject({ code: 'LOCKED' })
-    }
-    await kill(child)
-    expect(await openHere(['socket', 'record'])).toEqual(locked)
-    // What was killed is the container's parent; the kernel ends the container soon after.
-    if (hasFileLock) expect(await openHere(LOCK_MECHANISMS, 10_000)).toEqual({ outcome: 'open' })
-    else await breakLock(directory, { now: () => 3 })
-    expect(await openHere(['record'])).toEqual({ outcome: 'open' })
-  })
+  it.runIf(hasContainers)(
+    'excludes by its file lock, and by its record even when it is dead',
+    async () => {
+      const child = await start({ execPath: 'unshare', execArgv: [...CONTAINER, process.execPath] })
+      expect(await openIn(child)).toEqual({ outcome: 'open' })
+      const locked = { outcome: 'LOCKED', details: { pid: 1, startedAt: 1, directory } }
+      expect(await openHere(['socket'])).toEqual({ outcome: 'open' })
+      expect(await openHere(['socket', 'record'])).toEqual(locked)
+      if (hasFileLock) {
+        expect(await openHere(['file'])).toEqual(locked)
+        await expect(breakLock(directory, { now: () => 3 })).rejects.toMatchObject({
+          code: 'LOCKED',
+        })
+      }
+      await kill(child)
+      expect(await openHere(['socket', 'record'])).toEqual(locked)
+      // What was killed is the container's parent; the kernel ends the container soon after.
+      if (hasFileLock) expect(await openHere(LOCK_MECHANISMS, 10_000)).toEqual({ outcome: 'open' })
+      else await breakLock(directory, { now: () => 3 })
+      expect(await openHere(['record'])).toEqual({ outcome: 'open' })
+    },
+  )
 })
 
 describe('a writer in another thread', () => {
@@ -208,10 +231,15 @@ describe('two workers of a cluster', () => {
 })
 
 describe(`a Java process that locks .lock, as a Kafka broker does${hasJava ? '' : ' (skipped: no java)'}`, () => {
-  it.runIf(hasJava && hasFileLock)('excludes a writer, and a writer excludes it', async () => {
-    const source = join(directory, 'Lock.java')
-    writeFileSync(source, `
-      import java.nio.channels.*; import java.nio.file.*; import static java.nio.file.StandardOpenOption.*;
+  it.runIf(hasJava && hasFileLock)(
+    'excludes a writer, and a writer excludes it',
+    async () => {
+      const source = join(directory, 'Lock.java')
+      writeFileSync(
+        source,
+        `
+      import java.nio.channels.*; import java.nio.file.*;
+      import static java.nio.file.StandardOpenOption.*;
       class Lock {
         public static void main(String[] names) throws Exception {
           try (FileChannel channel = FileChannel.open(Path.of(names[0]), CREATE, READ, WRITE)) {
@@ -224,24 +252,35 @@ describe(`a Java process that locks .lock, as a Kafka broker does${hasJava ? '' 
             }
           }
         }
-      }`)
-    const java = spawn('java', ['-Xshare:auto', '-XX:TieredStopAtLevel=1', source, join(directory, '.lock')])
-    started.push(java)
-    const next = async (): Promise<string> => {
-      const line = once(java.stdout, 'data')
-      java.stdin.write('.')
-      return String((await line)[0]).trim()
-    }
-    expect(await next()).toBe('locked')
-    const details = { pid: java.pid, startedAt: 0, directory }
-    expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'LOCKED', details })
-    expect(await next()).toBe('free')
-    const lock = await acquireWriterLock(directory, {
-      lockTimeoutMs: 0, now: () => 2, monotonicNow: () => 0, wait: () => Promise.resolve(),
-    })
-    expect(await next()).toBe('held')
-    expect(await next()).toBe('free')
-    await lock.release()
-    expect(await next()).toBe('locked')
-  }, 20_000)
+      }`,
+      )
+      const java = spawn('java', [
+        '-Xshare:auto',
+        '-XX:TieredStopAtLevel=1',
+        source,
+        join(directory, '.lock'),
+      ])
+      started.push(java)
+      const next = async (): Promise<string> => {
+        const line = once(java.stdout, 'data')
+        java.stdin.write('.')
+        return String((await line)[0]).trim()
+      }
+      expect(await next()).toBe('locked')
+      const details = { pid: java.pid, startedAt: 0, directory }
+      expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'LOCKED', details })
+      expect(await next()).toBe('free')
+      const lock = await acquireWriterLock(directory, {
+        lockTimeoutMs: 0,
+        now: () => 2,
+        monotonicNow: () => 0,
+        wait: () => Promise.resolve(),
+      })
+      expect(await next()).toBe('held')
+      expect(await next()).toBe('free')
+      await lock.release()
+      expect(await next()).toBe('locked')
+    },
+    20_000,
+  )
 })

@@ -1,6 +1,14 @@
 /** The writer lock: what excludes whom, which records are dead, and what the refused are told. */
 import {
-  cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { connect } from 'node:net'
@@ -12,7 +20,10 @@ import { networkNamespace, ownIdentity, processStart } from '../../src/storage/b
 import type { LockRecord } from '../../src/storage/lock-record.ts'
 import { nativeBinding } from '../../src/storage/native-binding.ts'
 import {
-  acquireWriterLock, breakLock, LOCK_FILE, LOCK_MECHANISMS,
+  acquireWriterLock,
+  breakLock,
+  LOCK_FILE,
+  LOCK_MECHANISMS,
 } from '../../src/storage/writer-lock.ts'
 import type { LockMechanism, WriterLock, WriterLockOptions } from '../../src/storage/writer-lock.ts'
 
@@ -44,7 +55,8 @@ const patience: WriterLockOptions = {
 }
 
 async function open(
-  path = directory, mechanisms: readonly LockMechanism[] = LOCK_MECHANISMS,
+  path = directory,
+  mechanisms: readonly LockMechanism[] = LOCK_MECHANISMS,
 ): Promise<WriterLock> {
   const lock = await acquireWriterLock(path, { ...patience, mechanisms })
   held.push(lock)
@@ -52,7 +64,10 @@ async function open(
 }
 
 async function errorOf(promise: Promise<unknown>): Promise<LogError> {
-  const error = await promise.then(() => 'no error', (reason: unknown) => reason)
+  const error = await promise.then(
+    () => 'no error',
+    (reason: unknown) => reason,
+  )
   if (error instanceof LogError) return error
   throw new Error(`expected a LogError, got ${String(error)}`)
 }
@@ -65,8 +80,13 @@ function identityOf(path: string): string {
 /** Leaves a record of this very process, but for `fields`. */
 function leaveRecord(fields: Partial<LockRecord>, path = directory): void {
   const record: LockRecord = {
-    ...ownIdentity(), token: 'left', startedAt: 5, directory: identityOf(path), socketScope: null,
-    lockedFile: null, ...fields,
+    ...ownIdentity(),
+    token: 'left',
+    startedAt: 5,
+    directory: identityOf(path),
+    socketScope: null,
+    lockedFile: null,
+    ...fields,
   }
   writeFileSync(join(path, RECORD), JSON.stringify(record))
 }
@@ -132,9 +152,11 @@ describe('acquireWriterLock', () => {
 
 describe('acquireWriterLock with any two sets of mechanisms', () => {
   const sets = Array.from({ length: 15 }, (_, index) =>
-    LOCK_MECHANISMS.filter((_name, bit) => ((index + 1) >> bit) & 1))
+    LOCK_MECHANISMS.filter((_name, bit) => ((index + 1) >> bit) & 1),
+  )
   const available = LOCK_MECHANISMS.filter((name) =>
-    name === 'file' ? hasFileLock : name !== 'socket' || onLinux)
+    name === 'file' ? hasFileLock : name !== 'socket' || onLinux,
+  )
 
   it.each(sets)('excludes whoever shares one with %s %s %s %s', async (...names) => {
     const mine = names.filter((name) => name !== undefined)
@@ -143,10 +165,15 @@ describe('acquireWriterLock with any two sets of mechanisms', () => {
       const isShared = theirs.some((name) => mine.includes(name) && available.includes(name))
       const attempt = acquireWriterLock(directory, { ...patience, mechanisms: theirs })
       const outcome = await attempt.then(
-        async (second) => { await second.release(); return 'open' },
+        async (second) => {
+          await second.release()
+          return 'open'
+        },
         (error: unknown) => (LogError.is(error) ? error.code : String(error)),
       )
-      expect(`${theirs.join()}: ${outcome}`).toBe(`${theirs.join()}: ${isShared ? 'LOCKED' : 'open'}`)
+      expect(`${theirs.join()}: ${outcome}`).toBe(
+        `${theirs.join()}: ${isShared ? 'LOCKED' : 'open'}`,
+      )
     }
     await first.release()
     await open()
@@ -155,7 +182,10 @@ describe('acquireWriterLock with any two sets of mechanisms', () => {
 
 describe('lockTimeoutMs', () => {
   /** Time passes only by waiting. */
-  function waiting(lockTimeoutMs: number, onWait: (timeMs: number) => Promise<void>): WriterLockOptions {
+  function waiting(
+    lockTimeoutMs: number,
+    onWait: (timeMs: number) => Promise<void>,
+  ): WriterLockOptions {
     let timeMs = 1000
     return {
       ...patience,
@@ -174,7 +204,10 @@ describe('lockTimeoutMs', () => {
   it('gives up when it is over, and never waits past it', async () => {
     await open()
     let lastMs = 0
-    const options = waiting(110, (timeMs) => { lastMs = timeMs; return Promise.resolve() })
+    const options = waiting(110, (timeMs) => {
+      lastMs = timeMs
+      return Promise.resolve()
+    })
     expect((await errorOf(acquireWriterLock(directory, options))).code).toBe('LOCKED')
     expect(lastMs).toBe(1110)
   })
@@ -215,7 +248,9 @@ describe('a record that was left', () => {
     await open()
     const record: unknown = JSON.parse(readFileSync(join(directory, RECORD), 'utf8'))
     expect(record).toMatchObject({
-      ...ownIdentity(), startedAt: patience.now(), directory: identityOf(directory),
+      ...ownIdentity(),
+      startedAt: patience.now(),
+      directory: identityOf(directory),
       ...(onLinux && { socketScope: networkNamespace() }),
       ...(hasFileLock && { lockedFile: identityOf(join(directory, LOCK_FILE)) }),
     })
@@ -245,25 +280,31 @@ describe('a record that was left', () => {
     await open(directory, ['socket', 'record'])
   })
 
-  it.runIf(hasFileLock)('by another container is dead once its file lock is in our hands', async () => {
-    const first = await open(directory, ['file', 'record'])
-    const lockedFile = identityOf(join(directory, LOCK_FILE))
-    await first.release()
-    leaveRecord({ pid: 1, pidNamespace: 'pid:[1]', lockedFile })
-    await open(directory, ['file', 'record'])
-  })
+  it.runIf(hasFileLock)(
+    'by another container is dead once its file lock is in our hands',
+    async () => {
+      const first = await open(directory, ['file', 'record'])
+      const lockedFile = identityOf(join(directory, LOCK_FILE))
+      await first.release()
+      leaveRecord({ pid: 1, pidNamespace: 'pid:[1]', lockedFile })
+      await open(directory, ['file', 'record'])
+    },
+  )
 
   it.runIf(hasFileLock)('tells nothing where the locked file was removed since', async () => {
     leaveRecord({ pid: 1, pidNamespace: 'pid:[1]', lockedFile: '1:2' })
     expect((await errorOf(open(directory, ['file', 'record']))).code).toBe('LOCKED')
   })
 
-  it.runIf(onLinux)('by a thread of this process is dead once its lock is in our hands', async () => {
-    leaveRecord({})
-    expect((await errorOf(open())).code).toBe('LOCKED')
-    leaveRecord({ socketScope: networkNamespace() })
-    await open()
-  })
+  it.runIf(onLinux)(
+    'by a thread of this process is dead once its lock is in our hands',
+    async () => {
+      leaveRecord({})
+      expect((await errorOf(open())).code).toBe('LOCKED')
+      leaveRecord({ socketScope: networkNamespace() })
+      await open()
+    },
+  )
 })
 
 describe('breakLock', () => {

@@ -34,13 +34,17 @@ export function compileToPlainSource(entry: string): PlainSource {
   const outputOf = (file: string): string =>
     join(directory, relative(ROOT, file)).replace(/\.ts$/, '.js')
   const files = new Set([entry])
-  for (const file of files) { // Grows while it is walked.
+  for (const file of files) {
+    // Grows while it is walked.
     const source = readFileSync(file, 'utf8')
     for (const { fileName } of ts.preProcessFile(source).importedFiles) {
       if (fileName.startsWith('.')) files.add(resolve(dirname(file), fileName))
     }
     mkdirSync(dirname(outputOf(file)), { recursive: true })
-    writeFileSync(outputOf(file), ts.transpileModule(source, { compilerOptions: OPTIONS }).outputText)
+    writeFileSync(
+      outputOf(file),
+      ts.transpileModule(source, { compilerOptions: OPTIONS }).outputText,
+    )
   }
   return { path: outputOf(entry), remove: () => rmSync(directory, { recursive: true }) }
 }

@@ -6,6 +6,7 @@
  * megabytes alive.
  */
 import { isUtf8 } from 'node:buffer'
+import { markAsUntransferable } from 'node:worker_threads'
 
 /** From here on bytes are copied: Buffer's own pool gives such a copy exactly the room it needs. */
 const COPY_FROM_BYTES = 4_096
@@ -19,8 +20,13 @@ export function ownedBytes(chunk: Buffer, start: number, byteLength: number): Bu
 
 /** `view` itself, where it may be lent for good, else a copy. Owned by whoever gets it. */
 export function ownedView(view: Buffer): Buffer {
-  if (view.length < COPY_FROM_BYTES && view.buffer.byteLength <= MAX_SHARED_CHUNK_BYTES) return view
-  return Buffer.from(view)
+  const chunk = view.buffer
+  if (view.length >= COPY_FROM_BYTES || chunk.byteLength > MAX_SHARED_CHUNK_BYTES) {
+    return Buffer.from(view)
+  }
+  // Transferring the view to another thread would take the chunk from all other records.
+  markAsUntransferable(chunk)
+  return view
 }
 
 /** Bytes as JSON and the console show them: text where they are UTF-8, else `base64:…`. */

@@ -143,6 +143,18 @@ describe('bytes handed out', () => {
     expect(typed.value).toEqual({ a: 1 })
   })
 
+  it('cannot be transferred away together with those of other records', () => {
+    const [one, other] = storedRecords([{ value: 'aa' }, { value: 'bb' }])
+    const shared = one?.valueBytes?.buffer
+    expect(shared).toBeInstanceOf(ArrayBuffer)
+    try {
+      structuredClone(shared, { transfer: shared instanceof ArrayBuffer ? [shared] : [] })
+    } catch (error) {
+      expect(error).toHaveProperty('name', 'DataCloneError') // From Node 21 on; 20 clones.
+    }
+    expect(other?.value).toEqual(Buffer.from('bb'))
+  })
+
   it("are the serde's own, so that it may keep or change them", () => {
     const greedy: Serde<Buffer> = {
       serialize: (bytes) => bytes,

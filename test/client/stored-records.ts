@@ -49,25 +49,6 @@ function recordsIn(chunk: Buffer, types: RecordTypes): readonly StoredRecord[] {
   const reader = new RecordBatchReader()
   reader.reset(chunk, 0, 1_000_000)
   const records: StoredRecord[] = []
-  while (reader.next()) {
-    const { offset, timestamp, leaderEpoch, buffer, keyStart, keyLength } = reader
-    const { valueStart, valueLength, headersStart, headerCount } = reader
-    records.push(
-      new StoredRecord(
-        types,
-        3,
-        offset,
-        timestamp,
-        leaderEpoch,
-        buffer,
-        keyStart,
-        keyLength,
-        valueStart,
-        valueLength,
-        headersStart,
-        headerCount,
-      ),
-    )
-  }
+  while (reader.next()) records.push(StoredRecord.at(reader, types, 3))
   return records
 }

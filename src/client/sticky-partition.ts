@@ -2,8 +2,8 @@
  * Sticky partitions (KIP-794): where records without a key go. They stay on one partition, drawn at
  * random, until a batch's worth of bytes went there, so that batches fill instead of being spread.
  *
- *   I1  it moves on once `batchBytes` went to the partition and a batch was closed there, or twice as
- *       many in any case: moving in the middle of a batch would leave half-full ones
+ *   I1  it moves on once `batchBytes` went to the partition and a batch was closed there, or twice
+ *       as many in any case: moving in the middle of a batch would leave half-full ones
  *   I2  each topic has a partition of its own; one that no longer exists is chosen anew
  */
 

@@ -1,8 +1,8 @@
 /**
  * murmur2 of a string's UTF-8, as Kafka's producers hash string keys.
  *
- * ASCII text is hashed straight from its character codes: making a Buffer of a key takes longer than
- * hashing it. Anything else is encoded first.
+ * ASCII text is hashed straight from its character codes: making a Buffer of a key takes longer
+ * than hashing it. Anything else is encoded first.
  * Pure; the same numbers as murmur2.ts.
  */
 import { murmur2 } from './murmur2.ts'

@@ -25,7 +25,7 @@ import { writeLogStarts, writeRecoveryPoints } from './log-checkpoints.ts'
 import { resolveTopicConfig, type ResolvedTopicConfig, type TopicConfig } from './log-config.ts'
 import { PartitionLog, type PartitionContext, type PartitionState } from './partition-log.ts'
 import { TailBudget } from './tail.ts'
-import { flushFolders, layPartition, removeFolders, setFolderAside } from './topic-directory.ts'
+import { flushFolders, layPartition, setFolderAside } from './topic-directory.ts'
 import type { WatermarkPublisher } from './watermark-publisher.ts'
 
 /** Memory that the tails of all partitions may take together. */
@@ -167,16 +167,23 @@ export class LogDirectory {
     this.#removals.set(topicId, [...directories])
   }
 
-  /** Frees the space of deleted topics, then forgets their ids. */
-  *freeSpace(): Procedure<void> {
-    for (const [topicId, directories] of this.#removals) {
-      yield* removeFolders(this.#environment.driver, directories)
+  /** Frees the space of deleted topics; returns their ids, which `forgetDeleted` may take next. */
+  async freeSpace(): Promise<readonly string[]> {
+    const removals = [...this.#removals]
+    for (const [topicId, directories] of removals) {
+      for (const directory of directories) await this.#environment.driver.removeDirectory(directory)
       this.#removals.delete(topicId)
-      if (!this.#metadata.deleting.some((topic) => topic.id === topicId)) continue
-      yield* this.#saveMetadata((_topics, deleting) => {
-        deleting.splice(deleting.findIndex((topic) => topic.id === topicId), 1)
-      })
     }
+    return removals.map(([topicId]) => topicId)
+  }
+
+  /** Their folders are gone: metadata no longer needs to say that they are being deleted. */
+  *forgetDeleted(topicIds: readonly string[]): Procedure<void> {
+    if (!this.#metadata.deleting.some((topic) => topicIds.includes(topic.id))) return
+    yield* this.#saveMetadata((_topics, deleting) => {
+      const left = deleting.filter((topic) => !topicIds.includes(topic.id))
+      deleting.splice(0, deleting.length, ...left)
+    })
   }
 
   get hasSpaceToFree(): boolean { return this.#removals.size > 0 }

@@ -110,11 +110,6 @@ export function setFolderAside(driver: StorageDriver, directory: string, uniqueI
   return aside
 }
 
-/** Waits that free the space of folders, one after the other. */
-export function* removeFolders(driver: StorageDriver, directories: readonly string[]): Procedure<void> {
-  for (const directory of directories) yield () => driver.removeDirectory(directory)
-}
-
 function holdsData(driver: StorageDriver, directory: string): boolean {
   return driver.list(directory).some((name) => {
     const isLog = parseSegmentFileName(name)?.suffix === '.log'

@@ -34,3 +34,15 @@ export function completeProcedure<T>(procedure: Procedure<T>): T {
   while (!step.done) step = procedure.next()
   return step.value
 }
+
+/** Runs procedures one after the other: what they change together stays in step. */
+export class ProcedureQueue {
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** Runs the procedure that `begin` makes when all earlier ones are over. */
+  run<T>(begin: () => Procedure<T>): Promise<T> {
+    const result = this.#last.then(() => runProcedure(begin()))
+    this.#last = result.catch(() => undefined) // Whoever asked for it is told; the next one runs all the same.
+    return result
+  }
+}

@@ -129,7 +129,9 @@ export class Segment {
     place: SegmentPlace, settings: SegmentSettings,
     contents: SegmentContents | Pick<SegmentContents, 'sizeBytes' | 'nextOffset'>,
   ): Segment {
-    const segment = Segment.open(place, settings, { ...emptyContents(place.baseOffset), recordCount: null, ...contents })
+    const log = place.driver.openFile(pathOf(place, '.log'), 'read')
+    const known = { ...emptyContents(place.baseOffset), recordCount: null, ...contents }
+    const segment = new Segment(place, settings, log, known)
     segment.#sealed = true
     segment.#largestInIndex = !('largestTimestamp' in contents)
     return segment

@@ -1,0 +1,281 @@
+/**
+ * Batcher: gathers the records of a producer into one batch a partition, and sees each batch through
+ * to its acknowledgement. Owns when a batch closes and when it counts as done; whether a record may
+ * come in at all is the send queue's business.
+ *
+ * A batch closes when the next record does not fit, after lingerMs, with the turn of the event loop
+ * (lingerMs 0), or when somebody flushes or waits for room. Closed means appended, at once, unless
+ * the partition has too much unsynced.
+ *   I1  batches of a partition are appended in the order in which they were opened
+ *   I2  all batches that close in one turn are appended before the first of them waits for a sync:
+ *       the syncs of all partitions share their rounds (commit-barrier.ts)
+ *   I3  a batch is settled once, and its bytes count as buffered until then
+ */
+import { assert } from '../errors/invariant.ts'
+import { afterTurn, type Clock } from '../log/clock.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { BuilderPool } from './builder-pool.ts'
+import { PartitionBatch } from './partition-batch.ts'
+import { PartitionLane } from './partition-lane.ts'
+import type { ProducerSettings } from './producer-options.ts'
+import type { PreparedRecord } from './record-input.ts'
+import type { PendingSend } from './send-result.ts'
+
+/** Who hears what becomes of the batches. */
+export interface BatchListener {
+  /** A batch was opened. */
+  batchOpened(): void
+  /** A batch is done: there is more room. `unseenError` is of a record that nobody waits for. */
+  batchSettled(unseenError: unknown): void
+}
+
+/** The batches of one producer. */
+export class Batcher {
+  readonly #settings: ProducerSettings
+  readonly #clock: Clock
+  readonly #listener: BatchListener
+  readonly #builders = new BuilderPool()
+  readonly #lanes = new Map<PartitionLog, PartitionLane>()
+  /** Not settled; in the order in which they were opened. */
+  readonly #batches = new Set<PartitionBatch>()
+  /** Lanes with appended batches that nobody asked to be synced yet. */
+  #unsynced: PartitionLane[] = []
+  #bufferedBytes = 0
+  #isTurnScheduled = false
+  #closesWithTurn = false
+
+  constructor(settings: ProducerSettings, clock: Clock, listener: BatchListener) {
+    this.#settings = settings
+    this.#clock = clock
+    this.#listener = listener
+  }
+
+  /** Bytes of encoded records whose batches are not settled. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes
+  }
+
+  /** Nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#batches.size === 0
+  }
+
+  /**
+   * The lane of a partition. Borrowed: good until the next turn of the event loop, no longer.
+   * @throws {LogError} `INVALID_ARGUMENT` where the topic's codec has no package here.
+   */
+  laneOf(log: PartitionLog): PartitionLane {
+    const { batchBytes, compression } = this.#settings
+    const known = this.#lanes.get(log)
+    if (known !== undefined) {
+      known.configure(batchBytes, compression)
+      return known
+    }
+    const lane = new PartitionLane(log, batchBytes, compression)
+    this.#lanes.set(log, lane)
+    return lane
+  }
+
+  /**
+   * Takes a record in, of which nothing is kept, and returns its bytes. `maxBytes` is what its
+   * encoding cannot exceed. Hot: allocates nothing unless it opens a batch.
+   */
+  add(
+    lane: PartitionLane,
+    record: PreparedRecord,
+    maxBytes: number,
+    send: PendingSend | null,
+  ): number {
+    let batch = lane.open
+    if (batch !== null && batch.sizeBytes + maxBytes > lane.limitBytes) {
+      if (batch.sizeAfter(record) > lane.limitBytes) this.#close(lane)
+      batch = lane.open
+    }
+    batch ??= this.#open(lane)
+    const waits = this.#settings.acks !== 0
+    const recordBytes = batch.add(record, waits ? send : null)
+    this.#bufferedBytes += recordBytes
+    if (!waits && send !== null) {
+      const { topic, partition } = lane.log
+      send.acknowledged({ topic, partition, offset: -1, timestamp: record.timestamp })
+    }
+    if (batch.sizeBytes >= lane.limitBytes) this.#close(lane)
+    return recordBytes
+  }
+
+  /** Closes every batch at the end of this turn, lingering or not. */
+  sendSoon(): void {
+    if (this.#batches.size === 0) return
+    this.#closesWithTurn = true
+    this.#scheduleTurn()
+  }
+
+  /** Closes every batch now. */
+  sendNow(): void {
+    this.#closeAll()
+    this.#awaitSyncs()
+  }
+
+  /** Calls `done` once every batch that is on its way now is settled; at once where none is. */
+  whenSettled(done: () => void): void {
+    let waitingCount = this.#batches.size
+    if (waitingCount === 0) {
+      done()
+      return
+    }
+    const oneSettled = (): void => {
+      waitingCount -= 1
+      if (waitingCount === 0) done()
+    }
+    for (const batch of this.#batches) batch.onSettled.push(oneSettled)
+  }
+
+  /** Gives up whatever is not in the log yet; what is in it is acknowledged as usual. */
+  abandon(error: unknown): void {
+    for (const lane of this.#lanes.values()) {
+      const { open } = lane
+      const given = lane.ready.splice(0)
+      if (open !== null) given.push(open)
+      lane.open = null
+      for (const batch of given) {
+        this.#stopTimer(batch)
+        batch.fail(error)
+        this.#settle(batch, undefined)
+      }
+    }
+  }
+
+  #open(lane: PartitionLane): PartitionBatch {
+    const batch = new PartitionBatch(lane.log, lane.codec, this.#builders)
+    lane.open = batch
+    this.#batches.add(batch)
+    const { lingerMs } = this.#settings
+    if (lingerMs === 0) {
+      this.#closesWithTurn = true
+      this.#scheduleTurn()
+    } else {
+      batch.timer = this.#clock.setTimeout(() => this.#lingered(lane, batch), lingerMs)
+    }
+    this.#listener.batchOpened()
+    return batch
+  }
+
+  #lingered(lane: PartitionLane, batch: PartitionBatch): void {
+    batch.timer = undefined
+    if (lane.open !== batch) return
+    this.#close(lane)
+    this.#dropIdle(lane)
+  }
+
+  #closeAll(): void {
+    for (const lane of this.#lanes.values()) {
+      if (lane.open !== null) this.#close(lane)
+      this.#dropIdle(lane)
+    }
+  }
+
+  /** Lanes come and go with their batches: a deleted topic must not be remembered for ever. */
+  #dropIdle(lane: PartitionLane): void {
+    if (lane.isIdle) this.#lanes.delete(lane.log)
+  }
+
+  #close(lane: PartitionLane): void {
+    const batch = lane.open
+    assert(batch !== null, 'only an open batch is closed')
+    lane.open = null
+    this.#stopTimer(batch)
+    if (lane.ready.length === 0 && !this.#mustWait(lane)) {
+      this.#append(lane, batch)
+      return
+    }
+    lane.ready.push(batch)
+    this.#awaitRoom(lane)
+  }
+
+  /** With acks 'all' what is unsynced is bounded by the buffer: each send waits for its sync. */
+  #mustWait(lane: PartitionLane): boolean {
+    return this.#settings.acks !== 'all' && lane.log.isOverloaded
+  }
+
+  /** Lets the partition sync what it has before more is appended. */
+  #awaitRoom(lane: PartitionLane): void {
+    if (lane.isWaitingForSync) return
+    lane.isWaitingForSync = true
+    const resume = (): void => {
+      lane.isWaitingForSync = false
+      this.#appendReady(lane)
+    }
+    // Where the sync failed or the partition ended, the append fails with the better error.
+    lane.log.makeDurable(lane.log.logEndOffset).then(resume, resume)
+  }
+
+  #appendReady(lane: PartitionLane): void {
+    // One batch in any case: other partitions, on which nothing waits here, may be the load.
+    for (let batch = lane.ready.shift(); batch !== undefined; batch = lane.ready.shift()) {
+      this.#append(lane, batch)
+      if (lane.ready.length === 0 || !this.#mustWait(lane)) continue
+      this.#awaitRoom(lane)
+      return
+    }
+  }
+
+  #append(lane: PartitionLane, batch: PartitionBatch): void {
+    batch.append()
+    if (this.#settings.acks !== 'all' || batch.endOffset <= lane.log.durableOffset) {
+      this.#settle(batch, undefined)
+      return
+    }
+    if (lane.appended.length === 0) this.#unsynced.push(lane)
+    lane.appended.push(batch)
+    this.#scheduleTurn()
+  }
+
+  #scheduleTurn(): void {
+    if (this.#isTurnScheduled) return
+    this.#isTurnScheduled = true
+    afterTurn(() => {
+      this.#isTurnScheduled = false
+      if (this.#closesWithTurn) {
+        this.#closesWithTurn = false
+        this.#closeAll()
+      }
+      this.#awaitSyncs()
+    })
+  }
+
+  /** I2: the batches of every partition are in the log before the first sync is asked for. */
+  #awaitSyncs(): void {
+    const lanes = this.#unsynced
+    this.#unsynced = []
+    for (const lane of lanes) {
+      const { log, appended } = lane
+      lane.appended = []
+      this.#dropIdle(lane)
+      log.makeDurable(appended.at(-1)?.endOffset ?? 0).then(
+        () => this.#settleAll(log, appended, undefined),
+        (error: unknown) => this.#settleAll(log, appended, error),
+      )
+    }
+  }
+
+  #settleAll(log: PartitionLog, batches: readonly PartitionBatch[], error: unknown): void {
+    // An earlier round may have covered the first of them before a later one failed.
+    for (const batch of batches) {
+      this.#settle(batch, batch.endOffset <= log.durableOffset ? undefined : error)
+    }
+  }
+
+  #settle(batch: PartitionBatch, error: unknown): void {
+    this.#batches.delete(batch)
+    this.#bufferedBytes -= batch.recordBytes
+    const unseenError = batch.settle(error)
+    this.#listener.batchSettled(unseenError)
+    for (const done of batch.onSettled) done()
+  }
+
+  #stopTimer(batch: PartitionBatch): void {
+    if (batch.timer === undefined) return
+    this.#clock.clearTimeout(batch.timer)
+    batch.timer = undefined
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * Consumer groups, share groups and transactions as their types will be, so that programs written
+ * against the whole interface compile. The features come with later versions: until then the calls
+ * that would give one of these fail at once (not-available.ts).
+ */
+import type { Isolation, Position, Visibility } from './position.ts'
+import type { LogRecord } from './log-record.ts'
+import type { RecordStream } from './record-stream.ts'
+import type { Sender } from './producer.ts'
+import type { Anything } from './standard-schema.ts'
+import type { AnyTopicRef, Bytes, TopicRef } from './topic-ref.ts'
+
+/** Topics of a group: names, definitions or handles, or a pattern. */
+export type TopicSelection = readonly (string | AnyTopicRef)[] | RegExp
+/** The records of one selected topic. */
+export type RecordOf<T> = T extends string
+  ? LogRecord<Bytes, Bytes, T>
+  : T extends TopicRef<infer K, infer V, infer N, Anything, Anything>
+    ? LogRecord<K, V, N>
+    : never
+/** The records of a selection: a union that `record.topic` tells apart. */
+export type RecordsOf<T> = T extends RegExp
+  ? LogRecord
+  : T extends readonly (infer S)[]
+    ? RecordOf<S>
+    : never
+/** A record of whatever types. */
+export type AnyRecord = LogRecord<Anything, Anything>
+
+/** A partition of a topic. */
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+/** A position in a partition: the next offset to read. */
+export interface TopicPartitionOffset extends TopicPartition {
+  readonly offset: number
+  readonly leaderEpoch?: number | undefined
+  readonly metadata?: string | undefined
+}
+/** Records between a position and the end of the log. */
+export interface Lag {
+  readonly total: number
+  readonly partitions: readonly (TopicPartition & { readonly lag: number })[]
+}
+
+interface GroupOptionsBase<T extends TopicSelection> {
+  topics: T
+  autoOffsetReset?: 'earliest' | 'latest' | 'none' | undefined
+  isolation?: Isolation | undefined
+  visibility?: Visibility | undefined
+  onCorrupt?: 'stop' | 'skip' | undefined
+  maxPollRecords?: number | undefined
+  maxBytes?: number | undefined
+}
+/** Options of a consumer group. */
+export interface ConsumerGroupOptions<
+  T extends TopicSelection = TopicSelection,
+> extends GroupOptionsBase<T> {
+  assignor?: 'cooperative-sticky' | 'range' | 'roundrobin' | 'sticky' | Assignor | undefined
+  autoCommit?:
+    | boolean
+    | { intervalMs?: number | undefined; records?: number | undefined }
+    | undefined
+  maxPollIntervalMs?: number | null | undefined
+}
+/** Options of a share group (KIP-932). */
+export interface ShareGroupOptions<
+  T extends TopicSelection = TopicSelection,
+> extends GroupOptionsBase<T> {
+  lockMs?: number | undefined
+  maxDeliveries?: number | undefined
+  acknowledge?: 'implicit' | 'explicit' | undefined
+  deadLetterTopic?: string | AnyTopicRef | undefined
+}
+/** Divides partitions among members. */
+export interface Assignor {
+  readonly name: string
+  assign(
+    members: readonly {
+      readonly memberId: string
+      readonly topics: readonly string[]
+      readonly owned: readonly TopicPartition[]
+    }[],
+    partitions: readonly TopicPartition[],
+  ): ReadonlyMap<string, readonly TopicPartition[]>
+}
+
+/** Administration of a group. */
+export interface GroupAdmin {
+  readonly id: string
+  describe(): GroupDescription
+  offsets(): readonly TopicPartitionOffset[]
+  lag(): Lag
+  resetOffsets(
+    to:
+      | 'earliest'
+      | 'latest'
+      | { readonly timestamp: number | Date }
+      | { readonly shift: number }
+      | { readonly offsets: readonly TopicPartitionOffset[] },
+    options?: { dryRun?: boolean | undefined },
+  ): Promise<readonly TopicPartitionOffset[]>
+  delete(): Promise<void>
+}
+/** What a group is doing. */
+export interface GroupDescription {
+  readonly id: string
+  readonly kind: 'consumer' | 'share'
+  readonly state: 'Empty' | 'Stable' | 'PreparingRebalance' | 'Dead'
+  readonly members: readonly {
+    readonly memberId: string
+    readonly assignment: readonly TopicPartition[]
+  }[]
+  readonly committed: readonly TopicPartitionOffset[]
+  readonly lag: Lag
+}
+
+/** Members that share the partitions of topics. */
+export interface ConsumerGroup<R extends AnyRecord = AnyRecord> extends GroupAdmin {
+  join(options?: JoinOptions): Promise<Consumer<R>>
+  run(
+    handler: (record: R, ctx: RunContext) => void | Promise<unknown>,
+    options?: RunOptions,
+  ): Running
+  runBatches(
+    handler: (batch: Batch<R>, ctx: RunContext) => void | Promise<unknown>,
+    options?: RunOptions & BatchOptions,
+  ): Running
+}
+/** A queue over topics (KIP-932). */
+export interface ShareGroup<R extends AnyRecord = AnyRecord> extends GroupAdmin {
+  join(): Promise<ShareConsumer<R>>
+  run(
+    handler: (record: R & Delivery, ctx: RunContext) => void | Promise<unknown>,
+    options?: ShareRunOptions,
+  ): Running
+}
+/** Options of a member. */
+export interface JoinOptions {
+  instanceId?: string | undefined
+  onAssigned?: RebalanceListener | undefined
+  onRevoked?: RebalanceListener | undefined
+  onLost?: RebalanceListener | undefined
+}
+/** Called, and awaited, when partitions come and go. */
+export type RebalanceListener = (
+  partitions: readonly TopicPartition[],
+  consumer: Consumer<Anything>,
+) => void | Promise<unknown>
+/** How a record of a share group is settled. */
+export interface Delivery {
+  readonly deliveryCount: number
+  ack(): Promise<void>
+  release(options?: { delayMs?: number | undefined }): Promise<void>
+  reject(reason?: unknown): Promise<void>
+}
+/** Up to `max` records, waiting up to `waitMs` for them. */
+export interface BatchOptions {
+  max?: number | undefined
+  waitMs?: number | undefined
+}
+/** Records of one partition that are handed over together. */
+export interface Batch<R extends AnyRecord = AnyRecord> {
+  readonly topic: R['topic']
+  readonly partition: number
+  readonly records: readonly R[]
+  readonly highWatermark: number
+  commit(): Promise<void>
+}
+
+/** One member of a consumer group. */
+export interface Consumer<R extends AnyRecord = AnyRecord>
+  extends AsyncIterable<R>, AsyncDisposable {
+  [Symbol.asyncIterator](): AsyncIterator<R>
+  [Symbol.asyncDispose](): Promise<void>
+  stream(): ReadableStream<R>
+  readonly memberId: string
+  readonly assignment: readonly TopicPartition[]
+  ready(): Promise<void>
+  batches(options?: BatchOptions): RecordStream<Batch<R>>
+  poll(options?: {
+    max?: number | undefined
+    timeoutMs?: number | undefined
+    signal?: AbortSignal | undefined
+  }): Promise<R[]>
+  commit(
+    offsets?: readonly TopicPartitionOffset[],
+    options?: { durable?: boolean | undefined },
+  ): Promise<void>
+  committed(): readonly TopicPartitionOffset[]
+  position(tp: TopicPartition): number
+  lag(): Lag
+  seek(tp: TopicPartition, to: Position): void
+  pause(tps?: readonly TopicPartition[]): void
+  resume(tps?: readonly TopicPartition[]): void
+  leave(): Promise<void>
+}
+/** One member of a share group. */
+export interface ShareConsumer<R extends AnyRecord = AnyRecord>
+  extends AsyncIterable<R & Delivery>, AsyncDisposable {
+  readonly memberId: string
+  ready(): Promise<void>
+  poll(options?: {
+    max?: number | undefined
+    timeoutMs?: number | undefined
+    signal?: AbortSignal | undefined
+  }): Promise<(R & Delivery)[]>
+  leave(): Promise<void>
+}
+/** How `run` calls its handler. */
+export interface RunOptions {
+  members?: number | undefined
+  concurrency?: number | undefined
+  orderedBy?: 'partition' | 'key' | undefined
+  retries?: number | undefined
+  backoffMs?: number | ((attempt: number) => number) | undefined
+  deadLetterTopic?: string | AnyTopicRef | undefined
+  signal?: AbortSignal | undefined
+}
+/** How a share group's `run` calls its handler. */
+export interface ShareRunOptions {
+  members?: number | undefined
+  concurrency?: number | undefined
+  backoffMs?: number | ((attempt: number) => number) | undefined
+  signal?: AbortSignal | undefined
+}
+/** What a handler is told beside its record. */
+export interface RunContext {
+  readonly signal: AbortSignal
+  readonly attempt: number
+  readonly memberId: string
+  readonly group: GroupAdmin
+}
+/** A running handler. */
+export interface Running extends AsyncDisposable {
+  readonly ready: Promise<void>
+  readonly done: Promise<void>
+  stop(options?: { timeoutMs?: number | undefined }): Promise<void>
+}
+
+/** Sends that count together or not at all. */
+export interface Transaction extends Sender {
+  commitOffsets(delivered: Consumer<Anything> | Batch<Anything> | RunContext): void
+  commitOffsets(group: GroupAdmin, offsets: readonly TopicPartitionOffset[]): void
+  abort(): Promise<void>
+}
+/** A transaction that is committed by hand; disposing aborts what is not committed. */
+export interface OpenTransaction extends Transaction, AsyncDisposable {
+  commit(): Promise<void>
+}
+
+/** A live map over a compacted topic. */
+export interface Table<K, V> extends AsyncDisposable, Iterable<readonly [K, V]> {
+  readonly size: number
+  get(key: K): V | undefined
+  has(key: K): boolean
+  entries(): IterableIterator<readonly [K, V]>
+  subscribe(listener: (key: K, value: V | undefined) => void): () => void
+  close(): Promise<void>
+}
+/** A log to attach to from a worker thread; plain data. */
+export interface LogHandle {
+  readonly directory: string | null
+  readonly id: string
+}

@@ -1,0 +1,63 @@
+/**
+ * What a log tells about itself: what recovery did, what it holds, what it guarantees. Types only.
+ */
+import type { Damage } from '../log/recovery.ts'
+
+export type { Damage } from '../log/recovery.ts'
+
+/** What opening the log found and did. */
+export interface RecoveryReport {
+  /** The log was closed properly before: nothing had to be checked. */
+  readonly clean: boolean
+  readonly durationMs: number
+  /** Partitions where something was cut, rebuilt, damaged or adopted; none of the others. */
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly partition: number
+    /** Bytes of torn writes that were moved into .salvaged files. */
+    readonly cutBytes: number
+    /** Where the log was cut; null where it was not. */
+    readonly cutAtOffset: number | null
+    readonly rebuiltIndexes: number
+    readonly damage: readonly Damage[]
+  }[]
+  /** Committed positions that were moved back to the end of their data. */
+  readonly positions: readonly {
+    readonly group: string
+    readonly topic: string
+    readonly partition: number
+    readonly from: number
+    readonly to: number
+  }[]
+}
+
+/** Sizes and times of everything in the log. */
+export interface LogDescription {
+  /** Bytes of all .log files, without what is preallocated. */
+  readonly bytes: number
+  readonly topics: readonly {
+    readonly name: string
+    readonly partitions: readonly {
+      readonly partition: number
+      /** Log end minus log start. */
+      readonly offsets: number
+      readonly bytes: number
+      readonly segments: number
+      /** Timestamp of the first record still there; null where there is none. */
+      readonly oldestTimestamp: number | null
+      /** Largest timestamp; null where there is none. */
+      readonly newestTimestamp: number | null
+    }[]
+  }[]
+}
+
+/** What this log keeps on this machine. */
+export interface Guarantees {
+  /** What an acknowledged record survives, by `acks`. */
+  readonly acks: Readonly<Record<'0' | '1' | 'all', 'nothing' | 'process-crash' | 'power-loss'>>
+  readonly syncMethod: 'fdatasync' | 'fullfsync' | 'memory'
+  /** Type of the file system, as the kernel names it; 'memory' for a log in memory. */
+  readonly fileSystem: string
+  readonly reads: 'mmap' | 'pread' | 'memory'
+  readonly lock: 'kernel' | 'portable' | 'none'
+}

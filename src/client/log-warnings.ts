@@ -1,0 +1,55 @@
+/**
+ * Warnings: what a log noticed by itself goes to `onWarning`, or to the process where nobody asked,
+ * and to the diagnostics channel `streambed:warning`. Never onto the console.
+ */
+import { channel } from 'node:diagnostics_channel'
+import type { LogError } from '../errors/log-error.ts'
+import type { OpenReport } from '../log/directory-open.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import type { LogWarning } from './log-options.ts'
+
+const warnings = channel('streambed:warning')
+
+/** Where warnings of one log go. */
+export type Warn = (warning: LogWarning) => void
+
+/** Sends each warning to the channel and to `onWarning`; what that throws is its own affair. */
+export function warnTo(onWarning: ((warning: LogWarning) => void) | undefined): Warn {
+  return (warning) => {
+    if (warnings.hasSubscribers) warnings.publish(warning)
+    if (onWarning !== undefined) onWarning(warning)
+    else process.emitWarning(warning.message, { type: 'StreambedWarning', code: warning.code })
+  }
+}
+
+/** Says what opening found that somebody should look at. */
+export function warnOfRecovery(warn: Warn, report: OpenReport): void {
+  for (const topic of report.adopted) {
+    warn({
+      code: 'RECOVERED', details: { topic },
+      message: `topic ${topic} was in no metadata and has been taken in from its folders; nothing of it is deleted or compacted until alterConfig names a policy`,
+    })
+  }
+  for (const { topic, partition, damage } of report.partitions) {
+    if (damage.length === 0) continue
+    const [first] = damage
+    warn({
+      code: 'DAMAGE', details: { topic, partition, damage },
+      message: `${topic}-${partition}: data that was on stable storage is damaged or missing, first in ${first?.file} at position ${first?.position}; the rest stays readable (log.recovery says what is gone)`,
+    })
+  }
+}
+
+/** A sync failed: the partition is read-only. */
+export function partitionReadOnly(partition: PartitionLog, error: LogError): LogWarning {
+  const { topic, partition: index, durableOffset, logEndOffset } = partition
+  return {
+    code: 'PARTITION_READ_ONLY', message: error.message, cause: error,
+    details: { topic, partition: index, durableOffset, logEndOffset },
+  }
+}
+
+/** A read passed over damage, as it was told to. */
+export function damageSkipped(error: LogError<'CORRUPT'>, resumesAt: number): LogWarning {
+  return { code: 'DAMAGE', message: error.message, cause: error, details: { ...error.details, resumesAt } }
+}

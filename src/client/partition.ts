@@ -1,0 +1,260 @@
+/**
+ * Partition: the handle of one partition. Appends and reads without a producer or a group.
+ *
+ * What is synchronous here blocks: `append` until the kernel has the bytes, `records`, `scan` and
+ * `get` until the disk has given them. `read` waits instead.
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { LogError, invalidArgument } from '../errors/log-error.ts'
+import type { Codec } from '../format/compression.ts'
+import { batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
+import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
+import { RecordBatchReader } from '../format/record-batch-reader.ts'
+import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { checkOptions, describeValue } from './check-options.ts'
+import { StoredRecord, type LogRecord } from './log-record.ts'
+import { checkOffset, checkTime, rangeOf, readingOf, type RangeOptions, type ReadOptions } from './position.ts'
+import { PreparedBatch } from './prepared-batch.ts'
+import { checkCodec } from './producer-options.ts'
+import type { RecordInput } from './record-input.ts'
+import { RecordIterator } from './record-iterator.ts'
+import { checkReadable, RecordSource, undecodable } from './record-source.ts'
+import { MergedStream, type RecordStream } from './record-stream.ts'
+import type { RecordTypes } from './record-types.ts'
+import type { Bytes, InputOf } from './topic-ref.ts'
+import type { TopicState } from './topic-state.ts'
+
+const APPEND_OPTIONS: readonly string[] = ['compression', 'expectOffset']
+/** One record is wanted: a stretch of the index and a batch fit. */
+const POINT_READ_BYTES = 16_384
+
+/** Where appended records ended up. */
+export interface AppendResult {
+  readonly baseOffset: number
+  readonly lastOffset: number
+  /** Largest timestamp of the batch, or the time of the append. */
+  readonly timestamp: number
+  readonly leaderEpoch: number
+}
+
+/** How `append` stores its records. */
+export interface AppendOptions {
+  /** Default 'none'; a topic's own `compressionType` wins. */
+  readonly compression?: Codec | undefined
+  /** Appends only where this is the log's end: optimistic concurrency. */
+  readonly expectOffset?: number | undefined
+}
+
+/** What `scan` shows of a record; valid only inside the visit. */
+export interface RecordCursor {
+  readonly offset: number
+  readonly timestamp: number
+  /** Borrowed until the visit returns. */
+  readonly buffer: Buffer
+  readonly keyStart: number
+  /** −1 for null. */
+  readonly keyLength: number
+  readonly valueStart: number
+  /** −1 for null. */
+  readonly valueLength: number
+}
+
+interface CheckedAppend {
+  readonly codec: Codec
+  readonly expectOffset: number | undefined
+}
+const DEFAULT_APPEND: CheckedAppend = { codec: 'none', expectOffset: undefined }
+
+/** Appends come one after the other and cannot nest while a batch is encoded: one builder serves all. */
+const builder = new RecordBatchBuilder()
+
+/** One partition of a topic. */
+export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = InputOf<K>, VI = InputOf<V>> {
+  readonly topic: N
+  readonly index: number
+  readonly #log: PartitionLog
+  readonly #state: TopicState
+  readonly #types: RecordTypes
+
+  private constructor(state: TopicState, types: RecordTypes, log: PartitionLog) {
+    this.topic = log.topic as N // The handle of the topic named N made this one.
+    this.index = log.partition
+    this.#log = log
+    this.#state = state
+    this.#types = types
+  }
+
+  /** @internal */
+  static of<K, V, N extends string, KI, VI>(state: TopicState, types: RecordTypes, log: PartitionLog): Partition<K, V, N, KI, VI> {
+    return new Partition(state, types, log)
+  }
+
+  /** First offset still readable. */
+  get logStartOffset(): number { return this.#log.logStartOffset }
+  /** First offset that readers cannot see yet. Moves at append. */
+  get highWatermark(): number { return this.#log.highWatermark }
+  /** First offset that read_committed readers cannot see yet. */
+  get lastStableOffset(): number { return this.#log.lastStableOffset }
+  /** The offset the next record gets. */
+  get logEndOffset(): number { return this.#log.logEndOffset }
+  /** First offset that a power cut could lose. Moves after a sync. */
+  get durableOffset(): number { return this.#log.durableOffset }
+
+  /**
+   * Appends records as one batch, synchronously: in the kernel's page cache when it returns, so
+   * safe from a kill of the process; from a power cut once `flush` has resolved. Nothing limits how
+   * much may be unsynced here: who appends faster than the disk syncs should `flush` now and then.
+   *
+   * @throws {LogError} INVALID_ARGUMENT for no records or what no record is; INVALID_RECORD where a
+   * schema or serde refuses; RECORD_TOO_LARGE where the batch exceeds maxMessageBytes;
+   * OFFSET_CONFLICT where `expectOffset` is not the log's end; NO_SPACE, IO, READ_ONLY, CLOSED,
+   * TOPIC_NOT_FOUND. Nothing is appended then.
+   */
+  append(records: RecordInput<KI, VI> | readonly RecordInput<KI, VI>[], options?: AppendOptions): AppendResult {
+    this.#state.checkWritable()
+    const { codec, expectOffset } = this.#appendOptions(options)
+    const log = this.#log
+    const batch = PreparedBatch.take()
+    try {
+      const nowMs = this.#state.host.clock.now()
+      if (isList(records)) batch.read(records, this.#types, nowMs)
+      else batch.add(records, this.#types, nowMs)
+      if (batch.recordCount === 0) throw invalidArgument(`${this.#name}: append needs at least one record`, { records })
+      if (expectOffset !== undefined && expectOffset !== log.logEndOffset) throw this.#conflict(expectOffset)
+      const { buffer, start } = log.tail.reserve()
+      builder.begin(buffer, start)
+      const { recordCount, timestamps, keys, values, headers } = batch
+      for (let index = 0; index < recordCount; index++) {
+        builder.add(timestamps[index] ?? 0, keys[index] ?? null, values[index] ?? null, headers[index] ?? null)
+      }
+      builder.finish(codec)
+      return log.append(builder)
+    } finally {
+      batch.giveBack()
+    }
+  }
+
+  /**
+   * The records of a range, one after the other. Blocks while it reads from disk; `read` does not.
+   * @throws {LogError} OFFSET_OUT_OF_RANGE, INVALID_ARGUMENT at the call; CORRUPT on the way.
+   */
+  records(options?: RangeOptions): IterableIterator<LogRecord<K, V, N>> {
+    const source = this.#source(rangeOf(options, `${this.#name}: records`), false)
+    return new RecordIterator<LogRecord<K, V, N>>(source)
+  }
+
+  /**
+   * Visits the records of a range without making an object for each. The cursor is reused: what it
+   * shows is valid only inside the visit. Returning false ends the scan. Blocks while it reads.
+   * @returns how many records were visited.
+   */
+  scan(visit: (cursor: RecordCursor) => void | boolean, options?: RangeOptions): number {
+    if (typeof visit !== 'function') throw invalidArgument(`${this.#name}: scan takes a function, not ${describeValue(visit)}`, { visit })
+    const source = this.#source(rangeOf(options, `${this.#name}: scan`), false, true)
+    return source.scan(visit)
+  }
+
+  /**
+   * The records of a range as an async iterator; with `live`, it waits for more at the end.
+   * Rejects at the first `next` where the range starts outside the log.
+   */
+  read(options?: ReadOptions): RecordStream<LogRecord<K, V, N>> {
+    const reading = readingOf(options, `${this.#name}: read`)
+    return new MergedStream(this.#state.host, reading, () => [this.#source(reading, reading.live)])
+  }
+
+  /**
+   * The record at `offset`; undefined where compaction removed it or it is a control record.
+   * Blocks while it reads from disk.
+   * @throws {LogError} OFFSET_OUT_OF_RANGE outside the log; CORRUPT.
+   */
+  get(offset: number): LogRecord<K, V, N> | undefined {
+    this.#state.checkUsable()
+    checkOffset(offset, `${this.#name}: get: offset`)
+    checkReadable(this.#log, offset, this.#log.logEndOffset - 1)
+    const run = this.#log.cursor(offset, { readBytes: POINT_READ_BYTES }).next(offset + 1)
+    if (run === undefined) return undefined
+    let at = run.start
+    while (at < run.end && lastOffsetOf(run.buffer, at) < offset) at += batchSizeBytesOf(run.buffer, at)
+    return at < run.end ? this.#recordIn(run.buffer, at, offset) : undefined
+  }
+
+  /** The first offset whose record is at or after `timestamp`; null where none is. Blocks while it reads. */
+  offsetForTimestamp(timestamp: number | Date): number | null {
+    this.#state.checkUsable()
+    return offsetForTimestamp(this.#log, checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`))
+  }
+
+  /**
+   * Removes the records before `beforeOffset` from the log. At or below logStartOffset it does
+   * nothing. Durable when it resolves with the new logStartOffset.
+   * @throws {LogError} OFFSET_OUT_OF_RANGE above the highWatermark.
+   */
+  async deleteRecords(beforeOffset: number): Promise<number> {
+    this.#state.checkUsable()
+    checkOffset(beforeOffset, `${this.#name}: deleteRecords: beforeOffset`)
+    if (beforeOffset <= this.#log.logStartOffset) return this.#log.logStartOffset
+    checkReadable(this.#log, beforeOffset, this.#log.highWatermark)
+    await this.#state.host.deleteRecordsBefore(this.#log, beforeOffset)
+    return this.#log.logStartOffset
+  }
+
+  /**
+   * Resolves with a durable offset of at least the log's end at the call.
+   * @throws {LogError} IO with `details.outcome: 'unknown'` where a sync failed.
+   */
+  async flush(): Promise<number> {
+    this.#state.checkUsable()
+    await this.#log.makeDurable(this.#log.logEndOffset)
+    return this.#log.durableOffset
+  }
+
+  get #name(): string { return `${this.topic}-${this.index}` }
+
+  #source(range: ReturnType<typeof rangeOf>, live: boolean, reuse = false): RecordSource {
+    this.#state.checkUsable()
+    const onDamage = (error: LogError<'CORRUPT'>, resumesAt: number): void => this.#state.host.damageFound(error, resumesAt)
+    return new RecordSource(this.#log, this.#types, { range, live, reuse, onDamage })
+  }
+
+  #recordIn(buffer: Buffer, at: number, offset: number): LogRecord<K, V, N> | undefined {
+    const reader = new RecordBatchReader()
+    try {
+      reader.reset(buffer, at, this.#log.config.maxDecompressedBytes)
+      if (reader.isControl) return undefined
+      while (reader.next()) {
+        if (reader.offset !== offset) continue
+        const record: unknown = StoredRecord.at(reader, this.#types, this.index)
+        return record as LogRecord<K, V, N> // The types of this handle are those its record types decode to.
+      }
+      return undefined
+    } catch (error) {
+      throw error instanceof CorruptBytes ? undecodable(this.#log, offset, error) : error
+    }
+  }
+
+  #appendOptions(options: AppendOptions | undefined): CheckedAppend {
+    const stored = this.#log.config.compressionType
+    if (options === undefined && stored === 'producer') return DEFAULT_APPEND
+    const where = `${this.#name}: append`
+    checkOptions(options, APPEND_OPTIONS, where)
+    const { compression = 'none', expectOffset } = options ?? {}
+    if (expectOffset !== undefined) checkOffset(expectOffset, `${where}: expectOffset`)
+    const asked = checkCodec(compression, where)
+    return { codec: stored === 'producer' ? asked : checkCodec(stored, where), expectOffset }
+  }
+
+  #conflict(expectOffset: number): LogError<'OFFSET_CONFLICT'> {
+    const { logEndOffset } = this.#log
+    return new LogError(
+      'OFFSET_CONFLICT', `${this.#name}: expected to append at offset ${expectOffset}, but the log ends at ${logEndOffset}: somebody appended in between`,
+      { topic: this.topic, partition: this.index, expectOffset, logEndOffset },
+    )
+  }
+}
+
+/** Whether an append got a list: arrays of another realm are lists too. */
+function isList<T>(records: T | readonly T[]): records is readonly T[] {
+  return Array.isArray(records)
+}

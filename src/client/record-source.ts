@@ -1,0 +1,245 @@
+/**
+ * RecordSource: the records of one partition within a range, one after the other, for every way of
+ * reading but the lookup of a single offset.
+ *
+ * Synchronous: `take` gives the next record that is at hand, `load` brings the next batches to hand.
+ * Waiting for more is its caller's business.
+ *   I1  records come in offset order, each once, none outside the range, no control record
+ *   I2  every run of batches is private memory of this source: its records decode from it for ever
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { LogError } from '../errors/log-error.ts'
+import { baseOffsetOf, batchSizeBytesOf, nextOffsetOf } from '../format/record-batch.ts'
+import { RecordBatchReader } from '../format/record-batch-reader.ts'
+import type { LogCursor } from '../log/log-cursor.ts'
+import { endedError, type PartitionLog } from '../log/partition-log.ts'
+import type { BatchRun } from '../log/tail.ts'
+import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
+import { StoredRecord } from './log-record.ts'
+import type { Range, StartPosition, Visibility } from './position.ts'
+import type { RecordTypes } from './record-types.ts'
+
+/** What a source needs to know of where it reads. */
+export interface SourceOptions {
+  readonly range: Range
+  /** Goes on behind the end that the log has now. */
+  readonly live: boolean
+  /** Reads into the same memory again and again: for `scan`, whose cursor is borrowed. */
+  readonly reuse?: boolean
+  readonly onDamage: (error: LogError<'CORRUPT'>, resumesAt: number) => void
+}
+
+const NO_RUN: BatchRun = { buffer: Buffer.alloc(0), start: 0, end: 0 }
+
+/** The records of one partition within a range. */
+export class RecordSource {
+  readonly log: PartitionLog
+  readonly #types: RecordTypes
+  readonly #options: SourceOptions
+  readonly #reader = new RecordBatchReader()
+  readonly #cursor: LogCursor
+  /** Exclusive; Infinity for a live read without an end. */
+  readonly #to: number
+  readonly #stopTimestamp: number
+  #from: number
+  #run: BatchRun = NO_RUN
+  #at = 0
+  #batchAt = 0
+  #inBatch = false
+  #isDone = false
+
+  /** @throws {LogError} OFFSET_OUT_OF_RANGE where the range starts outside the log. */
+  constructor(log: PartitionLog, types: RecordTypes, options: SourceOptions) {
+    const { range, live } = options
+    this.log = log
+    this.#types = types
+    this.#options = options
+    this.#from = startOffset(log, range.from, range.visibility)
+    this.#to = Math.min(live ? Infinity : this.#visibleEnd(), typeof range.to === 'number' ? range.to : Infinity)
+    this.#stopTimestamp = range.to !== null && typeof range.to === 'object' ? range.to.timestamp : Infinity
+    this.#cursor = log.cursor(this.#from, { reuse: options.reuse === true })
+    this.#isDone = this.#from >= this.#to
+  }
+
+  /** Nothing will come any more. */
+  get isDone(): boolean { return this.#isDone }
+
+  /** Everything at hand was taken. */
+  get needsLoad(): boolean { return !this.#inBatch && this.#at >= this.#run.end }
+
+  /** The next record at hand; undefined where `load` is needed first, or at the end. */
+  take(): StoredRecord | undefined {
+    const reader = this.#reader
+    for (;;) {
+      if (!this.#inBatch && !this.#enterBatch()) return undefined
+      if (!this.#advance()) continue
+      const { offset } = reader
+      if (offset < this.#from) continue
+      if (offset >= this.#to || reader.timestamp >= this.#stopTimestamp) {
+        this.finish()
+        return undefined
+      }
+      return StoredRecord.at(reader, this.#types, this.log.partition)
+    }
+  }
+
+  /** Visits every record of the range; returns how many. False from `visit` ends it. */
+  scan(visit: (cursor: RecordBatchReader) => void | boolean): number {
+    const reader = this.#reader
+    let visited = 0
+    while (this.load()) {
+      while (this.#inBatch || this.#enterBatch()) {
+        while (this.#advance()) {
+          if (reader.offset < this.#from) continue
+          if (reader.offset >= this.#to || reader.timestamp >= this.#stopTimestamp) return visited
+          visited += 1
+          if (visit(reader) === false) return visited
+        }
+      }
+    }
+    return visited
+  }
+
+  /**
+   * Reads the next batches; false where there are none now.
+   * @throws {LogError} CORRUPT unless the range skips damage.
+   */
+  load(): boolean {
+    if (this.#isDone) return false
+    if (this.log.end !== undefined) throw endedError(this.log)
+    this.#catchUp()
+    for (;;) {
+      try {
+        return this.#accept(this.#cursor.next(this.#limit()))
+      } catch (error) {
+        this.#passDamage(error)
+      }
+    }
+  }
+
+  /** As `load`, waiting for the device off the event loop. */
+  async loadAhead(): Promise<boolean> {
+    if (this.#isDone) return false
+    if (this.log.end !== undefined) throw endedError(this.log)
+    this.#catchUp()
+    for (;;) {
+      try {
+        return this.#accept(await this.#cursor.nextAhead(this.#limit()))
+      } catch (error) {
+        if (this.log.end !== undefined) throw endedError(this.log)
+        this.#passDamage(error)
+      }
+    }
+  }
+
+  /** Ends the source and lets its memory go. */
+  finish(): void {
+    this.#isDone = true
+    this.#inBatch = false
+    this.#run = NO_RUN
+    this.#at = 0
+  }
+
+  #accept(run: BatchRun | undefined): boolean {
+    if (run === undefined) {
+      if (this.#cursor.offset >= this.#to) this.finish()
+      return false
+    }
+    this.#run = run
+    this.#at = run.start
+    return true
+  }
+
+  /** Turns to the next batch that holds users' records; false where the run has none left. */
+  #enterBatch(): boolean {
+    while (this.#at < this.#run.end) {
+      const { buffer } = this.#run
+      this.#batchAt = this.#at
+      this.#at += batchSizeBytesOf(buffer, this.#at)
+      try {
+        this.#reader.reset(buffer, this.#batchAt, this.log.config.maxDecompressedBytes)
+        this.#inBatch = !this.#reader.isControl
+      } catch (error) {
+        this.#passBatch(error)
+      }
+      if (this.#inBatch) return true
+    }
+    return false
+  }
+
+  /** To the next record of the batch; false behind its last one. */
+  #advance(): boolean {
+    try {
+      this.#inBatch = this.#reader.next()
+    } catch (error) {
+      this.#inBatch = false
+      this.#passBatch(error)
+    }
+    return this.#inBatch
+  }
+
+  /** A batch with a sound CRC that cannot be decoded: an error, or passed over where the range says so. */
+  #passBatch(error: unknown): void {
+    if (!(error instanceof CorruptBytes)) throw error
+    const failure = undecodable(this.log, baseOffsetOf(this.#run.buffer, this.#batchAt), error)
+    if (!LogError.is(failure, 'CORRUPT') || this.#options.range.onCorrupt === 'stop') throw failure
+    this.#options.onDamage(failure, nextOffsetOf(this.#run.buffer, this.#batchAt))
+  }
+
+  #passDamage(error: unknown): void {
+    if (!LogError.is(error, 'CORRUPT') || this.#options.range.onCorrupt === 'stop') throw error
+    this.#options.onDamage(error, this.#cursor.skipDamage())
+  }
+
+  /** Records were deleted under a reader that is slow: it goes on where the log starts now. */
+  #catchUp(): void {
+    if (this.#cursor.offset >= this.log.logStartOffset) return
+    this.#from = this.log.logStartOffset
+    this.#cursor.seek(this.#from)
+  }
+
+  #limit(): number {
+    return Math.min(this.#visibleEnd(), this.#to)
+  }
+
+  #visibleEnd(): number {
+    const { visibility, isolation } = this.#options.range
+    const end = isolation === 'read_committed' ? this.log.lastStableOffset : this.log.highWatermark
+    return visibility === 'durable' ? Math.min(end, this.log.durableOffset) : end
+  }
+}
+
+/** What a reader is told of a batch at `offset` that has a sound CRC but cannot be decoded. */
+export function undecodable(log: PartitionLog, offset: number, cause: CorruptBytes): LogError<'CORRUPT' | 'UNSUPPORTED_FORMAT'> {
+  const { topic, partition } = log
+  const message = `${topic}-${partition}: the batch at offset ${offset} cannot be decoded: ${cause.message}`
+  if (cause.reason === 'codec-missing') return new LogError('UNSUPPORTED_FORMAT', message, { topic, partition, offset }, { cause })
+  const file = log.segments.floor(offset).logPath
+  return new LogError('CORRUPT', message, { topic, partition, file, position: cause.position, offset }, { cause })
+}
+
+/** Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for an offset that the log does not have. */
+export function startOffset(log: PartitionLog, from: StartPosition, visibility: Visibility): number {
+  const end = visibility === 'durable' ? log.durableOffset : log.highWatermark
+  if (from === 'earliest') return log.logStartOffset
+  if (from === 'latest') return Math.max(end, log.logStartOffset)
+  if (typeof from === 'object') {
+    if ('last' in from) return Math.max(log.logStartOffset, end - from.last)
+    return offsetForTimestamp(log, from.timestamp) ?? end
+  }
+  checkReadable(log, from, log.logEndOffset)
+  return from
+}
+
+/** Refuses an offset below the log's start or above `lastAllowed`. */
+export function checkReadable(log: PartitionLog, offset: number, lastAllowed: number): void {
+  const { logStartOffset, logEndOffset, topic, partition } = log
+  if (offset >= logStartOffset && offset <= lastAllowed) return
+  const where = offset < logStartOffset
+    ? `was removed (the log starts at ${logStartOffset})`
+    : `is not there yet (the log ends at ${logEndOffset})`
+  throw new LogError(
+    'OFFSET_OUT_OF_RANGE', `offset ${offset} of ${topic}-${partition} ${where}: read from 'earliest' or 'latest' instead`,
+    { topic, partition, offset, logStartOffset, logEndOffset },
+  )
+}

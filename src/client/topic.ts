@@ -1,0 +1,213 @@
+/**
+ * Topic: the handle of a topic, with the types of its records. Several handles of one topic, typed
+ * differently or not at all, are views of the same partitions.
+ */
+import { LogError, invalidArgument } from '../errors/log-error.ts'
+import { countRecords } from '../log/record-count.ts'
+import { checkTopicConfig, type ResolvedTopicConfig, type TopicConfig } from '../log/log-config.ts'
+import { checkOptions, describeValue } from './check-options.ts'
+import type { Table } from './group-types.ts'
+import type { LogRecord } from './log-record.ts'
+import { notAvailable } from './not-available.ts'
+import { partitionOfKey } from './partitioner.ts'
+import { Partition } from './partition.ts'
+import { signalOf, topicReadingOf, type StartPosition, type TopicReading, type TopicReadOptions } from './position.ts'
+import type { RecordMetadata } from './producer.ts'
+import type { SendInput } from './record-input.ts'
+import { RecordSource } from './record-source.ts'
+import { MergedStream, type RecordStream } from './record-stream.ts'
+import type { RecordTypes } from './record-types.ts'
+import type { TopicDefinition } from './topic-definition.ts'
+import type { Bytes, InputOf, TopicRef } from './topic-ref.ts'
+import type { TopicState } from './topic-state.ts'
+
+/** How much a topic holds. */
+export interface TopicSize {
+  /** Log end minus log start, summed over the partitions. */
+  readonly offsets: number
+  /** Bytes of the .log files, without what is preallocated. */
+  readonly bytes: number
+  readonly segments: number
+}
+
+/** What belongs to a handle besides what users see. */
+export interface TopicInternals {
+  readonly state: TopicState
+  readonly types: RecordTypes
+  readonly definition: TopicDefinition | null
+}
+
+/** A topic of an open log. */
+export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf<K>, VI = InputOf<V>> implements TopicRef<K, V, N, KI, VI> {
+  declare readonly '~types'?: { readonly key: K; readonly value: V; readonly keyInput: KI; readonly valueInput: VI } | undefined
+  readonly name: N
+  /** Kafka's topic id: 22 characters of base64url. */
+  readonly id: string
+  readonly #state: TopicState
+  readonly #types: RecordTypes
+  readonly #definition: TopicDefinition | null
+  #partitions: readonly Partition<K, V, N, KI, VI>[] = []
+
+  private constructor(state: TopicState, definition: TopicDefinition | null) {
+    this.name = state.topic.name as N // Whoever makes a handle found the topic by this name.
+    this.id = state.topic.id
+    this.#state = state
+    this.#types = state.typesFor(definition)
+    this.#definition = definition
+  }
+
+  /** @internal */
+  static of<K, V, N extends string, KI, VI>(state: TopicState, definition: TopicDefinition | null): Topic<K, V, N, KI, VI> {
+    return new Topic(state, definition)
+  }
+
+  /** What belongs to a handle, for the log that made it. @internal */
+  static internals(topic: object): TopicInternals | undefined {
+    return #state in topic ? { state: topic.#state, types: topic.#types, definition: topic.#definition } : undefined
+  }
+
+  /** The settings in force. Frozen; a new object after each change. */
+  get config(): ResolvedTopicConfig { return this.#state.topic.config }
+
+  get partitions(): readonly Partition<K, V, N, KI, VI>[] {
+    const logs = this.#state.topic.partitions
+    if (this.#partitions.length !== logs.length) {
+      this.#partitions = Object.freeze(logs.map((log, index) => this.#partitions[index] ?? Partition.of<K, V, N, KI, VI>(this.#state, this.#types, log)))
+    }
+    return this.#partitions
+  }
+
+  /** @throws {LogError} INVALID_ARGUMENT for what no partition can be; PARTITION_NOT_FOUND. */
+  partition(index: number): Partition<K, V, N, KI, VI> {
+    if (!Number.isSafeInteger(index)) throw invalidArgument(`${this.name}: a partition is an integer, not ${describeValue(index)}`, { partition: index })
+    const partition = this.partitions[index]
+    if (partition !== undefined) return partition
+    const { length } = this.partitions
+    throw new LogError('PARTITION_NOT_FOUND', `${this.name}: there is no partition ${index}; there are ${length}, 0 to ${length - 1}`, { topic: this.name, partition: index, partitionCount: length })
+  }
+
+  /**
+   * Where the default partitioner puts this key, as Kafka's does.
+   * @throws {LogError} INVALID_ARGUMENT for null, which has no fixed place; INVALID_RECORD.
+   */
+  partitionFor(key: KI): Partition<K, V, N, KI, VI> {
+    const encoded = this.#types.encodeKey(key)
+    if (encoded instanceof Promise) {
+      encoded.catch(() => undefined)
+      throw invalidArgument(`${this.name}: partitionFor needs a key whose schema answers at once`)
+    }
+    if (encoded === null) throw invalidArgument(`${this.name}: partitionFor needs a key: records without one have no fixed partition`, { key })
+    return this.partition(partitionOfKey(encoded, this.partitions.length))
+  }
+
+  /** Sends through the log's own producer: acks 'all', group commit. Durable when it resolves. */
+  send(record: SendInput<KI, VI>): Promise<RecordMetadata> {
+    return this.#withProducer((producer) => producer.send<KI, VI>(this, record))
+  }
+
+  /** Sends records together; resolves with their places, in the order given. */
+  sendAll(records: readonly SendInput<KI, VI>[]): Promise<readonly RecordMetadata[]> {
+    return this.#withProducer((producer) => producer.sendAll<KI, VI>(this, records))
+  }
+
+  /**
+   * The records of all partitions, or of those named, as an async iterator: in offset order within a
+   * partition, interleaved by batches between them. With `live`, it waits for more at the end.
+   */
+  read(options?: TopicReadOptions): RecordStream<LogRecord<K, V, N>> {
+    const reading = topicReadingOf(options, `${this.name}: read`)
+    const chosen = this.#chosen(reading)
+    return new MergedStream(this.#state.host, reading, () => chosen().map(({ index, from }) => this.#source(reading, index, from)))
+  }
+
+  /** A live view of the latest value of each key; not part of this version. */
+  async table(options?: { signal?: AbortSignal | undefined }): Promise<Table<K, NonNullable<V>>> {
+    checkOptions(options, ['signal'], `${this.name}: table`)
+    throw notAvailable('table views', `${this.name}: table`)
+  }
+
+  /**
+   * Changes settings while the log is open; what is not given stays. Durable when it resolves.
+   * @throws {LogError} INVALID_ARGUMENT, also for `partitions`, which only `addPartitions` changes.
+   */
+  async alterConfig(config: TopicConfig): Promise<void> {
+    this.#state.checkWritable()
+    const changes = checkTopicConfig(config, `${this.name}: alterConfig`)
+    if (changes.partitions !== undefined) {
+      throw invalidArgument(`${this.name}: alterConfig cannot change partitions: use addPartitions(total)`, { option: 'partitions', value: changes.partitions })
+    }
+    await this.#state.host.alterTopic(this.#state, changes)
+  }
+
+  /** Adds partitions up to `total`; the same total does nothing, fewer is INVALID_ARGUMENT. */
+  async addPartitions(total: number): Promise<void> {
+    this.#state.checkWritable()
+    checkTopicConfig({ partitions: total }, `${this.name}: addPartitions`)
+    const { length } = this.partitions
+    if (total < length) throw invalidArgument(`${this.name}: addPartitions(${total}): there are ${length} already, and partitions cannot be taken away`, { value: total })
+    if (total > length) await this.#state.host.addPartitions(this.#state, total)
+  }
+
+  /** How much the topic holds, from memory. */
+  size(): TopicSize {
+    let offsets = 0
+    let bytes = 0
+    let segments = 0
+    for (const log of this.#state.topic.partitions) {
+      offsets += log.logEndOffset - log.logStartOffset
+      bytes += log.logBytes
+      segments += log.segments.count
+    }
+    return { offsets, bytes, segments }
+  }
+
+  /** Counts the users' records that are really there: after compaction fewer than offsets. */
+  async countRecords(options?: { signal?: AbortSignal | undefined }): Promise<number> {
+    const where = `${this.name}: countRecords`
+    checkOptions(options, ['signal'], where)
+    const signal = signalOf(options?.signal, where)
+    this.#state.checkUsable()
+    let total = 0
+    for (const log of this.#state.topic.partitions) {
+      total += await countRecords(log, () => {
+        if (signal?.aborted === true) throw new LogError('ABORTED', `${where} was aborted by its signal`, {}, { cause: signal.reason })
+        this.#state.checkUsable()
+      })
+    }
+    return total
+  }
+
+  async #withProducer<T>(use: (producer: TopicState['host']['defaultProducer']) => Promise<T>): Promise<T> {
+    this.#state.checkWritable()
+    return await use(this.#state.host.defaultProducer)
+  }
+
+  /** Which partitions a read covers; what can be checked at the call is. */
+  #chosen(reading: TopicReading): () => readonly ChosenPartition[] {
+    const named = reading.partitions
+    if (named !== null) for (const index of named) this.partition(index)
+    const indexes = named ?? this.partitions.map((partition) => partition.index)
+    const { from } = reading
+    if (typeof from === 'number' && indexes.length !== 1) {
+      throw invalidArgument(`${this.name}: read: an offset as from needs exactly one partition, there are ${indexes.length}: name one in partitions, or give { offsets }`, { option: 'from', value: from })
+    }
+    if (!(from instanceof Map)) return () => indexes.map((index) => ({ index, from: from as StartPosition })) // not a map, see above
+    for (const index of from.keys()) this.partition(index)
+    return () => indexes.map((index) => ({ index, from: from.get(index) ?? 'earliest' }))
+  }
+
+  #source(reading: TopicReading, index: number, from: StartPosition): RecordSource {
+    this.#state.checkUsable()
+    const log = this.#state.topic.partitions[index]
+    if (log === undefined) throw new LogError('PARTITION_NOT_FOUND', `${this.name}: there is no partition ${index}`, { topic: this.name, partition: index })
+    return new RecordSource(log, this.#types, {
+      range: { ...reading, from }, live: reading.live,
+      onDamage: (error, resumesAt) => this.#state.host.damageFound(error, resumesAt),
+    })
+  }
+}
+
+interface ChosenPartition {
+  readonly index: number
+  readonly from: StartPosition
+}

@@ -12,6 +12,7 @@ import { assert } from '../errors/invariant.ts'
 import type { DiskNode } from './disk-node.ts'
 import { type FileDescriptorPool, PooledDescriptor } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import { nativeBinding } from './native-binding.ts'
 import type { StorageFile } from './storage-driver.ts'
 
 /** Only the owner reads what a log holds. */
@@ -149,7 +150,7 @@ export class DiskFile implements StorageFile {
     const fd = this.#use('resize')
     this.#markChanged()
     try {
-      fs.ftruncateSync(fd, sizeBytes)
+      if (!growByBlocks(fd, before, sizeBytes)) fs.ftruncateSync(fd, sizeBytes)
     } catch (error) {
       // Some file systems keep a part of a growth that failed.
       if (sizeBytes > before) attempt(() => fs.ftruncateSync(fd, before))
@@ -260,6 +261,24 @@ export class DiskFile implements StorageFile {
 
   #failure(action: string, cause: unknown): Error {
     return fileFailure(action, this.#node.absolutePath, cause)
+  }
+}
+
+/**
+ * Grows a file by blocks that are really there, where the kernel can be asked to: a full disk then
+ * shows here and not in the middle of a batch, and later writes change no more metadata.
+ * @returns false where it cannot, or the file does not grow.
+ */
+function growByBlocks(fd: number, fromBytes: number, toBytes: number): boolean {
+  if (toBytes <= fromBytes) return false
+  switch (nativeBinding()?.allocate(fd, fromBytes, toBytes - fromBytes)) {
+    case 'done':
+      return true
+    case 'full':
+      throw systemError('ENOSPC', 'no space left on device')
+    case 'unsupported':
+    case undefined:
+      return false
   }
 }
 

@@ -21,9 +21,16 @@ export interface NativeBinding {
   lockFile(descriptor: number): 'locked' | 'held' | 'unsupported'
   /** The process whose lock is in the way of `lockFile`; null when nothing is or it has no pid. */
   fileLockHolder(descriptor: number): number | null
+  /**
+   * Reserves blocks for `byteLength` bytes from `position` on and lets the file end behind them,
+   * zeros all of it: writing there later can no longer meet a full disk.
+   * @returns 'full' where there is no room, and part of it may be reserved; 'unsupported' where this
+   * file system has no such call.
+   */
+  allocate(descriptor: number, position: number, byteLength: number): 'done' | 'full' | 'unsupported'
 }
 
-/** The one call of koffi's that is used here; its own types would need it to be installed. */
+/** The calls of koffi's that are used here; its own types would need it to be installed. */
 interface Koffi {
   load(path: null): {
     func(name: string, result: string, types: readonly string[]): (...values: unknown[]) => number
@@ -58,13 +65,14 @@ function loadBinding(): NativeBinding | null {
   if (!FLOCK_ARCHITECTURES.includes(process.arch)) return null
   try {
     // The calls used are the ones declared above, as the tests of this file show.
-    return bindFileLock(createRequire(import.meta.url)('koffi') as Koffi)
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi
+    return { ...bindFileLock(koffi), allocate: bindAllocate(koffi) }
   } catch {
     return null
   }
 }
 
-function bindFileLock(koffi: Koffi): NativeBinding {
+function bindFileLock(koffi: Koffi): Pick<NativeBinding, 'lockFile' | 'fileLockHolder'> {
   // Variadic: the third argument is passed in another way than a declared one on some platforms.
   const fcntl = koffi.load(null).func('fcntl', 'int', ['int', 'int', '...'])
   const flock = Buffer.alloc(FLOCK_BYTES)
@@ -85,5 +93,15 @@ function bindFileLock(koffi: Koffi): NativeBinding {
       const pid = flock.readInt32LE(FLOCK_PID_AT)
       return pid > 0 ? pid : null // -1 for a lock that belongs to no process, as ours.
     },
+  }
+}
+
+function bindAllocate(koffi: Koffi): NativeBinding['allocate'] {
+  const fallocate = koffi.load(null).func('fallocate', 'int', ['int', 'int', 'int64_t', 'int64_t'])
+  return (descriptor, position, byteLength) => {
+    if (fallocate(descriptor, 0, position, byteLength) === 0) return 'done'
+    const errno = koffi.errno()
+    const { ENOSPC, EDQUOT, EFBIG } = koffi.os.errno
+    return errno === ENOSPC || errno === EDQUOT || errno === EFBIG ? 'full' : 'unsupported'
   }
 }

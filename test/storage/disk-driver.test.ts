@@ -12,11 +12,35 @@ import {
   openDiskDriver,
 } from '../../src/storage/disk-driver.ts'
 import { errorCodeOf } from '../../src/storage/file-failure.ts'
+import type { NativeBinding } from '../../src/storage/native-binding.ts'
 import type { StorageDriver, StorageFile } from '../../src/storage/storage-driver.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { storageDriverContract } from './storage-driver-contract.ts'
 
+/** What the native binding is to the driver in the test that runs. */
+const native = vi.hoisted(() => ({
+  isAbsent: false,
+  allocate: undefined as NativeBinding['allocate'] | undefined, // `as`: set by single tests
+}))
+vi.mock('../../src/storage/native-binding.ts', async (importOriginal) => {
+  const { nativeBinding } = await importOriginal<{ nativeBinding(): NativeBinding | null }>()
+  return {
+    nativeBinding: () => {
+      const { isAbsent, allocate } = native
+      return isAbsent ? null : allocate === undefined ? nativeBinding() : { allocate }
+    },
+  }
+})
+afterEach(() => {
+  native.isAbsent = false
+  native.allocate = undefined
+})
+
 storageDriverContract('disk driver', () => openDiskDriver(temporaryDirectory()))
+storageDriverContract('disk driver without the native binding', () => {
+  native.isAbsent = true
+  return openDiskDriver(temporaryDirectory())
+})
 storageDriverContract('disk driver with one descriptor', () =>
   openDiskDriver(temporaryDirectory(), { maxOpenFiles: 1 }),
 )
@@ -173,7 +197,27 @@ describe('disk driver: failures', () => {
     },
   )
 
+  it('a growth that meets a full disk while allocating leaves the size as it was', () => {
+    const { driver, directory } = opened()
+    const file = write(driver.openFile('a', 'create'), 'hello')
+    native.allocate = () => {
+      fs.truncateSync(join(directory, 'a'), 1_000)
+      return 'full'
+    }
+    expectFailure(() => file.resize(100_000), 'NO_SPACE', 'ENOSPC')
+    expect([file.sizeBytes, driver.status('a')?.sizeBytes]).toEqual([5, 5])
+  })
+
+  it('a growth goes on without allocating where the file system cannot', () => {
+    const { driver } = opened()
+    const file = write(driver.openFile('a', 'create'), 'hello')
+    native.allocate = () => 'unsupported'
+    file.resize(100_000)
+    expect([file.sizeBytes, driver.status('a')?.sizeBytes]).toEqual([100_000, 100_000])
+  })
+
   it('a growth that fails leaves the size as it was, even where the file system kept a part', () => {
+    native.isAbsent = true
     const { driver } = opened()
     const file = write(driver.openFile('a', 'create'), 'hello')
     const { ftruncateSync } = fs

@@ -1,5 +1,13 @@
 /** The native binding: file locks as the kernel gives them, and null where koffi is not there. */
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import {
+  closeSync,
+  fstatSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -47,5 +55,23 @@ describe('nativeBinding', () => {
     expect(binding?.lockFile(descriptor)).toBe('unsupported')
     closeSync(descriptor)
     expect(binding?.lockFile(descriptor)).toBe('unsupported')
+  })
+
+  it.skipIf(binding === null)(`allocates zeros behind the end of a file${whyNot}`, () => {
+    const descriptor = openSync(join(directory, 'grown'), 'w+')
+    writeSync(descriptor, 'abc')
+    expect(binding?.allocate(descriptor, 3, 8192)).toBe('done')
+    const { size, blocks } = fstatSync(descriptor)
+    expect(size).toBe(8195)
+    expect(blocks * 512).toBeGreaterThanOrEqual(8195)
+    expect(readFileSync(join(directory, 'grown')).subarray(0, 4).toString()).toBe('abc\0')
+    closeSync(descriptor)
+  })
+
+  it.skipIf(binding === null)(`tells a full disk from one that cannot allocate${whyNot}`, () => {
+    const descriptor = openSync(join(directory, 'grown'), 'w+')
+    expect(binding?.allocate(descriptor, 0, 2 ** 52)).toBe('full')
+    closeSync(descriptor)
+    expect(binding?.allocate(descriptor, 0, 1)).toBe('unsupported')
   })
 })

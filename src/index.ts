@@ -17,7 +17,12 @@ export type { TopicSize } from './client/topic.ts'
 export { Partition } from './client/partition.ts'
 export type { AppendOptions, AppendResult, RecordCursor } from './client/partition.ts'
 export type {
-  Isolation, Position, RangeOptions, ReadOptions, TopicReadOptions, Visibility,
+  Isolation,
+  Position,
+  RangeOptions,
+  ReadOptions,
+  TopicReadOptions,
+  Visibility,
 } from './client/position.ts'
 export type { RecordStream } from './client/record-stream.ts'
 export { Producer } from './client/producer.ts'
@@ -28,12 +33,42 @@ export type { Partitioner } from './client/partitioner.ts'
 export { serdes } from './client/serde.ts'
 export type { Serde, SerdeOrSchema } from './client/serde.ts'
 export { defineTopic } from './client/topic-definition.ts'
-export type { OrTombstone, ReadType, TopicDefinition, WriteType } from './client/topic-definition.ts'
+export type {
+  OrTombstone,
+  ReadType,
+  TopicDefinition,
+  WriteType,
+} from './client/topic-definition.ts'
 export type { AnyTopicRef, Bytes, BytesInput, InputOf, TopicRef } from './client/topic-ref.ts'
 export type { Jsonified, StandardSchemaV1 } from './client/standard-schema.ts'
 export type {
-  AnyRecord, Assignor, Batch, BatchOptions, Consumer, ConsumerGroup, ConsumerGroupOptions, Delivery, GroupAdmin,
-  GroupDescription, JoinOptions, Lag, LogHandle, OpenTransaction, RebalanceListener, RecordsOf, RecordOf, RunContext,
-  RunOptions, Running, ShareConsumer, ShareGroup, ShareGroupOptions, ShareRunOptions, Table, TopicPartition,
-  TopicPartitionOffset, TopicSelection, Transaction,
+  AnyRecord,
+  Assignor,
+  Batch,
+  BatchOptions,
+  Consumer,
+  ConsumerGroup,
+  ConsumerGroupOptions,
+  Delivery,
+  GroupAdmin,
+  GroupDescription,
+  JoinOptions,
+  Lag,
+  LogHandle,
+  OpenTransaction,
+  RebalanceListener,
+  RecordsOf,
+  RecordOf,
+  RunContext,
+  RunOptions,
+  Running,
+  ShareConsumer,
+  ShareGroup,
+  ShareGroupOptions,
+  ShareRunOptions,
+  Table,
+  TopicPartition,
+  TopicPartitionOffset,
+  TopicSelection,
+  Transaction,
 } from './client/group-types.ts'

@@ -23,11 +23,23 @@ import { acquireWriterLock, breakLock, type WriterLock } from '../storage/writer
 import { enableZstdPackage } from '../storage/zstd-package.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type {
-  ConsumerGroup, ConsumerGroupOptions, GroupAdmin, LogHandle, RecordsOf, ShareGroup, ShareGroupOptions, TopicSelection,
+  ConsumerGroup,
+  ConsumerGroupOptions,
+  GroupAdmin,
+  LogHandle,
+  RecordsOf,
+  ShareGroup,
+  ShareGroupOptions,
+  TopicSelection,
 } from './group-types.ts'
 import { describeLog } from './log-description.ts'
 import { LogHost } from './log-host.ts'
-import { checkLogOptions, type CheckedLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
+import {
+  checkLogOptions,
+  type CheckedLogOptions,
+  type EventLogOptions,
+  type MemoryLogOptions,
+} from './log-options.ts'
 import type { Guarantees, LogDescription, RecoveryReport } from './log-reports.ts'
 import { warnOfRecovery, warnTo } from './log-warnings.ts'
 import { notAvailable } from './not-available.ts'
@@ -71,7 +83,12 @@ export class EventLog implements AsyncDisposable {
 
   private constructor(host: LogHost, place: DiskPlace | null, report: OpenReport) {
     this.directory = place?.directory ?? null
-    this.recovery = Object.freeze({ clean: report.clean, durationMs: report.durationMs, partitions: report.partitions, positions: [] })
+    this.recovery = Object.freeze({
+      clean: report.clean,
+      durationMs: report.durationMs,
+      partitions: report.partitions,
+      positions: [],
+    })
     this.#host = host
     this.#place = place
   }
@@ -80,13 +97,16 @@ export class EventLog implements AsyncDisposable {
    * Opens the log in `directory` for writing; makes the directory where it is missing. One process
    * at a time: the writer lock is held until `close`, or the end of the process.
    *
-   * @throws {LogError} LOCKED while another one has it; INVALID_ARGUMENT for bad options, a file, or
+   * @throws {LogError} LOCKED while another one has it; INVALID_ARGUMENT for bad options, a file,
+   *   or
    * a directory of something else; READ_ONLY without permission to write; UNSUPPORTED_FORMAT for a
    * log of a newer version; NO_SPACE; IO.
    */
   static async open(directory: string, options?: EventLogOptions): Promise<EventLog> {
     if (typeof directory !== 'string' || directory === '') {
-      throw invalidArgument(`EventLog.open: directory is a path, not ${describeValue(directory)}`, { directory })
+      throw invalidArgument(`EventLog.open: directory is a path, not ${describeValue(directory)}`, {
+        directory,
+      })
     }
     const checked = checkLogOptions(options, 'disk', 'EventLog.open')
     if (checked.readOnly) throw notAvailable('read-only logs', 'EventLog.open({ readOnly: true })')
@@ -98,7 +118,9 @@ export class EventLog implements AsyncDisposable {
     }
   }
 
-  /** A log in memory: the same engine, nothing on disk, ready at once. Nothing survives the process. */
+  /**
+   * A log in memory: the same engine, nothing on disk, ready at once. Nothing survives the process.
+   */
   static inMemory(options?: MemoryLogOptions): EventLog {
     const checked = checkLogOptions(options, 'memory', 'EventLog.inMemory')
     loadCodecs()
@@ -107,7 +129,8 @@ export class EventLog implements AsyncDisposable {
     const engine = new LogDirectory(environmentOf(driver, null, checked, events), emptyMetadata())
     const host = new LogHost(engine, checked, MEMORY_DEFAULTS, warnTo(checked.onWarning))
     events.host = host
-    for (const topic of checked.topics) completeProcedure(host.ensuring(topic, undefined, 'EventLog.inMemory: topics'))
+    for (const topic of checked.topics)
+      completeProcedure(host.ensuring(topic, undefined, 'EventLog.inMemory: topics'))
     return new EventLog(host, null, { clean: true, durationMs: 0, partitions: [], adopted: [] })
   }
 
@@ -117,8 +140,8 @@ export class EventLog implements AsyncDisposable {
   }
 
   /**
-   * Removes the lock of a holder that LOCKED said can be told neither dead nor alive: one in another
-   * container on the same disk, say. Make sure that it is gone: two writers destroy a log.
+   * Removes the lock of a holder that LOCKED said can be told neither dead nor alive: one in
+   * another container on the same disk, say. Make sure that it is gone: two writers destroy a log.
    * @throws {LogError} LOCKED where the holder is alive.
    */
   static async breakLock(directory: string): Promise<void> {
@@ -137,7 +160,9 @@ export class EventLog implements AsyncDisposable {
     const { clock } = options
     const lock = await acquireWriterLock(path, {
       lockTimeoutMs: options.lockTimeoutMs,
-      now: () => clock.now(), monotonicNow: () => clock.monotonicNow(), wait: (ms) => delay(clock, ms),
+      now: () => clock.now(),
+      monotonicNow: () => clock.monotonicNow(),
+      wait: (ms) => delay(clock, ms),
     })
     try {
       return await EventLog.#openLocked({ directory: path, lock, fileSystem }, options)
@@ -152,8 +177,10 @@ export class EventLog implements AsyncDisposable {
     const driver = openDiskDriver(place.directory)
     const boot = bootId()
     const events = new LateHost()
-    // A copy of a directory is another log: what was published for the one says nothing of the other.
-    const bootOfDirectory = boot === null ? null : `${boot.slice(0, 36)}@${directoryKey(place.directory)}`
+    // A copy of a directory is another log: what was published for the one says nothing of the
+    // other.
+    const bootOfDirectory =
+      boot === null ? null : `${boot.slice(0, 36)}@${directoryKey(place.directory)}`
     try {
       const environment = environmentOf(driver, bootOfDirectory, options, events)
       const { log: engine, report } = await runProcedure(openLogDirectory(environment))
@@ -162,7 +189,11 @@ export class EventLog implements AsyncDisposable {
       events.host = host
       warnOfRecovery(warn, report)
       if (options.io === 'mmap') {
-        warn({ code: 'FALLBACK', message: 'this version reads by positioned reads only: io is as if it were pread', details: { io: options.io } })
+        warn({
+          code: 'FALLBACK',
+          message: 'this version reads by positioned reads only: io is as if it were pread',
+          details: { io: options.io },
+        })
       }
       host.start()
       for (const topic of options.topics) await host.ensureTopic(topic, undefined)
@@ -175,9 +206,13 @@ export class EventLog implements AsyncDisposable {
 
   /**
    * Creates a topic. On stable storage when it resolves.
-   * @throws {LogError} TOPIC_EXISTS; INVALID_ARGUMENT for a name or setting that cannot be; NO_SPACE; IO.
+   * @throws {LogError} TOPIC_EXISTS; INVALID_ARGUMENT for a name or setting that cannot be;
+   *   NO_SPACE; IO.
    */
-  createTopic<K, V, N extends string, KI, VI>(topic: TopicDefinition<K, V, N, KI, VI>, config?: TopicConfig): Promise<Topic<K, V, N, KI, VI>>
+  createTopic<K, V, N extends string, KI, VI>(
+    topic: TopicDefinition<K, V, N, KI, VI>,
+    config?: TopicConfig,
+  ): Promise<Topic<K, V, N, KI, VI>>
   createTopic(name: string, config?: TopicConfig): Promise<Topic>
   async createTopic(topic: TopicDefinition | string, config?: TopicConfig): Promise<Topic> {
     return await this.#host.createTopic(topic, config)
@@ -188,7 +223,10 @@ export class EventLog implements AsyncDisposable {
    * with a CONFIG_CHANGED warning.
    * @throws {LogError} CONFIG_MISMATCH where it has fewer partitions or another cleanup policy.
    */
-  ensureTopic<K, V, N extends string, KI, VI>(topic: TopicDefinition<K, V, N, KI, VI>, config?: TopicConfig): Promise<Topic<K, V, N, KI, VI>>
+  ensureTopic<K, V, N extends string, KI, VI>(
+    topic: TopicDefinition<K, V, N, KI, VI>,
+    config?: TopicConfig,
+  ): Promise<Topic<K, V, N, KI, VI>>
   ensureTopic(name: string, config?: TopicConfig): Promise<Topic>
   async ensureTopic(topic: TopicDefinition | string, config?: TopicConfig): Promise<Topic> {
     return await this.#host.ensureTopic(topic, config)
@@ -222,15 +260,24 @@ export class EventLog implements AsyncDisposable {
   }
 
   /** Consumer groups are not part of this version: the call fails. */
-  consumerGroup<const T extends TopicSelection>(id: string, options: ConsumerGroupOptions<T>): ConsumerGroup<RecordsOf<T>>
+  consumerGroup<const T extends TopicSelection>(
+    id: string,
+    options: ConsumerGroupOptions<T>,
+  ): ConsumerGroup<RecordsOf<T>>
   consumerGroup(id: string): GroupAdmin
   consumerGroup(id: string): never {
     throw notAvailable('consumer groups', `log.consumerGroup(${describeValue(id)})`)
   }
 
   /** Share groups are not part of this version: the call fails. */
-  shareGroup<const T extends TopicSelection>(id: string, options: ShareGroupOptions<T>): ShareGroup<RecordsOf<T>> {
-    throw notAvailable('share groups', `log.shareGroup(${describeValue(id)}, ${describeValue(options)})`)
+  shareGroup<const T extends TopicSelection>(
+    id: string,
+    options: ShareGroupOptions<T>,
+  ): ShareGroup<RecordsOf<T>> {
+    throw notAvailable(
+      'share groups',
+      `log.shareGroup(${describeValue(id)}, ${describeValue(options)})`,
+    )
   }
 
   /** Sharing with worker threads is not part of this version: the call fails. */
@@ -256,24 +303,41 @@ export class EventLog implements AsyncDisposable {
   guarantees(): Guarantees {
     const place = this.#place
     if (place === null) {
-      return { acks: { 0: 'nothing', 1: 'nothing', all: 'nothing' }, syncMethod: 'memory', fileSystem: 'memory', reads: 'memory', lock: 'none' }
+      return {
+        acks: { 0: 'nothing', 1: 'nothing', all: 'nothing' },
+        syncMethod: 'memory',
+        fileSystem: 'memory',
+        reads: 'memory',
+        lock: 'none',
+      }
     }
     return {
-      acks: { 0: 'nothing', 1: 'process-crash', all: place.fileSystem.isVolatile ? 'process-crash' : 'power-loss' },
-      syncMethod: diskSyncMethod(), fileSystem: place.fileSystem.name, reads: 'pread', lock: place.lock.kind,
+      acks: {
+        0: 'nothing',
+        1: 'process-crash',
+        all: place.fileSystem.isVolatile ? 'process-crash' : 'power-loss',
+      },
+      syncMethod: diskSyncMethod(),
+      fileSystem: place.fileSystem.name,
+      reads: 'pread',
+      lock: place.lock.kind,
     }
   }
 
   /**
    * Ends the log: readers end, producers finish what they have, everything is synced, the next open
    * need not check anything. A second call resolves when the first one is over.
-   * @throws {LogError} IO, once, where a sync failed, now or before; everything is released all the same.
+   * @throws {LogError} IO, once, where a sync failed, now or before; everything is released all the
+   *   same.
    */
   async close(options?: { timeoutMs?: number | undefined }): Promise<void> {
     checkOptions(options, ['timeoutMs'], 'log.close')
     const timeoutMs = options?.timeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS
     if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 0) {
-      throw invalidArgument(`log.close: timeoutMs is an integer from 0 on, not ${describeValue(timeoutMs)}`, { option: 'timeoutMs', value: timeoutMs })
+      throw invalidArgument(
+        `log.close: timeoutMs is an integer from 0 on, not ${describeValue(timeoutMs)}`,
+        { option: 'timeoutMs', value: timeoutMs },
+      )
     }
     if (this.#closing !== undefined) {
       await this.#closing.catch(() => undefined)
@@ -303,7 +367,12 @@ class LateHost {
   host: LogHost | undefined
 }
 
-function environmentOf(driver: StorageDriver, boot: string | null, options: CheckedLogOptions, events: LateHost): LogEnvironment {
+function environmentOf(
+  driver: StorageDriver,
+  boot: string | null,
+  options: CheckedLogOptions,
+  events: LateHost,
+): LogEnvironment {
   return {
     driver,
     bootId: boot,
@@ -319,4 +388,3 @@ function loadCodecs(): void {
   loadNativeCrc32c()
   enableZstdPackage()
 }
-

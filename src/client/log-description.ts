@@ -12,14 +12,22 @@ const READ_BYTES = 16_384
 
 /** Describes these topics. */
 export function describeLog(topics: readonly LogTopic[]): LogDescription {
-  const described = topics.map(({ name, partitions }) => ({ name, partitions: partitions.map(describePartition) }))
-  const bytes = described.flatMap((topic) => topic.partitions).reduce((sum, partition) => sum + partition.bytes, 0)
+  const described = topics.map(({ name, partitions }) => ({
+    name,
+    partitions: partitions.map(describePartition),
+  }))
+  const bytes = described
+    .flatMap((topic) => topic.partitions)
+    .reduce((sum, partition) => sum + partition.bytes, 0)
   return { bytes, topics: described }
 }
 
-function describePartition(log: PartitionLog): LogDescription['topics'][number]['partitions'][number] {
+function describePartition(
+  log: PartitionLog,
+): LogDescription['topics'][number]['partitions'][number] {
   let newest = -1
-  for (const segment of log.segments) if (segment.nextOffset > log.logStartOffset) newest = Math.max(newest, segment.largestTimestamp)
+  for (const segment of log.segments)
+    if (segment.nextOffset > log.logStartOffset) newest = Math.max(newest, segment.largestTimestamp)
   return {
     partition: log.partition,
     offsets: log.logEndOffset - log.logStartOffset,
@@ -33,7 +41,11 @@ function describePartition(log: PartitionLog): LogDescription['topics'][number][
 function firstTimestamp(log: PartitionLog): number | null {
   const cursor = log.cursor(log.logStartOffset, { readBytes: READ_BYTES })
   const reader = new RecordBatchReader()
-  for (let run = cursor.next(log.highWatermark); run !== undefined; run = cursor.next(log.highWatermark)) {
+  for (
+    let run = cursor.next(log.highWatermark);
+    run !== undefined;
+    run = cursor.next(log.highWatermark)
+  ) {
     for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
       if (isControlBatch(attributesOf(run.buffer, at))) continue
       reader.reset(run.buffer, at, log.config.maxDecompressedBytes)

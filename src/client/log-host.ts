@@ -47,7 +47,12 @@ export class LogHost implements TopicHost, ProducerHost {
   #checkpointTimer: unknown
   #rollTimer: unknown
 
-  constructor(directory: LogDirectory, options: CheckedLogOptions, defaults: TopicConfig, warn: Warn) {
+  constructor(
+    directory: LogDirectory,
+    options: CheckedLogOptions,
+    defaults: TopicConfig,
+    warn: Warn,
+  ) {
     this.#directory = directory
     this.#options = options
     this.#defaults = defaults
@@ -57,8 +62,12 @@ export class LogHost implements TopicHost, ProducerHost {
     this.holdsProcess = !directory.driver.volatile
   }
 
-  get isOpen(): boolean { return this.#isOpen }
-  get warn(): Warn { return this.#warn }
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+  get warn(): Warn {
+    return this.#warn
+  }
 
   onClosing(listener: () => void): () => void {
     this.#closingListeners.add(listener)
@@ -72,7 +81,9 @@ export class LogHost implements TopicHost, ProducerHost {
     if (this.#directory.hasSpaceToFree) this.#inBackground(this.#freeSpace())
   }
 
-  /** A segment was sealed: its part of the log need not be recovered any more, after a checkpoint. */
+  /**
+   * A segment was sealed: its part of the log need not be recovered any more, after a checkpoint.
+   */
   rolled(): void {
     if (this.#directory.driver.volatile || !this.#isOpen || this.#rollTimer !== undefined) return
     this.#rollTimer = this.clock.setTimeout(() => {
@@ -96,7 +107,9 @@ export class LogHost implements TopicHost, ProducerHost {
     return this.#directory.topics().filter((topic) => !isInternalTopic(topic.name))
   }
 
-  /** The handle of an existing topic. @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT, CLOSED. */
+  /**
+   * The handle of an existing topic. @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT, CLOSED.
+   */
   topic(ref: unknown): Topic {
     this.checkOpen('log.topic')
     const { name, definition } = this.#named(ref, 'log.topic')
@@ -114,7 +127,11 @@ export class LogHost implements TopicHost, ProducerHost {
   *creation(ref: unknown, config: TopicConfig | undefined, where: string): Procedure<Topic> {
     const { name, definition, given } = this.#asked(ref, config, where)
     if (this.#directory.topic(name) !== undefined) {
-      throw new LogError('TOPIC_EXISTS', `topic ${name} exists already: use ensureTopic to take it as it is`, { topic: name })
+      throw new LogError(
+        'TOPIC_EXISTS',
+        `topic ${name} exists already: use ensureTopic to take it as it is`,
+        { topic: name },
+      )
     }
     return yield* this.#make(name, definition, given, where)
   }
@@ -129,8 +146,13 @@ export class LogHost implements TopicHost, ProducerHost {
       yield* this.#directory.alterTopic(name, changes)
       this.#states.get(name)?.configChanged()
       this.#warn({
-        code: 'CONFIG_CHANGED', details: { topic: name, changes },
-        message: `settings of topic ${name} were changed to what was asked for: ${Object.entries(changes).map(([key, value]) => `${key} = ${String(value)}`).join(', ')}`,
+        code: 'CONFIG_CHANGED',
+        details: { topic: name, changes },
+        message: `settings of topic ${name} were changed to what was asked for: ${Object.entries(
+          changes,
+        )
+          .map(([key, value]) => `${key} = ${String(value)}`)
+          .join(', ')}`,
       })
     }
     return this.#handle(topic, definition)
@@ -184,8 +206,12 @@ export class LogHost implements TopicHost, ProducerHost {
     return {
       name: topic.name,
       types: internals.types,
-      get config() { return topic.config },
-      get partitions() { return topic.partitions },
+      get config() {
+        return topic.config
+      },
+      get partitions() {
+        return topic.partitions
+      },
     }
   }
 
@@ -204,7 +230,9 @@ export class LogHost implements TopicHost, ProducerHost {
     await Promise.all(partitions.map((partition) => partition.makeDurable(partition.logEndOffset)))
   }
 
-  /** @throws {LogError} IO where a sync failed, now or before; everything is released all the same. */
+  /**
+   * @throws {LogError} IO where a sync failed, now or before; everything is released all the same.
+   */
   async close(): Promise<void> {
     this.#isOpen = false
     if (this.#checkpointTimer !== undefined) this.clock.clearTimeout(this.#checkpointTimer)
@@ -226,19 +254,31 @@ export class LogHost implements TopicHost, ProducerHost {
     })
   }
 
-  *#make(name: string, definition: TopicDefinition | null, given: TopicConfig, where: string): Procedure<Topic> {
-    const other = this.#directory.topics().find((topic) => topic.name.toLowerCase() === name.toLowerCase())
+  *#make(
+    name: string,
+    definition: TopicDefinition | null,
+    given: TopicConfig,
+    where: string,
+  ): Procedure<Topic> {
+    const other = this.#directory
+      .topics()
+      .find((topic) => topic.name.toLowerCase() === name.toLowerCase())
     if (other !== undefined) {
-      throw invalidArgument(`${where}: '${name}' differs from the existing topic '${other.name}' only in case: not every file system tells them apart`, { name, existing: other.name })
+      throw invalidArgument(
+        `${where}: '${name}' differs from the existing topic '${other.name}' only in case: not every file system tells them apart`,
+        { name, existing: other.name },
+      )
     }
     const config = { ...this.#defaults, ...this.#options.topicDefaults, ...given }
-    if (config.compressionType !== undefined && config.compressionType !== 'producer') checkCodec(config.compressionType, where)
+    if (config.compressionType !== undefined && config.compressionType !== 'producer')
+      checkCodec(config.compressionType, where)
     return this.#handle(yield* this.#directory.createTopic(name, config), definition)
   }
 
   *#deletion(ref: unknown): Procedure<void> {
     const { name } = this.#named(ref, 'log.deleteTopic')
-    if (isInternalTopic(name)) throw invalidArgument(`log.deleteTopic: ${name} belongs to the log itself`, { name })
+    if (isInternalTopic(name))
+      throw invalidArgument(`log.deleteTopic: ${name} belongs to the log itself`, { name })
     if (this.#directory.topic(name) === undefined) throw this.#notFound(name)
     yield* this.#directory.deleteTopic(name)
     this.#states.delete(name)
@@ -246,31 +286,48 @@ export class LogHost implements TopicHost, ProducerHost {
 
   *#alteration(state: TopicState, changes: TopicConfig): Procedure<void> {
     state.checkWritable()
-    if (changes.compressionType !== undefined && changes.compressionType !== 'producer') checkCodec(changes.compressionType, 'alterConfig')
+    if (changes.compressionType !== undefined && changes.compressionType !== 'producer')
+      checkCodec(changes.compressionType, 'alterConfig')
     yield* this.#directory.alterTopic(state.topic.name, changes)
     state.configChanged()
   }
 
   *#growth(state: TopicState, total: number): Procedure<void> {
     state.checkWritable()
-    if (total > state.topic.partitions.length) yield* this.#directory.addPartitions(state.topic.name, total)
+    if (total > state.topic.partitions.length)
+      yield* this.#directory.addPartitions(state.topic.name, total)
   }
 
-  #asked(ref: unknown, config: TopicConfig | undefined, where: string): { readonly name: string; readonly definition: TopicDefinition | null; readonly given: TopicConfig } {
+  #asked(
+    ref: unknown,
+    config: TopicConfig | undefined,
+    where: string,
+  ): {
+    readonly name: string
+    readonly definition: TopicDefinition | null
+    readonly given: TopicConfig
+  } {
     const { name, definition } = this.#named(ref, where)
     const reason = checkTopicName(name)
     if (reason !== null) throw invalidArgument(`${where}: ${reason}`, { name })
-    if (isInternalTopic(name)) throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
+    if (isInternalTopic(name))
+      throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
     const given = checkTopicConfig(config, `${where}('${name}')`)
     return { name, definition, given: { ...definition?.config, ...given } }
   }
 
-  #named(ref: unknown, where: string): { readonly name: string; readonly definition: TopicDefinition | null } {
+  #named(
+    ref: unknown,
+    where: string,
+  ): { readonly name: string; readonly definition: TopicDefinition | null } {
     if (typeof ref === 'string') return { name: ref, definition: null }
     if (isTopicDefinition(ref)) return { name: ref.name, definition: ref }
     const own = typeof ref === 'object' && ref !== null ? Topic.internals(ref) : undefined
     if (own !== undefined) return { name: own.state.topic.name, definition: own.definition }
-    throw invalidArgument(`${where}: a topic is named by a string, a definition or a handle, not ${describeValue(ref)}`, { topic: ref })
+    throw invalidArgument(
+      `${where}: a topic is named by a string, a definition or a handle, not ${describeValue(ref)}`,
+      { topic: ref },
+    )
   }
 
   #handle(topic: LogTopic, definition: TopicDefinition | null): Topic {
@@ -287,7 +344,11 @@ export class LogHost implements TopicHost, ProducerHost {
   }
 
   #notFound(name: string): LogError<'TOPIC_NOT_FOUND'> {
-    return new LogError('TOPIC_NOT_FOUND', `there is no topic '${name}': createTopic or ensureTopic makes it`, { topic: name })
+    return new LogError(
+      'TOPIC_NOT_FOUND',
+      `there is no topic '${name}': createTopic or ensureTopic makes it`,
+      { topic: name },
+    )
   }
 
   #scheduleCheckpoint(): void {
@@ -306,23 +367,40 @@ export class LogHost implements TopicHost, ProducerHost {
   #inBackground(work: Promise<void>): void {
     work.catch((cause: unknown) => {
       if (!this.#isOpen) return
-      this.#warn({ code: 'HOUSEKEEPING_FAILED', message: `housekeeping failed and will be tried again: ${String(cause)}`, details: {}, cause })
+      this.#warn({
+        code: 'HOUSEKEEPING_FAILED',
+        message: `housekeeping failed and will be tried again: ${String(cause)}`,
+        details: {},
+        cause,
+      })
     })
   }
 }
 
-/** Settings given that differ from those in force. @throws {LogError} CONFIG_MISMATCH for what cannot be changed. */
+/**
+ * Settings given that differ from those in force. @throws {LogError} CONFIG_MISMATCH for what
+ * cannot be changed.
+ */
 function differences(topic: LogTopic, given: TopicConfig): TopicConfig {
   const { partitions, cleanupPolicy, ...rest } = given
   const { config, name } = topic
   if (partitions !== undefined && topic.partitions.length < partitions) {
-    throw new LogError('CONFIG_MISMATCH', `topic ${name} has ${topic.partitions.length} partitions, fewer than the ${partitions} asked for: addPartitions makes more`, { topic: name, setting: 'partitions', asked: partitions, actual: topic.partitions.length })
+    throw new LogError(
+      'CONFIG_MISMATCH',
+      `topic ${name} has ${topic.partitions.length} partitions, fewer than the ${partitions} asked for: addPartitions makes more`,
+      { topic: name, setting: 'partitions', asked: partitions, actual: topic.partitions.length },
+    )
   }
   if (cleanupPolicy !== undefined && config.cleanupPolicy !== cleanupPolicy) {
-    throw new LogError('CONFIG_MISMATCH', `topic ${name} has cleanupPolicy '${config.cleanupPolicy}', not '${cleanupPolicy}': alterConfig changes it`, { topic: name, setting: 'cleanupPolicy', asked: cleanupPolicy, actual: config.cleanupPolicy })
+    throw new LogError(
+      'CONFIG_MISMATCH',
+      `topic ${name} has cleanupPolicy '${config.cleanupPolicy}', not '${cleanupPolicy}': alterConfig changes it`,
+      { topic: name, setting: 'cleanupPolicy', asked: cleanupPolicy, actual: config.cleanupPolicy },
+    )
   }
   const inForce = new Map<string, unknown>(Object.entries(config))
-  const changed = Object.entries(rest).filter(([setting, value]) => JSON.stringify(value) !== JSON.stringify(inForce.get(setting)))
+  const changed = Object.entries(rest).filter(
+    ([setting, value]) => JSON.stringify(value) !== JSON.stringify(inForce.get(setting)),
+  )
   return Object.fromEntries(changed)
 }
-

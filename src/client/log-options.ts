@@ -10,7 +10,9 @@ import { isTopicDefinition, type TopicDefinition } from './topic-definition.ts'
 
 /** Options of a log in memory, and of every log. */
 export interface MemoryLogOptions {
-  /** Ensured before the log is handed over, so that `log.topic(definition)` cannot fail afterwards. */
+  /**
+   * Ensured before the log is handed over, so that `log.topic(definition)` cannot fail afterwards.
+   */
   topics?: readonly TopicDefinition[] | undefined
   /** Settings of topics that are created without them. */
   topicDefaults?: TopicConfig | undefined
@@ -49,8 +51,16 @@ export interface EventLogOptions extends MemoryLogOptions {
 /** What a log noticed by itself. */
 export interface LogWarning {
   readonly code:
-    | 'HOUSEKEEPING_FAILED' | 'RETENTION_BLOCKED' | 'UNCONSUMED_DELETED' | 'CONFIG_CHANGED' | 'CLOCK_JUMPED'
-    | 'OFFSET_RESET' | 'PARTITION_READ_ONLY' | 'RECOVERED' | 'DAMAGE' | 'FALLBACK'
+    | 'HOUSEKEEPING_FAILED'
+    | 'RETENTION_BLOCKED'
+    | 'UNCONSUMED_DELETED'
+    | 'CONFIG_CHANGED'
+    | 'CLOCK_JUMPED'
+    | 'OFFSET_RESET'
+    | 'PARTITION_READ_ONLY'
+    | 'RECOVERED'
+    | 'DAMAGE'
+    | 'FALLBACK'
   readonly message: string
   readonly details: Readonly<Record<string, unknown>>
   readonly cause?: unknown
@@ -70,36 +80,100 @@ export interface CheckedLogOptions {
 }
 
 const MEMORY_OPTIONS: readonly string[] = [
-  'topics', 'topicDefaults', 'producerIdExpirationMs', 'cleanerBufferBytes', 'cleanerMaxBytesPerSecond',
-  'offsetsRetentionMs', 'housekeepingIntervalMs', 'onWarning', 'clock', 'random',
+  'topics',
+  'topicDefaults',
+  'producerIdExpirationMs',
+  'cleanerBufferBytes',
+  'cleanerMaxBytesPerSecond',
+  'offsetsRetentionMs',
+  'housekeepingIntervalMs',
+  'onWarning',
+  'clock',
+  'random',
 ]
-const DISK_OPTIONS: readonly string[] = [...MEMORY_OPTIONS, 'readOnly', 'visibility', 'io', 'lockTimeoutMs', 'allowNetworkFs']
+const DISK_OPTIONS: readonly string[] = [
+  ...MEMORY_OPTIONS,
+  'readOnly',
+  'visibility',
+  'io',
+  'lockTimeoutMs',
+  'allowNetworkFs',
+]
 const CLOCK_METHODS = ['now', 'monotonicNow', 'setTimeout', 'clearTimeout'] as const
 
 /** @throws {LogError} INVALID_ARGUMENT naming the option, the value and what is allowed. */
-export function checkLogOptions(options: EventLogOptions | undefined, kind: 'disk' | 'memory', where: string): CheckedLogOptions {
+export function checkLogOptions(
+  options: EventLogOptions | undefined,
+  kind: 'disk' | 'memory',
+  where: string,
+): CheckedLogOptions {
   checkOptions(options, kind === 'disk' ? DISK_OPTIONS : MEMORY_OPTIONS, where)
   const {
-    topics = [], topicDefaults, onWarning, clock = systemClock, random = randomBytes, readOnly = false,
-    visibility = 'written', io = 'auto', lockTimeoutMs = 0, allowNetworkFs = false, housekeepingIntervalMs = 300_000,
-    producerIdExpirationMs = -1, offsetsRetentionMs = -1, cleanerBufferBytes = 134_217_728, cleanerMaxBytesPerSecond,
+    topics = [],
+    topicDefaults,
+    onWarning,
+    clock = systemClock,
+    random = randomBytes,
+    readOnly = false,
+    visibility = 'written',
+    io = 'auto',
+    lockTimeoutMs = 0,
+    allowNetworkFs = false,
+    housekeepingIntervalMs = 300_000,
+    producerIdExpirationMs = -1,
+    offsetsRetentionMs = -1,
+    cleanerBufferBytes = 134_217_728,
+    cleanerMaxBytesPerSecond,
   } = options ?? {}
   integer(lockTimeoutMs, 0, 'lockTimeoutMs', where)
   integer(producerIdExpirationMs, -1, 'producerIdExpirationMs', where)
   integer(offsetsRetentionMs, -1, 'offsetsRetentionMs', where)
   integer(cleanerBufferBytes, 1, 'cleanerBufferBytes', where)
-  if (cleanerMaxBytesPerSecond !== undefined) integer(cleanerMaxBytesPerSecond, 1, 'cleanerMaxBytesPerSecond', where)
-  if (housekeepingIntervalMs !== null) integer(housekeepingIntervalMs, 1, 'housekeepingIntervalMs', where)
-  check(['written', 'durable'].includes(visibility), 'visibility', visibility, "'written' or 'durable'", where)
+  if (cleanerMaxBytesPerSecond !== undefined)
+    integer(cleanerMaxBytesPerSecond, 1, 'cleanerMaxBytesPerSecond', where)
+  if (housekeepingIntervalMs !== null)
+    integer(housekeepingIntervalMs, 1, 'housekeepingIntervalMs', where)
+  check(
+    ['written', 'durable'].includes(visibility),
+    'visibility',
+    visibility,
+    "'written' or 'durable'",
+    where,
+  )
   check(['auto', 'mmap', 'pread'].includes(io), 'io', io, "'auto', 'mmap' or 'pread'", where)
   check(typeof readOnly === 'boolean', 'readOnly', readOnly, 'true or false', where)
-  check(typeof allowNetworkFs === 'boolean', 'allowNetworkFs', allowNetworkFs, 'true or false', where)
-  check(onWarning === undefined || typeof onWarning === 'function', 'onWarning', onWarning, 'a function', where)
-  check(typeof random === 'function', 'random', random, 'a function that gives so many random bytes', where)
+  check(
+    typeof allowNetworkFs === 'boolean',
+    'allowNetworkFs',
+    allowNetworkFs,
+    'true or false',
+    where,
+  )
+  check(
+    onWarning === undefined || typeof onWarning === 'function',
+    'onWarning',
+    onWarning,
+    'a function',
+    where,
+  )
+  check(
+    typeof random === 'function',
+    'random',
+    random,
+    'a function that gives so many random bytes',
+    where,
+  )
   check(isClock(clock), 'clock', clock, `an object with ${CLOCK_METHODS.join(', ')}`, where)
   checkTopics(topics, where)
   return {
-    topics, onWarning, clock, randomBytes: random, readOnly, io, lockTimeoutMs, allowNetworkFs,
+    topics,
+    onWarning,
+    clock,
+    randomBytes: random,
+    readOnly,
+    io,
+    lockTimeoutMs,
+    allowNetworkFs,
     topicDefaults: checkTopicConfig(topicDefaults, `${where}: topicDefaults`),
   }
 }
@@ -107,7 +181,14 @@ export function checkLogOptions(options: EventLogOptions | undefined, kind: 'dis
 function checkTopics(topics: unknown, where: string): void {
   check(isArray(topics), 'topics', topics, 'an array of topic definitions', where)
   if (!isArray(topics)) return
-  for (const topic of topics) check(isTopicDefinition(topic), 'topics', topic, "definitions made by defineTopic('name', …)", where)
+  for (const topic of topics)
+    check(
+      isTopicDefinition(topic),
+      'topics',
+      topic,
+      "definitions made by defineTopic('name', …)",
+      where,
+    )
 }
 
 function isClock(clock: unknown): boolean {
@@ -120,7 +201,17 @@ function integer(value: unknown, min: number, option: string, where: string): vo
   check(isRight, option, value, `an integer of at least ${min}`, where)
 }
 
-function check(isRight: boolean, option: string, value: unknown, allowed: string, where: string): void {
+function check(
+  isRight: boolean,
+  option: string,
+  value: unknown,
+  allowed: string,
+  where: string,
+): void {
   if (isRight) return
-  throw invalidArgument(`${where}: ${option} is ${allowed}, not ${describeValue(value)}`, { option, value, allowed })
+  throw invalidArgument(`${where}: ${option} is ${allowed}, not ${describeValue(value)}`, {
+    option,
+    value,
+    allowed,
+  })
 }

@@ -26,7 +26,8 @@ export function warnTo(onWarning: ((warning: LogWarning) => void) | undefined): 
 export function warnOfRecovery(warn: Warn, report: OpenReport): void {
   for (const topic of report.adopted) {
     warn({
-      code: 'RECOVERED', details: { topic },
+      code: 'RECOVERED',
+      details: { topic },
       message: `topic ${topic} was in no metadata and has been taken in from its folders; nothing of it is deleted or compacted until alterConfig names a policy`,
     })
   }
@@ -34,7 +35,8 @@ export function warnOfRecovery(warn: Warn, report: OpenReport): void {
     if (damage.length === 0) continue
     const [first] = damage
     warn({
-      code: 'DAMAGE', details: { topic, partition, damage },
+      code: 'DAMAGE',
+      details: { topic, partition, damage },
       message: `${topic}-${partition}: data that was on stable storage is damaged or missing, first in ${first?.file} at position ${first?.position}; the rest stays readable (log.recovery says what is gone)`,
     })
   }
@@ -44,12 +46,19 @@ export function warnOfRecovery(warn: Warn, report: OpenReport): void {
 export function partitionReadOnly(partition: PartitionLog, error: LogError): LogWarning {
   const { topic, partition: index, durableOffset, logEndOffset } = partition
   return {
-    code: 'PARTITION_READ_ONLY', message: error.message, cause: error,
+    code: 'PARTITION_READ_ONLY',
+    message: error.message,
+    cause: error,
     details: { topic, partition: index, durableOffset, logEndOffset },
   }
 }
 
 /** A read passed over damage, as it was told to. */
 export function damageSkipped(error: LogError<'CORRUPT'>, resumesAt: number): LogWarning {
-  return { code: 'DAMAGE', message: error.message, cause: error, details: { ...error.details, resumesAt } }
+  return {
+    code: 'DAMAGE',
+    message: error.message,
+    cause: error,
+    details: { ...error.details, resumesAt },
+  }
 }

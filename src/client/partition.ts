@@ -14,7 +14,14 @@ import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import { StoredRecord, type LogRecord } from './log-record.ts'
-import { checkOffset, checkTime, rangeOf, readingOf, type RangeOptions, type ReadOptions } from './position.ts'
+import {
+  checkOffset,
+  checkTime,
+  rangeOf,
+  readingOf,
+  type RangeOptions,
+  type ReadOptions,
+} from './position.ts'
 import { PreparedBatch } from './prepared-batch.ts'
 import { checkCodec } from './producer-options.ts'
 import type { RecordInput } from './record-input.ts'
@@ -66,11 +73,20 @@ interface CheckedAppend {
 }
 const DEFAULT_APPEND: CheckedAppend = { codec: 'none', expectOffset: undefined }
 
-/** Appends come one after the other and cannot nest while a batch is encoded: one builder serves all. */
+/**
+ * Appends come one after the other and cannot nest while a batch is encoded: one builder serves
+ * all.
+ */
 const builder = new RecordBatchBuilder()
 
 /** One partition of a topic. */
-export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = InputOf<K>, VI = InputOf<V>> {
+export class Partition<
+  K = Bytes,
+  V = Bytes,
+  N extends string = string,
+  KI = InputOf<K>,
+  VI = InputOf<V>,
+> {
   readonly topic: N
   readonly index: number
   readonly #log: PartitionLog
@@ -86,20 +102,34 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
   }
 
   /** @internal */
-  static of<K, V, N extends string, KI, VI>(state: TopicState, types: RecordTypes, log: PartitionLog): Partition<K, V, N, KI, VI> {
+  static of<K, V, N extends string, KI, VI>(
+    state: TopicState,
+    types: RecordTypes,
+    log: PartitionLog,
+  ): Partition<K, V, N, KI, VI> {
     return new Partition(state, types, log)
   }
 
   /** First offset still readable. */
-  get logStartOffset(): number { return this.#log.logStartOffset }
+  get logStartOffset(): number {
+    return this.#log.logStartOffset
+  }
   /** First offset that readers cannot see yet. Moves at append. */
-  get highWatermark(): number { return this.#log.highWatermark }
+  get highWatermark(): number {
+    return this.#log.highWatermark
+  }
   /** First offset that read_committed readers cannot see yet. */
-  get lastStableOffset(): number { return this.#log.lastStableOffset }
+  get lastStableOffset(): number {
+    return this.#log.lastStableOffset
+  }
   /** The offset the next record gets. */
-  get logEndOffset(): number { return this.#log.logEndOffset }
+  get logEndOffset(): number {
+    return this.#log.logEndOffset
+  }
   /** First offset that a power cut could lose. Moves after a sync. */
-  get durableOffset(): number { return this.#log.durableOffset }
+  get durableOffset(): number {
+    return this.#log.durableOffset
+  }
 
   /**
    * Appends records as one batch, synchronously: in the kernel's page cache when it returns, so
@@ -111,7 +141,10 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
    * OFFSET_CONFLICT where `expectOffset` is not the log's end; NO_SPACE, IO, READ_ONLY, CLOSED,
    * TOPIC_NOT_FOUND. Nothing is appended then.
    */
-  append(records: RecordInput<KI, VI> | readonly RecordInput<KI, VI>[], options?: AppendOptions): AppendResult {
+  append(
+    records: RecordInput<KI, VI> | readonly RecordInput<KI, VI>[],
+    options?: AppendOptions,
+  ): AppendResult {
     this.#state.checkWritable()
     const { codec, expectOffset } = this.#appendOptions(options)
     const log = this.#log
@@ -120,13 +153,20 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
       const nowMs = this.#state.host.clock.now()
       if (isList(records)) batch.read(records, this.#types, nowMs)
       else batch.add(records, this.#types, nowMs)
-      if (batch.recordCount === 0) throw invalidArgument(`${this.#name}: append needs at least one record`, { records })
-      if (expectOffset !== undefined && expectOffset !== log.logEndOffset) throw this.#conflict(expectOffset)
+      if (batch.recordCount === 0)
+        throw invalidArgument(`${this.#name}: append needs at least one record`, { records })
+      if (expectOffset !== undefined && expectOffset !== log.logEndOffset)
+        throw this.#conflict(expectOffset)
       const { buffer, start } = log.tail.reserve()
       builder.begin(buffer, start)
       const { recordCount, timestamps, keys, values, headers } = batch
       for (let index = 0; index < recordCount; index++) {
-        builder.add(timestamps[index] ?? 0, keys[index] ?? null, values[index] ?? null, headers[index] ?? null)
+        builder.add(
+          timestamps[index] ?? 0,
+          keys[index] ?? null,
+          values[index] ?? null,
+          headers[index] ?? null,
+        )
       }
       builder.finish(codec)
       return log.append(builder)
@@ -150,7 +190,10 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
    * @returns how many records were visited.
    */
   scan(visit: (cursor: RecordCursor) => void | boolean, options?: RangeOptions): number {
-    if (typeof visit !== 'function') throw invalidArgument(`${this.#name}: scan takes a function, not ${describeValue(visit)}`, { visit })
+    if (typeof visit !== 'function')
+      throw invalidArgument(`${this.#name}: scan takes a function, not ${describeValue(visit)}`, {
+        visit,
+      })
     const source = this.#source(rangeOf(options, `${this.#name}: scan`), false, true)
     return source.scan(visit)
   }
@@ -176,14 +219,21 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
     const run = this.#log.cursor(offset, { readBytes: POINT_READ_BYTES }).next(offset + 1)
     if (run === undefined) return undefined
     let at = run.start
-    while (at < run.end && lastOffsetOf(run.buffer, at) < offset) at += batchSizeBytesOf(run.buffer, at)
+    while (at < run.end && lastOffsetOf(run.buffer, at) < offset)
+      at += batchSizeBytesOf(run.buffer, at)
     return at < run.end ? this.#recordIn(run.buffer, at, offset) : undefined
   }
 
-  /** The first offset whose record is at or after `timestamp`; null where none is. Blocks while it reads. */
+  /**
+   * The first offset whose record is at or after `timestamp`; null where none is. Blocks while it
+   * reads.
+   */
   offsetForTimestamp(timestamp: number | Date): number | null {
     this.#state.checkUsable()
-    return offsetForTimestamp(this.#log, checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`))
+    return offsetForTimestamp(
+      this.#log,
+      checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`),
+    )
   }
 
   /**
@@ -210,11 +260,14 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
     return this.#log.durableOffset
   }
 
-  get #name(): string { return `${this.topic}-${this.index}` }
+  get #name(): string {
+    return `${this.topic}-${this.index}`
+  }
 
   #source(range: ReturnType<typeof rangeOf>, live: boolean, reuse = false): RecordSource {
     this.#state.checkUsable()
-    const onDamage = (error: LogError<'CORRUPT'>, resumesAt: number): void => this.#state.host.damageFound(error, resumesAt)
+    const onDamage = (error: LogError<'CORRUPT'>, resumesAt: number): void =>
+      this.#state.host.damageFound(error, resumesAt)
     return new RecordSource(this.#log, this.#types, { range, live, reuse, onDamage })
   }
 
@@ -226,7 +279,8 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
       while (reader.next()) {
         if (reader.offset !== offset) continue
         const record: unknown = StoredRecord.at(reader, this.#types, this.index)
-        return record as LogRecord<K, V, N> // The types of this handle are those its record types decode to.
+        // The types of this handle are those its record types decode to.
+        return record as LogRecord<K, V, N>
       }
       return undefined
     } catch (error) {
@@ -248,7 +302,8 @@ export class Partition<K = Bytes, V = Bytes, N extends string = string, KI = Inp
   #conflict(expectOffset: number): LogError<'OFFSET_CONFLICT'> {
     const { logEndOffset } = this.#log
     return new LogError(
-      'OFFSET_CONFLICT', `${this.#name}: expected to append at offset ${expectOffset}, but the log ends at ${logEndOffset}: somebody appended in between`,
+      'OFFSET_CONFLICT',
+      `${this.#name}: expected to append at offset ${expectOffset}, but the log ends at ${logEndOffset}: somebody appended in between`,
       { topic: this.topic, partition: this.index, expectOffset, logEndOffset },
     )
   }

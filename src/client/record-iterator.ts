@@ -34,5 +34,7 @@ export class RecordIterator<R> implements IterableIterator<R> {
     return { done: true, value: undefined }
   }
 
-  [Symbol.iterator](): this { return this }
+  [Symbol.iterator](): this {
+    return this
+  }
 }

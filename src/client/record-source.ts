@@ -2,8 +2,8 @@
  * RecordSource: the records of one partition within a range, one after the other, for every way of
  * reading but the lookup of a single offset.
  *
- * Synchronous: `take` gives the next record that is at hand, `load` brings the next batches to hand.
- * Waiting for more is its caller's business.
+ * Synchronous: `take` gives the next record that is at hand, `load` brings the next batches to
+ * hand. Waiting for more is its caller's business.
  *   I1  records come in offset order, each once, none outside the range, no control record
  *   I2  every run of batches is private memory of this source: its records decode from it for ever
  */
@@ -55,17 +55,25 @@ export class RecordSource {
     this.#types = types
     this.#options = options
     this.#from = startOffset(log, range.from, range.visibility)
-    this.#to = Math.min(live ? Infinity : this.#visibleEnd(), typeof range.to === 'number' ? range.to : Infinity)
-    this.#stopTimestamp = range.to !== null && typeof range.to === 'object' ? range.to.timestamp : Infinity
+    this.#to = Math.min(
+      live ? Infinity : this.#visibleEnd(),
+      typeof range.to === 'number' ? range.to : Infinity,
+    )
+    this.#stopTimestamp =
+      range.to !== null && typeof range.to === 'object' ? range.to.timestamp : Infinity
     this.#cursor = log.cursor(this.#from, { reuse: options.reuse === true })
     this.#isDone = this.#from >= this.#to
   }
 
   /** Nothing will come any more. */
-  get isDone(): boolean { return this.#isDone }
+  get isDone(): boolean {
+    return this.#isDone
+  }
 
   /** Everything at hand was taken. */
-  get needsLoad(): boolean { return !this.#inBatch && this.#at >= this.#run.end }
+  get needsLoad(): boolean {
+    return !this.#inBatch && this.#at >= this.#run.end
+  }
 
   /** The next record at hand; undefined where `load` is needed first, or at the end. */
   take(): StoredRecord | undefined {
@@ -178,7 +186,10 @@ export class RecordSource {
     return this.#inBatch
   }
 
-  /** A batch with a sound CRC that cannot be decoded: an error, or passed over where the range says so. */
+  /**
+   * A batch with a sound CRC that cannot be decoded: an error, or passed over where the range says
+   * so.
+   */
   #passBatch(error: unknown): void {
     if (!(error instanceof CorruptBytes)) throw error
     const failure = undecodable(this.log, baseOffsetOf(this.#run.buffer, this.#batchAt), error)
@@ -210,16 +221,33 @@ export class RecordSource {
 }
 
 /** What a reader is told of a batch at `offset` that has a sound CRC but cannot be decoded. */
-export function undecodable(log: PartitionLog, offset: number, cause: CorruptBytes): LogError<'CORRUPT' | 'UNSUPPORTED_FORMAT'> {
+export function undecodable(
+  log: PartitionLog,
+  offset: number,
+  cause: CorruptBytes,
+): LogError<'CORRUPT' | 'UNSUPPORTED_FORMAT'> {
   const { topic, partition } = log
   const message = `${topic}-${partition}: the batch at offset ${offset} cannot be decoded: ${cause.message}`
-  if (cause.reason === 'codec-missing') return new LogError('UNSUPPORTED_FORMAT', message, { topic, partition, offset }, { cause })
+  if (cause.reason === 'codec-missing')
+    return new LogError('UNSUPPORTED_FORMAT', message, { topic, partition, offset }, { cause })
   const file = log.segments.floor(offset).logPath
-  return new LogError('CORRUPT', message, { topic, partition, file, position: cause.position, offset }, { cause })
+  return new LogError(
+    'CORRUPT',
+    message,
+    { topic, partition, file, position: cause.position, offset },
+    { cause },
+  )
 }
 
-/** Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for an offset that the log does not have. */
-export function startOffset(log: PartitionLog, from: StartPosition, visibility: Visibility): number {
+/**
+ * Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for an offset that the log does not
+ * have.
+ */
+export function startOffset(
+  log: PartitionLog,
+  from: StartPosition,
+  visibility: Visibility,
+): number {
   const end = visibility === 'durable' ? log.durableOffset : log.highWatermark
   if (from === 'earliest') return log.logStartOffset
   if (from === 'latest') return Math.max(end, log.logStartOffset)
@@ -235,11 +263,13 @@ export function startOffset(log: PartitionLog, from: StartPosition, visibility: 
 export function checkReadable(log: PartitionLog, offset: number, lastAllowed: number): void {
   const { logStartOffset, logEndOffset, topic, partition } = log
   if (offset >= logStartOffset && offset <= lastAllowed) return
-  const where = offset < logStartOffset
-    ? `was removed (the log starts at ${logStartOffset})`
-    : `is not there yet (the log ends at ${logEndOffset})`
+  const where =
+    offset < logStartOffset
+      ? `was removed (the log starts at ${logStartOffset})`
+      : `is not there yet (the log ends at ${logEndOffset})`
   throw new LogError(
-    'OFFSET_OUT_OF_RANGE', `offset ${offset} of ${topic}-${partition} ${where}: read from 'earliest' or 'latest' instead`,
+    'OFFSET_OUT_OF_RANGE',
+    `offset ${offset} of ${topic}-${partition} ${where}: read from 'earliest' or 'latest' instead`,
     { topic, partition, offset, logStartOffset, logEndOffset },
   )
 }

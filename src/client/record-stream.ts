@@ -3,7 +3,8 @@
  * behind the last one a live stream sleeps until an append wakes it, once per batch.
  *
  *   I1  calls of `next` are answered in order, however many wait at once
- *   I2  `return`, `break`, an aborted signal and the end of the log release everything at once, also
+ *   I2  `return`, `break`, an aborted signal and the end of the log release everything at once,
+ *       also
  *       while a `next` waits
  *   I3  cold data is not read on the event loop: a read that took over a millisecond is followed by
  *       asynchronous ones until they are fast again
@@ -84,7 +85,9 @@ export class MergedStream<R> implements RecordStream<R> {
     return Promise.reject(error)
   }
 
-  [Symbol.asyncIterator](): RecordStream<R> { return this }
+  [Symbol.asyncIterator](): RecordStream<R> {
+    return this
+  }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.return()
@@ -93,9 +96,14 @@ export class MergedStream<R> implements RecordStream<R> {
   #enqueue(): Promise<Result<R>> {
     const before = this.#queue ?? Promise.resolve()
     const answer = before.then(() => this.#takeOrWait())
-    const settled = answer.then(() => undefined, () => undefined).then(() => {
-      if (this.#queue === settled) this.#queue = undefined
-    })
+    const settled = answer
+      .then(
+        () => undefined,
+        () => undefined,
+      )
+      .then(() => {
+        if (this.#queue === settled) this.#queue = undefined
+      })
     this.#queue = settled
     return answer
   }
@@ -136,7 +144,7 @@ export class MergedStream<R> implements RecordStream<R> {
   /** Turns to the next source when one has given a whole run, so that none starves the others. */
   #takeFromSources(sources: readonly RecordSource[]): unknown {
     if (sources[this.#current]?.needsLoad === true) this.#turn(sources)
-    for (let mayHaveMore = true; mayHaveMore; ) {
+    for (let mayHaveMore = true; mayHaveMore;) {
       mayHaveMore = false
       for (let tried = 0; tried < sources.length; tried++) {
         const source = sources[this.#current]
@@ -173,7 +181,10 @@ export class MergedStream<R> implements RecordStream<R> {
     this.#readsAhead = false
   }
 
-  /** Resolves when one of the partitions changed, the log closes, the signal aborts or the stream ends. */
+  /**
+   * Resolves when one of the partitions changed, the log closes, the signal aborts or the stream
+   * ends.
+   */
   async #sleep(): Promise<void> {
     const releases: (() => void)[] = []
     const { signal } = this.#options
@@ -198,7 +209,13 @@ export class MergedStream<R> implements RecordStream<R> {
 
   #checkSignal(): void {
     const { signal } = this.#options
-    if (signal?.aborted === true) throw new LogError('ABORTED', 'the read was aborted by its signal', {}, { cause: signal.reason })
+    if (signal?.aborted === true)
+      throw new LogError(
+        'ABORTED',
+        'the read was aborted by its signal',
+        {},
+        { cause: signal.reason },
+      )
   }
 
   #finish(): void {

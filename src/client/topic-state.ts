@@ -1,6 +1,6 @@
 /**
- * TopicState: what all handles of one topic share, typed or not: the topic in the engine, the log it
- * belongs to, and the record types that have to hear of a changed cleanup policy.
+ * TopicState: what all handles of one topic share, typed or not: the topic in the engine, the log
+ * it belongs to, and the record types that have to hear of a changed cleanup policy.
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
@@ -54,15 +54,29 @@ export class TopicState {
   checkUsable(): void {
     const [first] = this.topic.partitions
     if (first?.end === 'deleted') throw endedError(first)
-    if (!this.host.isOpen) throw new LogError('CLOSED', `the log is closed: ${this.topic.name} can be neither read nor written`, { topic: this.topic.name })
+    if (!this.host.isOpen)
+      throw new LogError(
+        'CLOSED',
+        `the log is closed: ${this.topic.name} can be neither read nor written`,
+        { topic: this.topic.name },
+      )
   }
 
-  /** @throws {LogError} as `checkUsable`, and INVALID_ARGUMENT for topics that only the engine writes. */
+  /**
+   * @throws {LogError} as `checkUsable`, and INVALID_ARGUMENT for topics that only the engine
+   *   writes.
+   */
   checkWritable(): void {
     this.checkUsable()
     if (!isInternalTopic(this.topic.name)) return
-    throw new LogError('INVALID_ARGUMENT', `${this.topic.name} is written by the log itself; it can only be read`, { topic: this.topic.name })
+    throw new LogError(
+      'INVALID_ARGUMENT',
+      `${this.topic.name} is written by the log itself; it can only be read`,
+      { topic: this.topic.name },
+    )
   }
 
-  get #isCompacted(): boolean { return this.topic.config.cleanupPolicy !== 'delete' }
+  get #isCompacted(): boolean {
+    return this.topic.config.cleanupPolicy !== 'delete'
+  }
 }

@@ -11,7 +11,13 @@ import type { LogRecord } from './log-record.ts'
 import { notAvailable } from './not-available.ts'
 import { partitionOfKey } from './partitioner.ts'
 import { Partition } from './partition.ts'
-import { signalOf, topicReadingOf, type StartPosition, type TopicReading, type TopicReadOptions } from './position.ts'
+import {
+  signalOf,
+  topicReadingOf,
+  type StartPosition,
+  type TopicReading,
+  type TopicReadOptions,
+} from './position.ts'
 import type { RecordMetadata } from './producer.ts'
 import type { SendInput } from './record-input.ts'
 import { RecordSource } from './record-source.ts'
@@ -38,8 +44,16 @@ export interface TopicInternals {
 }
 
 /** A topic of an open log. */
-export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf<K>, VI = InputOf<V>> implements TopicRef<K, V, N, KI, VI> {
-  declare readonly '~types'?: { readonly key: K; readonly value: V; readonly keyInput: KI; readonly valueInput: VI } | undefined
+export class Topic<
+  K = Bytes,
+  V = Bytes,
+  N extends string = string,
+  KI = InputOf<K>,
+  VI = InputOf<V>,
+> implements TopicRef<K, V, N, KI, VI> {
+  declare readonly '~types'?:
+    | { readonly key: K; readonly value: V; readonly keyInput: KI; readonly valueInput: VI }
+    | undefined
   readonly name: N
   /** Kafka's topic id: 22 characters of base64url. */
   readonly id: string
@@ -57,33 +71,53 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
   }
 
   /** @internal */
-  static of<K, V, N extends string, KI, VI>(state: TopicState, definition: TopicDefinition | null): Topic<K, V, N, KI, VI> {
+  static of<K, V, N extends string, KI, VI>(
+    state: TopicState,
+    definition: TopicDefinition | null,
+  ): Topic<K, V, N, KI, VI> {
     return new Topic(state, definition)
   }
 
   /** What belongs to a handle, for the log that made it. @internal */
   static internals(topic: object): TopicInternals | undefined {
-    return #state in topic ? { state: topic.#state, types: topic.#types, definition: topic.#definition } : undefined
+    return #state in topic
+      ? { state: topic.#state, types: topic.#types, definition: topic.#definition }
+      : undefined
   }
 
   /** The settings in force. Frozen; a new object after each change. */
-  get config(): ResolvedTopicConfig { return this.#state.topic.config }
+  get config(): ResolvedTopicConfig {
+    return this.#state.topic.config
+  }
 
   get partitions(): readonly Partition<K, V, N, KI, VI>[] {
     const logs = this.#state.topic.partitions
     if (this.#partitions.length !== logs.length) {
-      this.#partitions = Object.freeze(logs.map((log, index) => this.#partitions[index] ?? Partition.of<K, V, N, KI, VI>(this.#state, this.#types, log)))
+      this.#partitions = Object.freeze(
+        logs.map(
+          (log, index) =>
+            this.#partitions[index] ?? Partition.of<K, V, N, KI, VI>(this.#state, this.#types, log),
+        ),
+      )
     }
     return this.#partitions
   }
 
   /** @throws {LogError} INVALID_ARGUMENT for what no partition can be; PARTITION_NOT_FOUND. */
   partition(index: number): Partition<K, V, N, KI, VI> {
-    if (!Number.isSafeInteger(index)) throw invalidArgument(`${this.name}: a partition is an integer, not ${describeValue(index)}`, { partition: index })
+    if (!Number.isSafeInteger(index))
+      throw invalidArgument(
+        `${this.name}: a partition is an integer, not ${describeValue(index)}`,
+        { partition: index },
+      )
     const partition = this.partitions[index]
     if (partition !== undefined) return partition
     const { length } = this.partitions
-    throw new LogError('PARTITION_NOT_FOUND', `${this.name}: there is no partition ${index}; there are ${length}, 0 to ${length - 1}`, { topic: this.name, partition: index, partitionCount: length })
+    throw new LogError(
+      'PARTITION_NOT_FOUND',
+      `${this.name}: there is no partition ${index}; there are ${length}, 0 to ${length - 1}`,
+      { topic: this.name, partition: index, partitionCount: length },
+    )
   }
 
   /**
@@ -96,7 +130,11 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
       encoded.catch(() => undefined)
       throw invalidArgument(`${this.name}: partitionFor needs a key whose schema answers at once`)
     }
-    if (encoded === null) throw invalidArgument(`${this.name}: partitionFor needs a key: records without one have no fixed partition`, { key })
+    if (encoded === null)
+      throw invalidArgument(
+        `${this.name}: partitionFor needs a key: records without one have no fixed partition`,
+        { key },
+      )
     return this.partition(partitionOfKey(encoded, this.partitions.length))
   }
 
@@ -111,13 +149,15 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
   }
 
   /**
-   * The records of all partitions, or of those named, as an async iterator: in offset order within a
-   * partition, interleaved by batches between them. With `live`, it waits for more at the end.
+   * The records of all partitions, or of those named, as an async iterator: in offset order within
+   * a partition, interleaved by batches between them. With `live`, it waits for more at the end.
    */
   read(options?: TopicReadOptions): RecordStream<LogRecord<K, V, N>> {
     const reading = topicReadingOf(options, `${this.name}: read`)
     const chosen = this.#chosen(reading)
-    return new MergedStream(this.#state.host, reading, () => chosen().map(({ index, from }) => this.#source(reading, index, from)))
+    return new MergedStream(this.#state.host, reading, () =>
+      chosen().map(({ index, from }) => this.#source(reading, index, from)),
+    )
   }
 
   /** A live view of the latest value of each key; not part of this version. */
@@ -134,7 +174,10 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
     this.#state.checkWritable()
     const changes = checkTopicConfig(config, `${this.name}: alterConfig`)
     if (changes.partitions !== undefined) {
-      throw invalidArgument(`${this.name}: alterConfig cannot change partitions: use addPartitions(total)`, { option: 'partitions', value: changes.partitions })
+      throw invalidArgument(
+        `${this.name}: alterConfig cannot change partitions: use addPartitions(total)`,
+        { option: 'partitions', value: changes.partitions },
+      )
     }
     await this.#state.host.alterTopic(this.#state, changes)
   }
@@ -144,7 +187,11 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
     this.#state.checkWritable()
     checkTopicConfig({ partitions: total }, `${this.name}: addPartitions`)
     const { length } = this.partitions
-    if (total < length) throw invalidArgument(`${this.name}: addPartitions(${total}): there are ${length} already, and partitions cannot be taken away`, { value: total })
+    if (total < length)
+      throw invalidArgument(
+        `${this.name}: addPartitions(${total}): there are ${length} already, and partitions cannot be taken away`,
+        { value: total },
+      )
     if (total > length) await this.#state.host.addPartitions(this.#state, total)
   }
 
@@ -170,14 +217,22 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
     let total = 0
     for (const log of this.#state.topic.partitions) {
       total += await countRecords(log, () => {
-        if (signal?.aborted === true) throw new LogError('ABORTED', `${where} was aborted by its signal`, {}, { cause: signal.reason })
+        if (signal?.aborted === true)
+          throw new LogError(
+            'ABORTED',
+            `${where} was aborted by its signal`,
+            {},
+            { cause: signal.reason },
+          )
         this.#state.checkUsable()
       })
     }
     return total
   }
 
-  async #withProducer<T>(use: (producer: TopicState['host']['defaultProducer']) => Promise<T>): Promise<T> {
+  async #withProducer<T>(
+    use: (producer: TopicState['host']['defaultProducer']) => Promise<T>,
+  ): Promise<T> {
     this.#state.checkWritable()
     return await use(this.#state.host.defaultProducer)
   }
@@ -189,9 +244,14 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
     const indexes = named ?? this.partitions.map((partition) => partition.index)
     const { from } = reading
     if (typeof from === 'number' && indexes.length !== 1) {
-      throw invalidArgument(`${this.name}: read: an offset as from needs exactly one partition, there are ${indexes.length}: name one in partitions, or give { offsets }`, { option: 'from', value: from })
+      throw invalidArgument(
+        `${this.name}: read: an offset as from needs exactly one partition, there are ${indexes.length}: name one in partitions, or give { offsets }`,
+        { option: 'from', value: from },
+      )
     }
-    if (!(from instanceof Map)) return () => indexes.map((index) => ({ index, from: from as StartPosition })) // not a map, see above
+    if (!(from instanceof Map))
+      // not a map, see above
+      return () => indexes.map((index) => ({ index, from: from as StartPosition }))
     for (const index of from.keys()) this.partition(index)
     return () => indexes.map((index) => ({ index, from: from.get(index) ?? 'earliest' }))
   }
@@ -199,9 +259,14 @@ export class Topic<K = Bytes, V = Bytes, N extends string = string, KI = InputOf
   #source(reading: TopicReading, index: number, from: StartPosition): RecordSource {
     this.#state.checkUsable()
     const log = this.#state.topic.partitions[index]
-    if (log === undefined) throw new LogError('PARTITION_NOT_FOUND', `${this.name}: there is no partition ${index}`, { topic: this.name, partition: index })
+    if (log === undefined)
+      throw new LogError('PARTITION_NOT_FOUND', `${this.name}: there is no partition ${index}`, {
+        topic: this.name,
+        partition: index,
+      })
     return new RecordSource(log, this.#types, {
-      range: { ...reading, from }, live: reading.live,
+      range: { ...reading, from },
+      live: reading.live,
       onDamage: (error, resumesAt) => this.#state.host.damageFound(error, resumesAt),
     })
   }

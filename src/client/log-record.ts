@@ -189,10 +189,6 @@ export class StoredRecord implements LogRecord<unknown, unknown> {
     }
   }
 
-  [inspect.custom](_depth: number, options: InspectOptions): string {
-    return `LogRecord ${inspect(this.toJSON(), options)}`
-  }
-
   /** A typed record decodes from the chunk at any time, so its bytes are copies (I3). */
   #bytes(typed: boolean, start: number, byteLength: number): Bytes {
     if (byteLength < 0) return null
@@ -239,6 +235,13 @@ export class StoredRecord implements LogRecord<unknown, unknown> {
     return Buffer.isBuffer(shown) ? shownBytes(shown) : shown
   }
 }
+
+/** What `console.log` shows. Its name is no part of the declared class: it is Node's own. */
+Object.defineProperty(StoredRecord.prototype, inspect.custom, {
+  value(this: StoredRecord, _depth: number, options: InspectOptions): string {
+    return `LogRecord ${inspect(this.toJSON(), options)}`
+  },
+})
 
 function readWith(
   serde: BuiltInSerde<unknown, unknown>,

@@ -343,7 +343,7 @@ export class EventLog implements AsyncDisposable {
       await this.#closing.catch(() => undefined)
       return
     }
-    this.#closing = this.#close()
+    this.#closing = this.#close(timeoutMs)
     await this.#closing
   }
 
@@ -351,10 +351,10 @@ export class EventLog implements AsyncDisposable {
     await this.close()
   }
 
-  async #close(): Promise<void> {
+  async #close(timeoutMs: number): Promise<void> {
     const release = this.#place === null ? () => undefined : holdProcess()
     try {
-      await this.#host.close()
+      await this.#host.close(timeoutMs)
     } finally {
       await this.#place?.lock.release()
       release()

@@ -233,13 +233,24 @@ export class LogHost implements TopicHost, ProducerHost {
   /**
    * @throws {LogError} IO where a sync failed, now or before; everything is released all the same.
    */
-  async close(): Promise<void> {
+  async close(timeoutMs: number): Promise<void> {
     this.#isOpen = false
     if (this.#checkpointTimer !== undefined) this.clock.clearTimeout(this.#checkpointTimer)
     if (this.#rollTimer !== undefined) this.clock.clearTimeout(this.#rollTimer)
     for (const listener of this.#closingListeners) listener()
-    await Promise.all([...this.#producers].map((producer) => producer.shutdown()))
+    await this.#finishProducers(timeoutMs)
     await this.#procedures.run(() => this.#directory.close())
+  }
+
+  /** What producers have not appended when the time is over is rejected: a schema may never answer. */
+  async #finishProducers(timeoutMs: number): Promise<void> {
+    const producers = [...this.#producers]
+    const timer = this.clock.setTimeout(() => {
+      const message = `the log was closed, and the record was not appended within ${timeoutMs} ms`
+      for (const producer of producers) producer.abandon(new LogError('CLOSED', message, {}))
+    }, timeoutMs)
+    await Promise.all(producers.map((producer) => producer.shutdown()))
+    this.clock.clearTimeout(timer)
   }
 
   checkOpen(call: string): void {

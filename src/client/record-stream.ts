@@ -49,7 +49,8 @@ export class MergedStream<R> implements RecordStream<R> {
   readonly #open: () => readonly RecordSource[]
   readonly #options: StreamOptions
   #sources: readonly RecordSource[] | undefined
-  #current = 0
+  /** The source whose turn it is; none before the first record is asked for. */
+  #current = -1
   #isOver = false
   #readsAhead = false
   /** The last call that has to wait; later ones queue behind it (I1). */
@@ -143,7 +144,7 @@ export class MergedStream<R> implements RecordStream<R> {
 
   /** Turns to the next source when one has given a whole run, so that none starves the others. */
   #takeFromSources(sources: readonly RecordSource[]): unknown {
-    if (sources[this.#current]?.needsLoad === true) this.#turn(sources)
+    if (sources[this.#current]?.needsLoad !== false) this.#turn(sources)
     for (let mayHaveMore = true; mayHaveMore;) {
       mayHaveMore = false
       for (let tried = 0; tried < sources.length; tried++) {

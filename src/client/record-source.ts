@@ -9,7 +9,7 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
-import { baseOffsetOf, batchSizeBytesOf, nextOffsetOf } from '../format/record-batch.ts'
+import { baseOffsetOf, batchSizeBytesOf, isTransactionalBatch, nextOffsetOf } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
 import { endedError, type PartitionLog } from '../log/partition-log.ts'
@@ -166,6 +166,7 @@ export class RecordSource {
       this.#at += batchSizeBytesOf(buffer, this.#at)
       try {
         this.#reader.reset(buffer, this.#batchAt, this.log.config.maxDecompressedBytes)
+        this.#refuseTransactions()
         this.#inBatch = !this.#reader.isControl
       } catch (error) {
         this.#passBatch(error)
@@ -173,6 +174,21 @@ export class RecordSource {
       if (this.#inBatch) return true
     }
     return false
+  }
+
+  /**
+   * This version does not tell committed from aborted transactions, which only others can have
+   * written. Better no answer than aborted records among committed ones.
+   */
+  #refuseTransactions(): void {
+    const { topic, partition } = this.log
+    const mayMix = this.#options.range.isolation === 'read_committed'
+    if (!mayMix || !isTransactionalBatch(this.#reader.attributes)) return
+    throw new LogError(
+      'UNSUPPORTED_FORMAT',
+      `${topic}-${partition} holds transactions, which this version reads only with isolation 'read_uncommitted'`,
+      { topic, partition },
+    )
   }
 
   /** To the next record of the batch; false behind its last one. */

@@ -3,7 +3,12 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import {
-  attributesOf, batchSizeBytesOf, isControlBatch, lastOffsetOf, maxTimestampOf, recordCountOf,
+  attributesOf,
+  batchSizeBytesOf,
+  isControlBatch,
+  lastOffsetOf,
+  maxTimestampOf,
+  recordCountOf,
 } from '../format/record-batch.ts'
 import type { BatchBytes } from '../storage/segment.ts'
 

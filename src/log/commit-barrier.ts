@@ -60,11 +60,14 @@ export class CommitBarrier {
   }
 
   /** Bytes appended to any partition and not yet synced. */
-  get unsyncedBytes(): number { return this.#unsyncedBytes }
+  get unsyncedBytes(): number {
+    return this.#unsyncedBytes
+  }
 
   /** Runs `sync` when fewer than two others run. */
   async withSlot(sync: () => Promise<void>): Promise<void> {
-    if (this.#running >= MAX_CONCURRENT_SYNCS) await new Promise<void>((resolve) => this.#queue.push(resolve))
+    if (this.#running >= MAX_CONCURRENT_SYNCS)
+      await new Promise<void>((resolve) => this.#queue.push(resolve))
     else this.#running += 1
     try {
       await sync()
@@ -109,19 +112,30 @@ export class DurablePrefix {
   }
 
   /** First offset that a power cut could lose. */
-  get durableOffset(): number { return this.#durableOffset }
-  get unsyncedBytes(): number { return this.#unsyncedBytes }
+  get durableOffset(): number {
+    return this.#durableOffset
+  }
+  get unsyncedBytes(): number {
+    return this.#unsyncedBytes
+  }
 
   /** Unsynced bytes are past twice the bound: who can wait should. */
   get isOverloaded(): boolean {
-    return this.#failure === undefined && (this.#unsyncedBytes > 2 * PARTITION_UNSYNCED_BYTES || this.#barrier.unsyncedBytes > 2 * LOG_UNSYNCED_BYTES)
+    return (
+      this.#failure === undefined &&
+      (this.#unsyncedBytes > 2 * PARTITION_UNSYNCED_BYTES ||
+        this.#barrier.unsyncedBytes > 2 * LOG_UNSYNCED_BYTES)
+    )
   }
 
   /** Bytes were appended; starts a round in the background where too many are unsynced. */
   appended(bytes: number): void {
     this.#unsyncedBytes += bytes
     this.#barrier.countUnsynced(bytes)
-    if (this.#unsyncedBytes > PARTITION_UNSYNCED_BYTES || this.#barrier.unsyncedBytes > LOG_UNSYNCED_BYTES) {
+    if (
+      this.#unsyncedBytes > PARTITION_UNSYNCED_BYTES ||
+      this.#barrier.unsyncedBytes > LOG_UNSYNCED_BYTES
+    ) {
       this.syncSoon()
     } else if (this.#partition.flushMs >= 0 && this.#timer === undefined) {
       this.#timer = this.#barrier.clock.setTimeout(() => {
@@ -133,7 +147,8 @@ export class DurablePrefix {
 
   /** Starts a round unless one runs; nobody waits for it. */
   syncSoon(): void {
-    if (!this.#roundRuns && this.#failure === undefined && !this.#closed) void this.#runRounds(this.#partition.logEndOffset)
+    if (!this.#roundRuns && this.#failure === undefined && !this.#closed)
+      void this.#runRounds(this.#partition.logEndOffset)
   }
 
   /**
@@ -163,7 +178,8 @@ export class DurablePrefix {
   async #runRounds(goal: number): Promise<void> {
     this.#roundRuns = true
     try {
-      while (!this.#closed && (this.#durableOffset < goal || this.#waiters.length > 0)) await this.#runRound()
+      while (!this.#closed && (this.#durableOffset < goal || this.#waiters.length > 0))
+        await this.#runRound()
     } catch (cause) {
       this.#fail(cause)
     } finally {
@@ -188,7 +204,8 @@ export class DurablePrefix {
   }
 
   #fail(cause: unknown): void {
-    if (this.#closed) return // The files were closed or deleted under the round; nobody waits for it.
+    // The files were closed or deleted under the round; nobody waits for it.
+    if (this.#closed) return
     this.#failure = this.#partition.roundFailed(cause)
     this.#rejectWaiters(this.#failure)
   }

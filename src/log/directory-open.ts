@@ -3,7 +3,8 @@
  * state that can be appended to, and says what it had to do.
  *
  *   1  the clean marker is read, then removed, durably, before anything else is written
- *   2  metadata.json says which topics there are; without it the folders do, as in a broker's directory
+ *   2  metadata.json says which topics there are; without it the folders do, as in a broker's
+ *   directory
  *   3  each partition is taken as the marker describes it, or recovered (recovery.ts)
  *   4  after an unclean stop each partition starts a new leader epoch, on stable storage before any
  *      append: offsets that a power cut took may be used again only in a newer epoch
@@ -14,11 +15,21 @@
 import { LogError } from '../errors/log-error.ts'
 import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
-import { readCleanMarker, removeCleanMarker, type CleanMarker, type CleanPartition } from '../storage/clean-marker.ts'
+import {
+  readCleanMarker,
+  removeCleanMarker,
+  type CleanMarker,
+  type CleanPartition,
+} from '../storage/clean-marker.ts'
 import { ControlFile, readControlFile, type ControlFileContents } from '../storage/control-file.ts'
 import { controlSlotKey, type PublishedPartition } from '../storage/control-slot.ts'
 import { META_PROPERTIES_FILE, formatMetaProperties } from '../storage/meta-properties.ts'
-import { emptyMetadata, readMetadata, writeMetadata, type LogMetadata } from '../storage/metadata-file.ts'
+import {
+  emptyMetadata,
+  readMetadata,
+  writeMetadata,
+  type LogMetadata,
+} from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
@@ -32,7 +43,13 @@ import type { PartitionState } from './partition-log.ts'
 import { recoverPartition, type PartitionRecovery } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
 import {
-  flushFolders, layPartition, listDeletedFolders, listPartitionFolders, partitionDirectory, setFolderAside, type PartitionFolder,
+  flushFolders,
+  layPartition,
+  listDeletedFolders,
+  listPartitionFolders,
+  partitionDirectory,
+  setFolderAside,
+  type PartitionFolder,
 } from './topic-directory.ts'
 import { WatermarkPublisher } from './watermark-publisher.ts'
 
@@ -63,12 +80,19 @@ export function* openLogDirectory(environment: LogEnvironment): Procedure<Opened
 
 /** True where a directory of these names is a log, ours or a broker's. */
 export function isLogDirectory(names: readonly string[]): boolean {
-  return names.includes('metadata.json') || names.includes('metadata.json.previous') || names.includes(META_PROPERTIES_FILE)
-    || names.includes('recovery-point-offset-checkpoint')
+  return (
+    names.includes('metadata.json') ||
+    names.includes('metadata.json.previous') ||
+    names.includes(META_PROPERTIES_FILE) ||
+    names.includes('recovery-point-offset-checkpoint')
+  )
 }
 
 /** What metadata says of a partition. */
-type KnownPartition = Pick<PartitionState, 'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'>
+type KnownPartition = Pick<
+  PartitionState,
+  'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'
+>
 
 class DirectoryOpening {
   readonly #environment: LogEnvironment
@@ -93,7 +117,8 @@ class DirectoryOpening {
     this.#marker = readCleanMarker(driver)
     if (this.#marker !== undefined) yield* removeCleanMarker(driver)
     if (this.#marker !== undefined && this.#marker !== 'kafka') {
-      for (const entry of this.#marker.partitions) this.#described.set(`${entry.topicId}-${entry.partition}`, entry)
+      for (const entry of this.#marker.partitions)
+        this.#described.set(`${entry.topicId}-${entry.partition}`, entry)
     }
     const isNew = !isLogDirectory(driver.list(''))
     if (isNew) yield* this.#writeIdentity()
@@ -102,12 +127,22 @@ class DirectoryOpening {
     const metadata = yield* this.#findTopics()
     const log = new LogDirectory(this.#environment, metadata)
     for (const [name, topic] of metadata.topics) {
-      const config = resolveTopicConfig(readStoredConfig(topic.config), { partitions: topic.partitions })
+      const config = resolveTopicConfig(readStoredConfig(topic.config), {
+        partitions: topic.partitions,
+      })
       // Of a topic that this library created nothing was ever compacted away: a gap is damage.
       const isGapless = topic.adopted !== true
       const states: PartitionState[] = []
       for (let partition = 0; partition < topic.partitions; partition++) {
-        states.push(yield* this.#openPartition({ topic: name, topicId: topic.id, partition, config, isGapless }))
+        states.push(
+          yield* this.#openPartition({
+            topic: name,
+            topicId: topic.id,
+            partition,
+            config,
+            isGapless,
+          }),
+        )
       }
       log.admit({ name, id: topic.id, config }, states)
     }
@@ -126,23 +161,32 @@ class DirectoryOpening {
   *#writeIdentity(): Procedure<void> {
     const { randomBytes } = this.#environment
     const bytes = formatMetaProperties({
-      version: 1, clusterId: randomTopicId(randomBytes), nodeId: 1, directoryId: randomTopicId(randomBytes),
+      version: 1,
+      clusterId: randomTopicId(randomBytes),
+      nodeId: 1,
+      directoryId: randomTopicId(randomBytes),
       others: new Map(),
     })
     yield* replaceFile(this.#driver, META_PROPERTIES_FILE, bytes)
     yield* writeMetadata(this.#driver, emptyMetadata())
   }
 
-  /** The topics that metadata.json and the folders say there are; what differs is settled on disk first. */
+  /**
+   * The topics that metadata.json and the folders say there are; what differs is settled on disk
+   * first.
+   */
   *#findTopics(): Procedure<LogMetadata> {
     const found = readMetadata(this.#driver)
-    if (found.kind === 'found' && !found.writable) throw newerWriter(found.metadata.writeIncompatible)
+    if (found.kind === 'found' && !found.writable)
+      throw newerWriter(found.metadata.writeIncompatible)
     const known = found.kind === 'found' ? found.metadata : emptyMetadata()
     const isCurrent = found.kind === 'found' && found.source === 'current'
     const topics = new Map(known.topics)
     const folders = listPartitionFolders(this.#driver)
     // The previous metadata may still list a topic that was deleted since.
-    if (!isCurrent) for (const name of topics.keys()) if (!folders.some((folder) => folder.topic === name)) topics.delete(name)
+    if (!isCurrent)
+      for (const name of topics.keys())
+        if (!folders.some((folder) => folder.topic === name)) topics.delete(name)
     const deleting = new Set(known.deleting.map((topic) => topic.id))
     for (const folder of folders) {
       const listed = topics.get(folder.topic)
@@ -178,39 +222,94 @@ class DirectoryOpening {
     }
     const epochs = LeaderEpochs.load(this.#driver, directory)
     const described = this.#describedByMarker(topicId, partition)
-    const asDescribed = described === undefined ? undefined : openAsDescribed(this.#driver, directory, config, described)
+    const asDescribed =
+      described === undefined
+        ? undefined
+        : openAsDescribed(this.#driver, directory, config, described)
     const base = { ...known, directory, epochs }
     if (asDescribed !== undefined) {
       const start = Math.max(logStartOffset, asDescribed.first.baseOffset)
-      return { ...base, segments: asDescribed, logStartOffset: start, durableOffset: asDescribed.active.nextOffset }
+      return {
+        ...base,
+        segments: asDescribed,
+        logStartOffset: start,
+        durableOffset: asDescribed.active.nextOffset,
+      }
     }
-    const newEpoch = epochs.latest + 1 // Before recovery: a cut may forget the newest epoch, which was used.
+    // Before recovery: a cut may forget the newest epoch, which was used.
+    const newEpoch = epochs.latest + 1
     const published = this.#publishedInThisBoot(topicId, partition)
     const recovered = yield* recoverPartition({
-      driver: this.#driver, topic, partition, directory, config, logStartOffset, isGapless, epochs,
-      recoveryPoint: Math.max(this.#checkpoints.recoveryPoints.get(directory) ?? 0, published?.durableOffset ?? 0),
+      driver: this.#driver,
+      topic,
+      partition,
+      directory,
+      config,
+      logStartOffset,
+      isGapless,
+      epochs,
+      recoveryPoint: Math.max(
+        this.#checkpoints.recoveryPoints.get(directory) ?? 0,
+        published?.durableOffset ?? 0,
+      ),
       publishedEndOffset: published?.logEndOffset ?? 0,
     })
     const endOffset = recovered.segments.active.nextOffset
-    if (this.#marker !== 'kafka' || epochs.latest < 0) epochs.assign(Math.max(newEpoch, epochs.latest + 1), endOffset)
+    if (this.#marker !== 'kafka' || epochs.latest < 0)
+      epochs.assign(Math.max(newEpoch, epochs.latest + 1), endOffset)
     yield* epochs.save()
     const { report } = recovered
-    const found = report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
+    const found =
+      report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
     if (found || this.#adopted.has(topic)) this.#reports.push(report)
-    return { ...base, segments: recovered.segments, logStartOffset: recovered.logStartOffset, durableOffset: endOffset }
+    return {
+      ...base,
+      segments: recovered.segments,
+      logStartOffset: recovered.logStartOffset,
+      durableOffset: endOffset,
+    }
   }
 
-  /** A folder that should be there is not: the partition goes on, empty, where it is known to have been. */
-  *#replaceMissing(missing: Omit<PartitionState, 'segments' | 'epochs' | 'durableOffset'>): Procedure<PartitionState> {
+  /**
+   * A folder that should be there is not: the partition goes on, empty, where it is known to have
+   * been.
+   */
+  *#replaceMissing(
+    missing: Omit<PartitionState, 'segments' | 'epochs' | 'durableOffset'>,
+  ): Procedure<PartitionState> {
     const { topic, topicId, partition, config, directory, logStartOffset } = missing
-    const startOffset = Math.max(logStartOffset, this.#checkpoints.recoveryPoints.get(directory) ?? 0)
-    const { segments, epochs } = layPartition({ driver: this.#driver, topic, topicId, partition, config, startOffset })
+    const startOffset = Math.max(
+      logStartOffset,
+      this.#checkpoints.recoveryPoints.get(directory) ?? 0,
+    )
+    const { segments, epochs } = layPartition({
+      driver: this.#driver,
+      topic,
+      topicId,
+      partition,
+      config,
+      startOffset,
+    })
     yield* flushFolders(this.#driver, [directory])
     yield () => this.#driver.flushDirectory('')
     const gone = { firstOffset: logStartOffset, lastOffset: startOffset - 1 }
     this.#reports.push({
-      topic, partition, cutBytes: 0, cutAtOffset: null, rebuiltIndexes: 0,
-      damage: [{ topic, partition, file: directory, position: 0, bytes: 0, ...gone, reason: 'the folder is missing' }],
+      topic,
+      partition,
+      cutBytes: 0,
+      cutAtOffset: null,
+      rebuiltIndexes: 0,
+      damage: [
+        {
+          topic,
+          partition,
+          file: directory,
+          position: 0,
+          bytes: 0,
+          ...gone,
+          reason: 'the folder is missing',
+        },
+      ],
     })
     return { ...missing, segments, epochs, logStartOffset: startOffset, durableOffset: startOffset }
   }
@@ -222,7 +321,8 @@ class DirectoryOpening {
   /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
   #publishedInThisBoot(topicId: string, partition: number): PublishedPartition | undefined {
     const { bootId } = this.#environment
-    if (this.#previous === undefined || bootId === null || this.#previous.bootId !== bootId) return undefined
+    if (this.#previous === undefined || bootId === null || this.#previous.bootId !== bootId)
+      return undefined
     return this.#previous.slots.get(controlSlotKey(topicId, partition))
   }
 
@@ -233,7 +333,9 @@ class DirectoryOpening {
 
   *#publish(log: LogDirectory): Procedure<void> {
     const control = ControlFile.open(this.#driver, {
-      writerGeneration: ((this.#previous?.writerGeneration ?? 0) + 1) % 2 ** 32, bootId: this.#environment.bootId, pid: process.pid,
+      writerGeneration: ((this.#previous?.writerGeneration ?? 0) + 1) % 2 ** 32,
+      bootId: this.#environment.bootId,
+      pid: process.pid,
     })
     log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
     yield () => this.#driver.flushDirectory('')
@@ -247,21 +349,29 @@ function newerWriter(features: readonly string[]): LogError<'READ_ONLY'> {
 
 /** The segments as the clean marker describes them; undefined where the folder says otherwise. */
 function openAsDescribed(
-  driver: StorageDriver, directory: string, config: ResolvedTopicConfig, described: CleanPartition,
+  driver: StorageDriver,
+  directory: string,
+  config: ResolvedTopicConfig,
+  described: CleanPartition,
 ): SegmentList | undefined {
   const names = driver.list(directory)
   const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
   if (logs.length !== described.segments.length || logs.length === 0) return undefined
   for (const [index, segment] of described.segments.entries()) {
     const name = segmentFileName(segment.baseOffset, '.log')
-    if (logs[index] !== name || driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes) return undefined
+    if (
+      logs[index] !== name ||
+      driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes
+    )
+      return undefined
     if (!names.includes(segmentFileName(segment.baseOffset, '.index'))) return undefined
   }
   const segments = described.segments.map((segment, index) => {
     const place = { driver, directory, baseOffset: segment.baseOffset }
     const isLast = index === described.segments.length - 1
-    return isLast ? Segment.open(place, config, segment) : Segment.openSealed(place, config, segment)
+    return isLast
+      ? Segment.open(place, config, segment)
+      : Segment.openSealed(place, config, segment)
   })
   return new SegmentList(segments)
 }
-

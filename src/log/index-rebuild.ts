@@ -1,8 +1,14 @@
 /**
- * Rebuilds the indexes of a segment from its log alone, by a walk over the batch headers. Used where
- * an index file is missing or does not match; recovery builds them while it checks the batches.
+ * Rebuilds the indexes of a segment from its log alone, by a walk over the batch headers. Used
+ * where an index file is missing or does not match; recovery builds them while it checks the
+ * batches.
  */
-import { BATCH_HEADER_BYTES, batchSizeBytesOf, checkBatchHeader, lastOffsetOf } from '../format/record-batch.ts'
+import {
+  BATCH_HEADER_BYTES,
+  batchSizeBytesOf,
+  checkBatchHeader,
+  lastOffsetOf,
+} from '../format/record-batch.ts'
 import { summaryOfBatch } from './batch-summary.ts'
 import type { Segment } from '../storage/segment.ts'
 import { emptyContents } from '../storage/segment.ts'

@@ -9,7 +9,11 @@
  */
 import { assert } from '../errors/invariant.ts'
 import { readWholeFile, replaceFile } from '../storage/checkpoint-file.ts'
-import { formatEpochCheckpoint, parseEpochCheckpoint, type EpochCheckpointEntry } from '../storage/epoch-checkpoint.ts'
+import {
+  formatEpochCheckpoint,
+  parseEpochCheckpoint,
+  type EpochCheckpointEntry,
+} from '../storage/epoch-checkpoint.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 
@@ -21,7 +25,11 @@ export class LeaderEpochs {
   readonly #path: string
   #entries: readonly EpochCheckpointEntry[]
 
-  private constructor(driver: StorageDriver, path: string, entries: readonly EpochCheckpointEntry[]) {
+  private constructor(
+    driver: StorageDriver,
+    path: string,
+    entries: readonly EpochCheckpointEntry[],
+  ) {
     this.#driver = driver
     this.#path = path
     this.#entries = entries
@@ -35,17 +43,27 @@ export class LeaderEpochs {
     return new LeaderEpochs(driver, path, entries ?? [])
   }
 
-  get entries(): readonly EpochCheckpointEntry[] { return this.#entries }
+  get entries(): readonly EpochCheckpointEntry[] {
+    return this.#entries
+  }
 
   /** The newest epoch; -1 before the first. */
-  get latest(): number { return this.#entries.at(-1)?.leaderEpoch ?? -1 }
+  get latest(): number {
+    return this.#entries.at(-1)?.leaderEpoch ?? -1
+  }
 
-  /** Where the records of `leaderEpoch` end: the start of the next epoch, undefined for the newest and unknown ones. */
+  /**
+   * Where the records of `leaderEpoch` end: the start of the next epoch, undefined for the newest
+   * and unknown ones.
+   */
   endOffsetOf(leaderEpoch: number): number | undefined {
     return this.#entries.find((entry) => entry.leaderEpoch > leaderEpoch)?.startOffset
   }
 
-  /** Starts an epoch, in memory; `save` makes it count. Epochs that hold no record are forgotten (I1). */
+  /**
+   * Starts an epoch, in memory; `save` makes it count. Epochs that hold no record are forgotten
+   * (I1).
+   */
   assign(leaderEpoch: number, startOffset: number): void {
     if (leaderEpoch === this.latest) return
     assert(leaderEpoch > this.latest, 'I1: epochs ascend')

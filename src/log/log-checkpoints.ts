@@ -10,7 +10,11 @@
  *   I2  one checkpoint is written at a time (the caller sees to that)
  */
 import { readWholeFile, replaceFile } from '../storage/checkpoint-file.ts'
-import { formatOffsetCheckpoint, parseOffsetCheckpoint, type OffsetCheckpointEntry } from '../storage/offset-checkpoint.ts'
+import {
+  formatOffsetCheckpoint,
+  parseOffsetCheckpoint,
+  type OffsetCheckpointEntry,
+} from '../storage/offset-checkpoint.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -26,14 +30,25 @@ export interface CheckpointedOffsets {
 
 /** What both files say; a missing or damaged one says nothing, so that everything is checked. */
 export function readCheckpoints(driver: StorageDriver): CheckpointedOffsets {
-  return { recoveryPoints: readOffsets(driver, RECOVERY_POINTS), logStarts: readOffsets(driver, LOG_STARTS) }
+  return {
+    recoveryPoints: readOffsets(driver, RECOVERY_POINTS),
+    logStarts: readOffsets(driver, LOG_STARTS),
+  }
 }
 
-/** Syncs what is not synced yet and moves the recovery points up. A partition that failed keeps its old one. */
-export function* writeRecoveryPoints(driver: StorageDriver, partitions: readonly PartitionLog[]): Procedure<void> {
+/**
+ * Syncs what is not synced yet and moves the recovery points up. A partition that failed keeps its
+ * old one.
+ */
+export function* writeRecoveryPoints(
+  driver: StorageDriver,
+  partitions: readonly PartitionLog[],
+): Procedure<void> {
   const live = partitions.filter((partition) => partition.end !== 'deleted')
   yield () => Promise.allSettled(live.map((partition) => partition.syncForCheckpoint()))
-  const entries = live.filter((partition) => partition.end !== 'deleted').map((partition) => entryOf(partition, partition.recoveryPoint))
+  const entries = live
+    .filter((partition) => partition.end !== 'deleted')
+    .map((partition) => entryOf(partition, partition.recoveryPoint))
   yield* replaceFile(driver, RECOVERY_POINTS, formatOffsetCheckpoint(entries))
 }
 
@@ -42,12 +57,15 @@ export function* writeRecoveryPoints(driver: StorageDriver, partitions: readonly
  * Partitions that start with their first segment need no line.
  */
 export function* writeLogStarts(
-  driver: StorageDriver, partitions: readonly PartitionLog[], moved: ReadonlyMap<PartitionLog, number>,
+  driver: StorageDriver,
+  partitions: readonly PartitionLog[],
+  moved: ReadonlyMap<PartitionLog, number>,
 ): Procedure<void> {
   const entries: OffsetCheckpointEntry[] = []
   for (const partition of partitions) {
     const start = Math.max(partition.logStartOffset, moved.get(partition) ?? 0)
-    if (partition.end !== 'deleted' && start > partition.segments.first.baseOffset) entries.push(entryOf(partition, start))
+    if (partition.end !== 'deleted' && start > partition.segments.first.baseOffset)
+      entries.push(entryOf(partition, start))
   }
   yield* replaceFile(driver, LOG_STARTS, formatOffsetCheckpoint(entries))
 }
@@ -55,7 +73,9 @@ export function* writeLogStarts(
 function readOffsets(driver: StorageDriver, path: string): ReadonlyMap<string, number> {
   const bytes = readWholeFile(driver, path)
   const entries = bytes === undefined ? undefined : parseOffsetCheckpoint(bytes)
-  return new Map((entries ?? []).map((entry) => [`${entry.topic}-${entry.partition}`, entry.offset]))
+  return new Map(
+    (entries ?? []).map((entry) => [`${entry.topic}-${entry.partition}`, entry.offset]),
+  )
 }
 
 function entryOf(partition: PartitionLog, offset: number): OffsetCheckpointEntry {

@@ -7,7 +7,9 @@ import { invalidArgument } from '../errors/log-error.ts'
 import { nearestName } from '../errors/nearest-name.ts'
 import type { Codec } from '../format/compression.ts'
 
-/** What may happen to old records: 'delete' by age and size, 'compact' to the last value of a key. */
+/**
+ * What may happen to old records: 'delete' by age and size, 'compact' to the last value of a key.
+ */
 export type CleanupPolicy = 'delete' | 'compact' | 'compact,delete'
 
 /** Settings of a topic; what is absent or undefined takes its default. */
@@ -50,7 +52,10 @@ export interface TopicConfig {
   flushMessages?: number | undefined
   /** Syncs so many milliseconds after an append, besides acks; −1 (default): never. */
   flushMs?: number | undefined
-  /** Grows the active segment in steps ahead of its data, so that a durable append changes no metadata. */
+  /**
+   * Grows the active segment in steps ahead of its data, so that a durable append changes no
+   * metadata.
+   */
   preallocate?: boolean | undefined
   /** Bytes that one compressed batch may unpack to; more is `CORRUPT`. */
   maxDecompressedBytes?: number | undefined
@@ -86,27 +91,132 @@ const atLeast = (min: number, max: number = MAX): Rule => ({ kind: 'integer', mi
 
 /** The table. Kafka's defaults, except where a record could vanish unasked. */
 export const TOPIC_SETTINGS: { readonly [N in SettingName]: Setting<N> } = {
-  partitions: { default: 1, rule: atLeast(1, 100_000), kafkaName: null, meaning: 'how many logs the topic is divided into' },
-  cleanupPolicy: { default: 'delete', rule: { kind: 'choice', of: ['delete', 'compact', 'compact,delete'] }, kafkaName: 'cleanup.policy', meaning: 'what may happen to old records' },
-  retentionMs: { default: -1, rule: orNever(0), kafkaName: 'retention.ms', meaning: 'how long records are kept at least' },
-  retentionBytes: { default: -1, rule: orNever(0), kafkaName: 'retention.bytes', meaning: 'how much a partition may hold before its oldest segments go' },
-  retainUntilConsumed: { default: [], rule: { kind: 'names' }, kafkaName: null, meaning: 'groups whose durable positions hold deletion back' },
-  retainUntilConsumedMaxBytes: { default: -1, rule: orNever(0), kafkaName: null, meaning: 'how much may be held back for them' },
-  segmentBytes: { default: 1_073_741_824, rule: atLeast(1_024, INT32_MAX), kafkaName: 'segment.bytes', meaning: 'size at which the next segment starts; a larger batch gets one of its own' },
-  segmentMs: { default: 604_800_000, rule: atLeast(1), kafkaName: 'segment.ms', meaning: "age, by records' time, at which the next append starts a new segment" },
-  indexIntervalBytes: { default: 4_096, rule: atLeast(0), kafkaName: 'index.interval.bytes', meaning: 'log bytes between two entries of the offset index' },
-  compressionType: { default: 'producer', rule: { kind: 'choice', of: ['producer', 'none', 'gzip', 'lz4', 'zstd'] }, kafkaName: 'compression.type', meaning: "codec of stored batches; 'producer' keeps what was sent" },
-  maxMessageBytes: { default: 1_048_588, rule: atLeast(0, 1_073_741_824), kafkaName: 'max.message.bytes', meaning: 'largest stored batch, header included' },
-  maxDecompressedBytes: { default: 268_435_456, rule: atLeast(1), kafkaName: null, meaning: 'what one compressed batch may unpack to' },
-  messageTimestampType: { default: 'CreateTime', rule: { kind: 'choice', of: ['CreateTime', 'LogAppendTime'] }, kafkaName: 'message.timestamp.type', meaning: 'whether records keep their timestamps or take the time of the append' },
-  minCleanableDirtyRatio: { default: 0.5, rule: { kind: 'ratio' }, kafkaName: 'min.cleanable.dirty.ratio', meaning: 'share of uncleaned bytes from which compaction runs' },
-  deleteRetentionMs: { default: 86_400_000, rule: atLeast(0), kafkaName: 'delete.retention.ms', meaning: 'how long a tombstone stays after its first compaction' },
-  minCompactionLagMs: { default: 0, rule: atLeast(0), kafkaName: 'min.compaction.lag.ms', meaning: 'how long a record stays uncompacted at least' },
-  maxCompactionLagMs: { default: -1, rule: orNever(1), kafkaName: 'max.compaction.lag.ms', meaning: 'after how long a record is compacted at the latest' },
-  fileDeleteDelayMs: { default: 60_000, rule: atLeast(0), kafkaName: 'file.delete.delay.ms', meaning: "time between a deleted segment's renaming and the freeing of its space" },
-  flushMessages: { default: -1, rule: orNever(1), kafkaName: 'flush.messages', meaning: 'records after which a sync starts by itself' },
-  flushMs: { default: -1, rule: orNever(0), kafkaName: 'flush.ms', meaning: 'time after an append at which a sync starts by itself' },
-  preallocate: { default: true, rule: { kind: 'boolean' }, kafkaName: 'preallocate', meaning: 'grow the active segment in steps ahead of its data' },
+  partitions: {
+    default: 1,
+    rule: atLeast(1, 100_000),
+    kafkaName: null,
+    meaning: 'how many logs the topic is divided into',
+  },
+  cleanupPolicy: {
+    default: 'delete',
+    rule: { kind: 'choice', of: ['delete', 'compact', 'compact,delete'] },
+    kafkaName: 'cleanup.policy',
+    meaning: 'what may happen to old records',
+  },
+  retentionMs: {
+    default: -1,
+    rule: orNever(0),
+    kafkaName: 'retention.ms',
+    meaning: 'how long records are kept at least',
+  },
+  retentionBytes: {
+    default: -1,
+    rule: orNever(0),
+    kafkaName: 'retention.bytes',
+    meaning: 'how much a partition may hold before its oldest segments go',
+  },
+  retainUntilConsumed: {
+    default: [],
+    rule: { kind: 'names' },
+    kafkaName: null,
+    meaning: 'groups whose durable positions hold deletion back',
+  },
+  retainUntilConsumedMaxBytes: {
+    default: -1,
+    rule: orNever(0),
+    kafkaName: null,
+    meaning: 'how much may be held back for them',
+  },
+  segmentBytes: {
+    default: 1_073_741_824,
+    rule: atLeast(1_024, INT32_MAX),
+    kafkaName: 'segment.bytes',
+    meaning: 'size at which the next segment starts; a larger batch gets one of its own',
+  },
+  segmentMs: {
+    default: 604_800_000,
+    rule: atLeast(1),
+    kafkaName: 'segment.ms',
+    meaning: "age, by records' time, at which the next append starts a new segment",
+  },
+  indexIntervalBytes: {
+    default: 4_096,
+    rule: atLeast(0),
+    kafkaName: 'index.interval.bytes',
+    meaning: 'log bytes between two entries of the offset index',
+  },
+  compressionType: {
+    default: 'producer',
+    rule: { kind: 'choice', of: ['producer', 'none', 'gzip', 'lz4', 'zstd'] },
+    kafkaName: 'compression.type',
+    meaning: "codec of stored batches; 'producer' keeps what was sent",
+  },
+  maxMessageBytes: {
+    default: 1_048_588,
+    rule: atLeast(0, 1_073_741_824),
+    kafkaName: 'max.message.bytes',
+    meaning: 'largest stored batch, header included',
+  },
+  maxDecompressedBytes: {
+    default: 268_435_456,
+    rule: atLeast(1),
+    kafkaName: null,
+    meaning: 'what one compressed batch may unpack to',
+  },
+  messageTimestampType: {
+    default: 'CreateTime',
+    rule: { kind: 'choice', of: ['CreateTime', 'LogAppendTime'] },
+    kafkaName: 'message.timestamp.type',
+    meaning: 'whether records keep their timestamps or take the time of the append',
+  },
+  minCleanableDirtyRatio: {
+    default: 0.5,
+    rule: { kind: 'ratio' },
+    kafkaName: 'min.cleanable.dirty.ratio',
+    meaning: 'share of uncleaned bytes from which compaction runs',
+  },
+  deleteRetentionMs: {
+    default: 86_400_000,
+    rule: atLeast(0),
+    kafkaName: 'delete.retention.ms',
+    meaning: 'how long a tombstone stays after its first compaction',
+  },
+  minCompactionLagMs: {
+    default: 0,
+    rule: atLeast(0),
+    kafkaName: 'min.compaction.lag.ms',
+    meaning: 'how long a record stays uncompacted at least',
+  },
+  maxCompactionLagMs: {
+    default: -1,
+    rule: orNever(1),
+    kafkaName: 'max.compaction.lag.ms',
+    meaning: 'after how long a record is compacted at the latest',
+  },
+  fileDeleteDelayMs: {
+    default: 60_000,
+    rule: atLeast(0),
+    kafkaName: 'file.delete.delay.ms',
+    meaning: "time between a deleted segment's renaming and the freeing of its space",
+  },
+  flushMessages: {
+    default: -1,
+    rule: orNever(1),
+    kafkaName: 'flush.messages',
+    meaning: 'records after which a sync starts by itself',
+  },
+  flushMs: {
+    default: -1,
+    rule: orNever(0),
+    kafkaName: 'flush.ms',
+    meaning: 'time after an append at which a sync starts by itself',
+  },
+  preallocate: {
+    default: true,
+    rule: { kind: 'boolean' },
+    kafkaName: 'preallocate',
+    meaning: 'grow the active segment in steps ahead of its data',
+  },
 }
 
 /** Names of all settings, in the table's order. */
@@ -118,21 +228,37 @@ function isSettingName(name: string): name is SettingName {
 
 function allowedBy(rule: Rule): string {
   switch (rule.kind) {
-    case 'integer': return `${rule.never ? '-1 (never) or ' : ''}an integer from ${rule.min} to ${rule.max}`
-    case 'ratio': return 'a number from 0 to 1'
-    case 'choice': return rule.of.map((choice) => `'${choice}'`).join(', ')
-    case 'boolean': return 'true or false'
-    case 'names': return 'an array of group ids (non-empty strings)'
+    case 'integer':
+      return `${rule.never ? '-1 (never) or ' : ''}an integer from ${rule.min} to ${rule.max}`
+    case 'ratio':
+      return 'a number from 0 to 1'
+    case 'choice':
+      return rule.of.map((choice) => `'${choice}'`).join(', ')
+    case 'boolean':
+      return 'true or false'
+    case 'names':
+      return 'an array of group ids (non-empty strings)'
   }
 }
 
 function obeys(rule: Rule, value: unknown): boolean {
   switch (rule.kind) {
-    case 'integer': return Number.isSafeInteger(value) && typeof value === 'number' && ((value >= rule.min && value <= rule.max) || (rule.never === true && value === -1))
-    case 'ratio': return typeof value === 'number' && value >= 0 && value <= 1
-    case 'choice': return typeof value === 'string' && rule.of.includes(value)
-    case 'boolean': return typeof value === 'boolean'
-    case 'names': return Array.isArray(value) && value.every((name) => typeof name === 'string' && name.length > 0)
+    case 'integer':
+      return (
+        Number.isSafeInteger(value) &&
+        typeof value === 'number' &&
+        ((value >= rule.min && value <= rule.max) || (rule.never === true && value === -1))
+      )
+    case 'ratio':
+      return typeof value === 'number' && value >= 0 && value <= 1
+    case 'choice':
+      return typeof value === 'string' && rule.of.includes(value)
+    case 'boolean':
+      return typeof value === 'boolean'
+    case 'names':
+      return (
+        Array.isArray(value) && value.every((name) => typeof name === 'string' && name.length > 0)
+      )
   }
 }
 
@@ -143,18 +269,28 @@ function obeys(rule: Rule, value: unknown): boolean {
 export function checkTopicConfig(config: unknown, where: string): TopicConfig {
   if (config === undefined) return {}
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw invalidArgument(`${where}: settings are an object, not ${config === null ? 'null' : Array.isArray(config) ? 'an array' : typeof config}`, { value: config })
+    throw invalidArgument(
+      `${where}: settings are an object, not ${config === null ? 'null' : Array.isArray(config) ? 'an array' : typeof config}`,
+      { value: config },
+    )
   }
   const given: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined) continue
     if (!isSettingName(name)) {
       const near = nearestName(name, TOPIC_CONFIG_NAMES)
-      throw invalidArgument(`${where}: unknown setting '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`, { option: name, known: TOPIC_CONFIG_NAMES })
+      throw invalidArgument(
+        `${where}: unknown setting '${name}'${near === undefined ? '' : `; did you mean '${near}'?`}`,
+        { option: name, known: TOPIC_CONFIG_NAMES },
+      )
     }
     const { rule } = TOPIC_SETTINGS[name]
     if (!obeys(rule, value)) {
-      throw invalidArgument(`${where}: ${name} is ${shown(value)}, allowed: ${allowedBy(rule)}`, { option: name, value, allowed: allowedBy(rule) })
+      throw invalidArgument(`${where}: ${name} is ${shown(value)}, allowed: ${allowedBy(rule)}`, {
+        option: name,
+        value,
+        allowed: allowedBy(rule),
+      })
     }
     given[name] = Array.isArray(value) ? Object.freeze([...value]) : value
   }
@@ -163,20 +299,25 @@ export function checkTopicConfig(config: unknown, where: string): TopicConfig {
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
-  if (typeof value === 'object') return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object'
+  if (typeof value === 'object')
+    return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object'
   return String(value)
 }
 
-/** A complete, frozen configuration: later arguments win over earlier ones, defaults fill the rest. */
+/**
+ * A complete, frozen configuration: later arguments win over earlier ones, defaults fill the rest.
+ */
 export function resolveTopicConfig(...layers: readonly TopicConfig[]): ResolvedTopicConfig {
   const resolved: Record<string, unknown> = {}
   for (const name of TOPIC_CONFIG_NAMES) {
     if (isSettingName(name)) resolved[name] = TOPIC_SETTINGS[name].default
   }
   for (const layer of layers) {
-    for (const [name, value] of Object.entries(layer)) if (value !== undefined) resolved[name] = value
+    for (const [name, value] of Object.entries(layer))
+      if (value !== undefined) resolved[name] = value
   }
-  return Object.freeze(resolved) as ResolvedTopicConfig // starts from all defaults, overlaid by checked values
+  // starts from all defaults, overlaid by checked values
+  return Object.freeze(resolved) as ResolvedTopicConfig
 }
 
 /**

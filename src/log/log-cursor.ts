@@ -10,7 +10,13 @@
  */
 import { LogError } from '../errors/log-error.ts'
 import {
-  BATCH_HEADER_BYTES, baseOffsetOf, batchSizeBytesOf, checkBatch, checkBatchHeader, lastOffsetOf, nextOffsetOf,
+  BATCH_HEADER_BYTES,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  checkBatch,
+  checkBatchHeader,
+  lastOffsetOf,
+  nextOffsetOf,
 } from '../format/record-batch.ts'
 import type { Segment } from '../storage/segment.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
@@ -71,7 +77,9 @@ export class LogCursor {
   }
 
   /** First offset not read yet. */
-  get offset(): number { return this.#offset }
+  get offset(): number {
+    return this.#offset
+  }
 
   /** Goes on at `offset`. */
   seek(offset: number): void {
@@ -91,7 +99,10 @@ export class LogCursor {
       const plan = this.#plan(this.#readBytes)
       if (plan === undefined) return undefined
       const fits = this.#reusable !== undefined && plan.byteLength <= this.#reusable.length
-      const buffer = fits && this.#reusable !== undefined ? this.#reusable : Buffer.allocUnsafeSlow(plan.byteLength)
+      const buffer =
+        fits && this.#reusable !== undefined
+          ? this.#reusable
+          : Buffer.allocUnsafeSlow(plan.byteLength)
       const read = plan.segment.read(buffer, 0, plan.byteLength, plan.position)
       const run = this.#take(plan, buffer, read, limitOffset)
       if (run !== undefined) return run
@@ -129,7 +140,10 @@ export class LogCursor {
       }
     }
     this.#segment = undefined
-    this.#offset = Math.max(segments.after(segment)?.baseOffset ?? segment.nextOffset, this.#offset + 1)
+    this.#offset = Math.max(
+      segments.after(segment)?.baseOffset ?? segment.nextOffset,
+      this.#offset + 1,
+    )
     return this.#offset
   }
 
@@ -149,16 +163,22 @@ export class LogCursor {
   #plan(readBytes: number): ReadPlan | undefined {
     const { segments } = this.#source
     let segment = this.#segment
-    if (segment === undefined || !segments.includes(segment)) segment = this.#locate(segments.floor(this.#offset))
+    if (segment === undefined || !segments.includes(segment))
+      segment = this.#locate(segments.floor(this.#offset))
     while (this.#position >= segment.sizeBytes) {
       const next = segments.after(segment)
       if (next === undefined) return undefined
       segment = this.#enter(next, 0, -1)
       // Where nothing is missing, a segment starts with the offset that ended the one before.
-      if (this.#source.isGapless && next.baseOffset > this.#offset) throw this.#corrupt(segment, 0, 'gap')
+      if (this.#source.isGapless && next.baseOffset > this.#offset)
+        throw this.#corrupt(segment, 0, 'gap')
     }
     const wantedBytes = Math.max(readBytes, this.#neededBytes)
-    return { segment, position: this.#position, byteLength: Math.min(wantedBytes, segment.sizeBytes - this.#position) }
+    return {
+      segment,
+      position: this.#position,
+      byteLength: Math.min(wantedBytes, segment.sizeBytes - this.#position),
+    }
   }
 
   #locate(segment: Segment): Segment {
@@ -178,7 +198,12 @@ export class LogCursor {
   }
 
   /** The run of whole batches in what was read; undefined where another read is needed first. */
-  #take(plan: ReadPlan, buffer: Buffer, byteLength: number, limitOffset: number): BatchRun | undefined {
+  #take(
+    plan: ReadPlan,
+    buffer: Buffer,
+    byteLength: number,
+    limitOffset: number,
+  ): BatchRun | undefined {
     const { segment } = plan
     if (this.#hintedOffset >= 0 && !this.#hintHolds(buffer, byteLength)) {
       rebuildIndexes(segment)
@@ -188,9 +213,11 @@ export class LogCursor {
     this.#hintedOffset = -1
     const end = this.#checkRun(plan, buffer, byteLength, limitOffset)
     let start = 0
-    while (start < end && lastOffsetOf(buffer, start) < this.#offset) start += batchSizeBytesOf(buffer, start)
+    while (start < end && lastOffsetOf(buffer, start) < this.#offset)
+      start += batchSizeBytesOf(buffer, start)
     this.#position = plan.position + end
-    if (end === 0 && this.#neededBytes === 0) this.#offset = limitOffset // Nothing is left below it.
+    // Nothing is left below it.
+    if (end === 0 && this.#neededBytes === 0) this.#offset = limitOffset
     if (start === end) return undefined
     if (this.#source.isGapless && baseOffsetOf(buffer, start) > this.#offset) {
       throw this.#corrupt(segment, plan.position + start, 'gap')
@@ -208,7 +235,9 @@ export class LogCursor {
   #hintHolds(buffer: Buffer, byteLength: number): boolean {
     if (byteLength < BATCH_HEADER_BYTES) return false
     const check = checkBatchHeader(buffer, 0, byteLength)
-    return (check === 'ok' || check === 'incomplete') && lastOffsetOf(buffer, 0) === this.#hintedOffset
+    return (
+      (check === 'ok' || check === 'incomplete') && lastOffsetOf(buffer, 0) === this.#hintedOffset
+    )
   }
 
   /** Walks and checks the batches read; returns the end of the last whole one below the limit. */
@@ -230,12 +259,15 @@ export class LogCursor {
         ? checkBatchHeader(buffer, at, byteLength)
         : checkBatch(buffer, at, byteLength)
       if (check === 'incomplete' && !isLastRead) {
-        if (at === 0) this.#neededBytes = byteLength < BATCH_HEADER_BYTES ? BATCH_HEADER_BYTES : batchSizeBytesOf(buffer, 0)
+        if (at === 0)
+          this.#neededBytes =
+            byteLength < BATCH_HEADER_BYTES ? BATCH_HEADER_BYTES : batchSizeBytesOf(buffer, 0)
         break
       }
       const reason = check === 'ok' ? this.#gapBefore(baseOffsetOf(buffer, at)) : check
       if (reason !== undefined) {
-        if (at > 0) break // What is whole is handed out first; the next call meets this batch again.
+        // What is whole is handed out first; the next call meets this batch again.
+        if (at > 0) break
         throw this.#corrupt(plan.segment, position, reason)
       }
       if (baseOffsetOf(buffer, at) >= limitOffset) break
@@ -255,8 +287,8 @@ export class LogCursor {
     const { topic, partition } = this.#source
     return new LogError(
       'CORRUPT',
-      `${topic}-${partition}: damaged batch at offset ${this.#offset} (${segment.logPath}, position ${position}: ${reason}); `
-        + "read on behind it with onCorrupt: 'skip', or run EventLog.verify on the directory",
+      `${topic}-${partition}: damaged batch at offset ${this.#offset} (${segment.logPath}, position ${position}: ${reason}); ` +
+        "read on behind it with onCorrupt: 'skip', or run EventLog.verify on the directory",
       { topic, partition, file: segment.logPath, position, offset: this.#offset },
     )
   }

@@ -84,22 +84,34 @@ export class LogDirectory {
     }
   }
 
-  get barrier(): CommitBarrier { return this.#context.barrier }
-  get driver(): StorageDriver { return this.#environment.driver }
+  get barrier(): CommitBarrier {
+    return this.#context.barrier
+  }
+  get driver(): StorageDriver {
+    return this.#environment.driver
+  }
 
   /** Takes a topic in that opening the directory found; its partitions are in order. */
   admit(topic: Omit<LogTopic, 'partitions'>, states: readonly PartitionState[]): void {
     const partitions = states.map((state) => new PartitionLog(this.#context, state))
-    this.#topics.set(topic.name, { name: topic.name, id: topic.id, config: topic.config, partitions })
+    this.#topics.set(topic.name, {
+      name: topic.name,
+      id: topic.id,
+      config: topic.config,
+      partitions,
+    })
   }
 
   /** From now on watermarks are published. */
   publishTo(publisher: WatermarkPublisher): void {
     this.#publisher = publisher
-    for (const topic of this.#topics.values()) for (const partition of topic.partitions) publisher.add(partition, idBytes(topic.id))
+    for (const topic of this.#topics.values())
+      for (const partition of topic.partitions) publisher.add(partition, idBytes(topic.id))
   }
 
-  topic(name: string): LogTopic | undefined { return this.#topics.get(name) }
+  topic(name: string): LogTopic | undefined {
+    return this.#topics.get(name)
+  }
 
   /** Every topic, by name. */
   topics(): readonly LogTopic[] {
@@ -110,9 +122,20 @@ export class LogDirectory {
   *createTopic(name: string, given: TopicConfig): Procedure<LogTopic> {
     assert(!this.#topics.has(name), 'the caller checks that the topic is new')
     const config = resolveTopicConfig(given)
-    const topic: OpenTopic = { name, id: randomTopicId(this.#environment.randomBytes), config, partitions: [] }
+    const topic: OpenTopic = {
+      name,
+      id: randomTopicId(this.#environment.randomBytes),
+      config,
+      partitions: [],
+    }
     const partitions = yield* this.#layPartitions(topic, config.partitions)
-    yield* this.#saveMetadata((topics) => topics.set(name, { id: topic.id, partitions: config.partitions, config: storedConfig(given) }))
+    yield* this.#saveMetadata((topics) =>
+      topics.set(name, {
+        id: topic.id,
+        partitions: config.partitions,
+        config: storedConfig(given),
+      }),
+    )
     topic.partitions = partitions
     this.#topics.set(name, topic)
     this.#publishNew(topic, partitions)
@@ -156,7 +179,12 @@ export class LogDirectory {
       partition.closeFiles()
     }
     const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
-    this.#removals.set(topic.id, topic.partitions.map((partition) => setFolderAside(driver, partition.directory, uniqueId, 'delete')))
+    this.#removals.set(
+      topic.id,
+      topic.partitions.map((partition) =>
+        setFolderAside(driver, partition.directory, uniqueId, 'delete'),
+      ),
+    )
     yield () => driver.flushDirectory('')
     yield* this.#writeCheckpoints()
     for (const partition of topic.partitions) this.#publisher?.remove(partition)
@@ -186,7 +214,9 @@ export class LogDirectory {
     })
   }
 
-  get hasSpaceToFree(): boolean { return this.#removals.size > 0 }
+  get hasSpaceToFree(): boolean {
+    return this.#removals.size > 0
+  }
 
   /**
    * Moves the start of a partition up to `offset`, durably: the checkpoint is on stable storage
@@ -194,12 +224,18 @@ export class LogDirectory {
    */
   *deleteRecordsBefore(partition: PartitionLog, offset: number): Procedure<void> {
     if (!this.#environment.driver.volatile) {
-      yield* writeLogStarts(this.#environment.driver, this.#partitions(), new Map([[partition, offset]]))
+      yield* writeLogStarts(
+        this.#environment.driver,
+        this.#partitions(),
+        new Map([[partition, offset]]),
+      )
     }
     partition.advanceLogStart(offset)
   }
 
-  /** Syncs what is not synced and writes the checkpoints: recovery will read nothing before them. */
+  /**
+   * Syncs what is not synced and writes the checkpoints: recovery will read nothing before them.
+   */
   *checkpoint(): Procedure<void> {
     if (!this.#environment.driver.volatile) yield* this.#writeCheckpoints()
   }
@@ -232,20 +268,42 @@ export class LogDirectory {
   }
 
   /** Metadata as it is on disk. */
-  get metadata(): LogMetadata { return this.#metadata }
+  get metadata(): LogMetadata {
+    return this.#metadata
+  }
 
   *#layPartitions(topic: OpenTopic, total: number): Procedure<PartitionLog[]> {
     const { driver } = this.#environment
     const laid: PartitionLog[] = []
     for (let partition = topic.partitions.length; partition < total; partition++) {
       const { name, id, config } = topic
-      const { directory, segments, epochs } = layPartition({ driver, topic: name, topicId: id, partition, config, startOffset: 0 })
-      laid.push(new PartitionLog(this.#context, {
-        topic: name, partition, topicId: id, directory, config, segments, epochs,
-        logStartOffset: 0, durableOffset: 0, isGapless: true,
-      }))
+      const { directory, segments, epochs } = layPartition({
+        driver,
+        topic: name,
+        topicId: id,
+        partition,
+        config,
+        startOffset: 0,
+      })
+      laid.push(
+        new PartitionLog(this.#context, {
+          topic: name,
+          partition,
+          topicId: id,
+          directory,
+          config,
+          segments,
+          epochs,
+          logStartOffset: 0,
+          durableOffset: 0,
+          isGapless: true,
+        }),
+      )
     }
-    yield* flushFolders(driver, laid.map((partition) => partition.directory))
+    yield* flushFolders(
+      driver,
+      laid.map((partition) => partition.directory),
+    )
     yield () => driver.flushDirectory('')
     return laid
   }
@@ -277,7 +335,8 @@ export class LogDirectory {
 
   #topicOf(name: string): OpenTopic {
     const topic = this.#topics.get(name)
-    if (topic === undefined) throw new LogError('TOPIC_NOT_FOUND', `there is no topic ${name}`, { topic: name })
+    if (topic === undefined)
+      throw new LogError('TOPIC_NOT_FOUND', `there is no topic ${name}`, { topic: name })
     return topic
   }
 
@@ -288,7 +347,10 @@ export class LogDirectory {
   }
 }
 
-type MetadataChange = (topics: Map<string, TopicMetadata>, deleting: LogMetadata['deleting'][number][]) => void
+type MetadataChange = (
+  topics: Map<string, TopicMetadata>,
+  deleting: LogMetadata['deleting'][number][],
+) => void
 
 /** Settings as metadata.json keeps them: the number of partitions has a place of its own. */
 function storedConfig(given: TopicConfig): TopicConfig {
@@ -303,9 +365,14 @@ async function settleAll(partitions: readonly PartitionLog[]): Promise<void> {
 
 function cleanPartition(partition: PartitionLog): CleanPartition {
   return {
-    topic: partition.topic, topicId: partition.topicId, partition: partition.partition,
+    topic: partition.topic,
+    topicId: partition.topicId,
+    partition: partition.partition,
     logEndOffset: partition.logEndOffset,
-    segments: [...partition.segments].map((segment) => ({ baseOffset: segment.baseOffset, ...segment.contents })),
+    segments: [...partition.segments].map((segment) => ({
+      baseOffset: segment.baseOffset,
+      ...segment.contents,
+    })),
   }
 }
 

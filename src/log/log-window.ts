@@ -22,10 +22,14 @@ export class LogWindow {
   }
 
   /** Borrowed until the next `at`. */
-  get buffer(): Buffer { return this.#buffer }
+  get buffer(): Buffer {
+    return this.#buffer
+  }
 
   /** End of the bytes held, as an index into `buffer`. */
-  get end(): number { return this.#heldBytes }
+  get end(): number {
+    return this.#heldBytes
+  }
 
   /**
    * Where in `buffer` the byte at `position` of the file is, with `byteLength` bytes from there on,
@@ -33,7 +37,8 @@ export class LogWindow {
    */
   at(position: number, byteLength: number): number {
     const wantedEnd = Math.min(position + byteLength, this.#fileBytes)
-    if (position >= this.#position && wantedEnd <= this.#position + this.#heldBytes) return position - this.#position
+    if (position >= this.#position && wantedEnd <= this.#position + this.#heldBytes)
+      return position - this.#position
     const windowBytes = Math.max(WINDOW_BYTES, wantedEnd - position)
     if (this.#buffer.length < windowBytes || this.#buffer.length > 4 * windowBytes) {
       this.#buffer = Buffer.allocUnsafeSlow(windowBytes)

@@ -15,7 +15,12 @@ import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-bat
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Clock } from './clock.ts'
-import { DurablePrefix, type CommitBarrier, type Syncable, type SyncRound } from './commit-barrier.ts'
+import {
+  DurablePrefix,
+  type CommitBarrier,
+  type Syncable,
+  type SyncRound,
+} from './commit-barrier.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
@@ -93,7 +98,9 @@ export class PartitionLog implements Syncable, LogSource {
   #leaderEpoch: number
   #logStartOffset: number
   #logEndOffset: number
-  /** Segments whose .log has bytes that no sync has covered, the active one left out. Oldest first. */
+  /**
+   * Segments whose .log has bytes that no sync has covered, the active one left out. Oldest first.
+   */
   #unsyncedSegments: Segment[] = []
   /** Sealed segments whose indexes were not synced since. Oldest first. */
   #unindexedSegments: Segment[] = []
@@ -122,31 +129,57 @@ export class PartitionLog implements Syncable, LogSource {
     this.#logEndOffset = state.segments.active.nextOffset
     this.#recoveryPoint = Math.min(state.durableOffset, this.#logEndOffset)
     this.#activeSinceMs = context.clock.now()
-    this.#durable = new DurablePrefix(context.barrier, this, Math.min(state.durableOffset, this.#logEndOffset))
+    this.#durable = new DurablePrefix(
+      context.barrier,
+      this,
+      Math.min(state.durableOffset, this.#logEndOffset),
+    )
     this.#checkWatermarks()
   }
 
-  get config(): ResolvedTopicConfig { return this.#config }
-  get leaderEpoch(): number { return this.#leaderEpoch }
+  get config(): ResolvedTopicConfig {
+    return this.#config
+  }
+  get leaderEpoch(): number {
+    return this.#leaderEpoch
+  }
   /** First offset still readable. */
-  get logStartOffset(): number { return this.#logStartOffset }
+  get logStartOffset(): number {
+    return this.#logStartOffset
+  }
   /** First offset that consumers cannot read yet; with one replica, the log's end. */
-  get highWatermark(): number { return this.#logEndOffset }
+  get highWatermark(): number {
+    return this.#logEndOffset
+  }
   /** First offset that read_committed readers cannot read yet. */
-  get lastStableOffset(): number { return this.#logEndOffset }
+  get lastStableOffset(): number {
+    return this.#logEndOffset
+  }
   /** The offset the next record gets. */
-  get logEndOffset(): number { return this.#logEndOffset }
+  get logEndOffset(): number {
+    return this.#logEndOffset
+  }
   /** First offset that a power cut could lose; on volatile storage the log's end. */
   get durableOffset(): number {
     return this.#context.driver.volatile ? this.#logEndOffset : this.#durable.durableOffset
   }
-  get layoutEpoch(): number { return this.#layoutEpoch }
-  get flushMs(): number { return this.#config.flushMs }
-  get failure(): LogError | undefined { return this.#failure }
-  get end(): 'closed' | 'deleted' | undefined { return this.#end }
+  get layoutEpoch(): number {
+    return this.#layoutEpoch
+  }
+  get flushMs(): number {
+    return this.#config.flushMs
+  }
+  get failure(): LogError | undefined {
+    return this.#failure
+  }
+  get end(): 'closed' | 'deleted' | undefined {
+    return this.#end
+  }
 
   /** Settings that were changed while the log is open; the next segment takes all of them. */
-  applyConfig(config: ResolvedTopicConfig): void { this.#config = config }
+  applyConfig(config: ResolvedTopicConfig): void {
+    this.#config = config
+  }
 
   /**
    * Appends one finished batch: assigns its offsets, epoch and, where the topic says so, its time,
@@ -164,7 +197,14 @@ export class PartitionLog implements Syncable, LogSource {
     assignOffsets(batch.buffer, batch.start, baseOffset, this.#leaderEpoch)
     if (appendTime) assignAppendTime(batch.buffer, batch.start, timestamp)
     sealBatch(batch.buffer, batch.start)
-    const bytes = { buffer: batch.buffer, start: batch.start, sizeBytes: batch.sizeBytes, lastOffset, maxTimestamp: timestamp, recordCount: batch.recordCount }
+    const bytes = {
+      buffer: batch.buffer,
+      start: batch.start,
+      sizeBytes: batch.sizeBytes,
+      lastOffset,
+      maxTimestamp: timestamp,
+      recordCount: batch.recordCount,
+    }
     active.append(bytes)
     this.tail.accept(bytes, baseOffset)
     this.#logEndOffset = lastOffset + 1
@@ -193,7 +233,9 @@ export class PartitionLog implements Syncable, LogSource {
   }
 
   /** Recovery reads nothing below it: everything there is synced, indexes included. */
-  get recoveryPoint(): number { return this.#recoveryPoint }
+  get recoveryPoint(): number {
+    return this.#recoveryPoint
+  }
 
   /**
    * Syncs everything appended so far with its indexes and moves the recovery point up to there.
@@ -210,15 +252,24 @@ export class PartitionLog implements Syncable, LogSource {
       segment.writeIndexes()
       await segment.flushIndexes()
     }
-    this.#unindexedSegments = this.#unindexedSegments.filter((segment) => !segments.includes(segment))
+    this.#unindexedSegments = this.#unindexedSegments.filter(
+      (segment) => !segments.includes(segment),
+    )
     // A segment sealed meanwhile got its closing index entry after the flush above: its end must
     // not count as passed before the next checkpoint has flushed that entry too.
-    this.#recoveryPoint = Math.max(this.#recoveryPoint, active.isSealed ? active.baseOffset : offset)
+    this.#recoveryPoint = Math.max(
+      this.#recoveryPoint,
+      active.isSealed ? active.baseOffset : offset,
+    )
   }
 
   /** True while so much is unsynced that whoever can wait should. */
-  get isOverloaded(): boolean { return this.#durable.isOverloaded }
-  get unsyncedBytes(): number { return this.#durable.unsyncedBytes }
+  get isOverloaded(): boolean {
+    return this.#durable.isOverloaded
+  }
+  get unsyncedBytes(): number {
+    return this.#durable.unsyncedBytes
+  }
 
   /** Moves the start of the log up; the caller has made it durable. */
   advanceLogStart(offset: number): void {
@@ -247,9 +298,10 @@ export class PartitionLog implements Syncable, LogSource {
   roundFailed(cause: unknown): LogError {
     const error = new LogError(
       'IO',
-      `${this.topic}-${this.partition}: a sync failed, so what was appended since offset ${this.durableOffset} may be lost `
-        + 'at a power cut; the partition is read-only, close the log and open it again',
-      { file: this.segments.active.logPath, outcome: 'unknown' }, { cause },
+      `${this.topic}-${this.partition}: a sync failed, so what was appended since offset ${this.durableOffset} may be lost ` +
+        'at a power cut; the partition is read-only, close the log and open it again',
+      { file: this.segments.active.logPath, outcome: 'unknown' },
+      { cause },
     )
     this.#failure = error
     this.#context.failed(this, error)
@@ -301,7 +353,8 @@ export class PartitionLog implements Syncable, LogSource {
     throw new LogError(
       'READ_ONLY',
       `${this.topic}-${this.partition} is read-only since a sync failed: close the log and open it again`,
-      { topic: this.topic, partition: this.partition }, { cause: this.#failure },
+      { topic: this.topic, partition: this.partition },
+      { cause: this.#failure },
     )
   }
 
@@ -310,9 +363,14 @@ export class PartitionLog implements Syncable, LogSource {
     if (batch.sizeBytes <= maxMessageBytes) return
     throw new LogError(
       'RECORD_TOO_LARGE',
-      `${this.topic}-${this.partition}: a batch of ${batch.sizeBytes} bytes is larger than maxMessageBytes (${maxMessageBytes}): `
-        + 'append fewer records at once, compress them, or raise the setting',
-      { topic: this.topic, partition: this.partition, batchBytes: batch.sizeBytes, maxMessageBytes },
+      `${this.topic}-${this.partition}: a batch of ${batch.sizeBytes} bytes is larger than maxMessageBytes (${maxMessageBytes}): ` +
+        'append fewer records at once, compress them, or raise the setting',
+      {
+        topic: this.topic,
+        partition: this.partition,
+        batchBytes: batch.sizeBytes,
+        maxMessageBytes,
+      },
     )
   }
 
@@ -328,7 +386,10 @@ export class PartitionLog implements Syncable, LogSource {
     }
     this.#layoutEpoch += 1
     const { driver } = this.#context
-    const next = Segment.create({ driver, directory: this.directory, baseOffset: this.#logEndOffset }, this.#config)
+    const next = Segment.create(
+      { driver, directory: this.directory, baseOffset: this.#logEndOffset },
+      this.#config,
+    )
     this.#unsyncedNames = true
     this.segments.add(next)
     this.#layoutEpoch += 1
@@ -342,11 +403,16 @@ export class PartitionLog implements Syncable, LogSource {
     if (active.sizeBytes === 0) return lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
     const { segmentBytes, segmentMs } = this.#config
     if (active.sizeBytes + batchBytes > segmentBytes || !active.hasRoomFor(batchBytes)) return true
-    const waitedMs = active.firstTimestamp >= 0 ? timestamp - active.firstTimestamp : this.#context.clock.now() - this.#activeSinceMs
+    const waitedMs =
+      active.firstTimestamp >= 0
+        ? timestamp - active.firstTimestamp
+        : this.#context.clock.now() - this.#activeSinceMs
     if (waitedMs > segmentMs) return true
-    return active.offsetIndex.slotCount >= MAX_OFFSET_INDEX_ENTRIES
-      || active.timeIndex.slotCount >= MAX_TIME_INDEX_ENTRIES
-      || lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
+    return (
+      active.offsetIndex.slotCount >= MAX_OFFSET_INDEX_ENTRIES ||
+      active.timeIndex.slotCount >= MAX_TIME_INDEX_ENTRIES ||
+      lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
+    )
   }
 
   #afterAppend(batch: EncodedBatch): void {
@@ -365,7 +431,10 @@ export class PartitionLog implements Syncable, LogSource {
   }
 
   #checkWatermarks(): void {
-    assert(this.#logStartOffset <= this.lastStableOffset, 'I1: the log starts at or below its last stable offset')
+    assert(
+      this.#logStartOffset <= this.lastStableOffset,
+      'I1: the log starts at or below its last stable offset',
+    )
     assert(this.lastStableOffset <= this.highWatermark, 'I1: what is stable is readable')
     assert(this.highWatermark <= this.#logEndOffset, 'I1: what is readable was appended')
   }
@@ -374,7 +443,15 @@ export class PartitionLog implements Syncable, LogSource {
 /** What a call on an ended partition fails with. */
 export function endedError(log: PartitionLog): LogError<'CLOSED' | 'TOPIC_NOT_FOUND'> {
   if (log.end === 'deleted') {
-    return new LogError('TOPIC_NOT_FOUND', `topic ${log.topic} was deleted; a topic created anew by that name needs a new handle`, { topic: log.topic })
+    return new LogError(
+      'TOPIC_NOT_FOUND',
+      `topic ${log.topic} was deleted; a topic created anew by that name needs a new handle`,
+      { topic: log.topic },
+    )
   }
-  return new LogError('CLOSED', `the log is closed: ${log.topic}-${log.partition} can be neither read nor written`, { topic: log.topic, partition: log.partition })
+  return new LogError(
+    'CLOSED',
+    `the log is closed: ${log.topic}-${log.partition} can be neither read nor written`,
+    { topic: log.topic, partition: log.partition },
+  )
 }

@@ -9,14 +9,25 @@
  *   I2  logEndOffset is never below the recovery point, nor below any whole batch behind damage
  *   I3  every byte accepted above the recovery point is written again before it is synced: a sync
  *       that failed before the stop may have left clean pages that never reached the disk
- *   I4  a cut removes snapshots, index entries and epochs at or above it, durably, before any append
+ *   I4  a cut removes snapshots, index entries and epochs at or above it, durably, before any
+ *       append
  */
-import { parseSegmentFileName, segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
+import {
+  parseSegmentFileName,
+  segmentFileName,
+  type SegmentSuffix,
+} from '../format/segment-name.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { Segment, emptyContents } from '../storage/segment.ts'
 import type { SegmentContents, SegmentPlace } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
-import { BATCH_HEADER_BYTES, baseOffsetOf, checkBatchHeader, lastOffsetOf, maxTimestampOf } from '../format/record-batch.ts'
+import {
+  BATCH_HEADER_BYTES,
+  baseOffsetOf,
+  checkBatchHeader,
+  lastOffsetOf,
+  maxTimestampOf,
+} from '../format/record-batch.ts'
 import { nextTurn } from './clock.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
@@ -61,7 +72,10 @@ export interface RecoveryInput {
   readonly config: ResolvedTopicConfig
   /** Synced up to here, by the checkpoint and, in the same boot, by the control file. */
   readonly recoveryPoint: number
-  /** Log end that was published in this boot, when nothing but the process can have been lost; else 0. */
+  /**
+   * Log end that was published in this boot, when nothing but the process can have been lost; else
+   * 0.
+   */
   readonly publishedEndOffset: number
   readonly logStartOffset: number
   readonly isGapless: boolean
@@ -98,15 +112,20 @@ class Recovery {
     const { driver, directory, logStartOffset, topic, partition } = this.#input
     const bases = yield* this.#tidy()
     const firstChecked = floorIndex(bases, this.#input.recoveryPoint)
-    for (let index = 0; index < firstChecked; index++) this.#openSynced(bases[index] ?? 0, bases[index + 1] ?? 0)
+    for (let index = 0; index < firstChecked; index++)
+      this.#openSynced(bases[index] ?? 0, bases[index + 1] ?? 0)
     const nextOffset = yield* this.#check(bases.slice(firstChecked))
     this.#endSegments(nextOffset)
     yield* this.#sync()
     yield () => driver.flushDirectory(directory)
     const segments = new SegmentList(this.#segments)
     const report = {
-      topic, partition, cutBytes: this.#cutBytes, cutAtOffset: this.#cutAtOffset,
-      rebuiltIndexes: this.#rebuiltIndexes, damage: this.#damage,
+      topic,
+      partition,
+      cutBytes: this.#cutBytes,
+      cutAtOffset: this.#cutAtOffset,
+      rebuiltIndexes: this.#rebuiltIndexes,
+      damage: this.#damage,
     }
     return { segments, logStartOffset: Math.max(logStartOffset, segments.first.baseOffset), report }
   }
@@ -122,8 +141,12 @@ class Recovery {
     }
     for (const name of names) {
       const parsed = parseSegmentFileName(name)
-      const isOrphan = parsed !== undefined && INDEX_SUFFIXES.includes(parsed.suffix) && !bases.has(parsed.baseOffset)
-      if (isOrphan || name.endsWith('.deleted') || name.endsWith('.tmp')) yield () => driver.unlink(`${directory}/${name}`)
+      const isOrphan =
+        parsed !== undefined &&
+        INDEX_SUFFIXES.includes(parsed.suffix) &&
+        !bases.has(parsed.baseOffset)
+      if (isOrphan || name.endsWith('.deleted') || name.endsWith('.tmp'))
+        yield () => driver.unlink(`${directory}/${name}`)
     }
     return [...bases].sort((a, b) => a - b)
   }
@@ -131,7 +154,10 @@ class Recovery {
   /** A segment whose end lies below the recovery point: synced with its indexes, taken as it is. */
   #openSynced(baseOffset: number, nextBaseOffset: number): void {
     const sizeBytes = this.#logFileBytes(baseOffset)
-    const segment = Segment.openSealed(this.#place(baseOffset), this.#input.config, { sizeBytes, nextOffset: nextBaseOffset })
+    const segment = Segment.openSealed(this.#place(baseOffset), this.#input.config, {
+      sizeBytes,
+      nextOffset: nextBaseOffset,
+    })
     if (segment.needsIndexRebuild) {
       rebuildIndexes(segment)
       this.#rebuiltIndexes += 1
@@ -151,7 +177,14 @@ class Recovery {
           yield* this.#cutSegments(bases.slice(index), expected.nextOffset)
           return expected.nextOffset
         }
-        this.#addDamage({ baseOffset, position: 0, bytes: 0, firstOffset: expected.nextOffset, resumesAt: baseOffset, reason: 'missing' })
+        this.#addDamage({
+          baseOffset,
+          position: 0,
+          bytes: 0,
+          firstOffset: expected.nextOffset,
+          resumesAt: baseOffset,
+          reason: 'missing',
+        })
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
       const wasCut = yield* this.#checkSegment(baseOffset, expected, bases.slice(index + 1))
@@ -161,16 +194,31 @@ class Recovery {
     if (this.#isDamage(expected.nextOffset)) {
       const baseOffset = bases.at(-1) ?? expected.nextOffset
       const resumesAt = this.#leastEnd(expected.nextOffset)
-      this.#addDamage({ baseOffset, position: this.#segments.at(-1)?.sizeBytes ?? 0, bytes: 0, firstOffset: expected.nextOffset, resumesAt, reason: 'missing' })
+      this.#addDamage({
+        baseOffset,
+        position: this.#segments.at(-1)?.sizeBytes ?? 0,
+        bytes: 0,
+        firstOffset: expected.nextOffset,
+        resumesAt,
+        reason: 'missing',
+      })
       expected.nextOffset = resumesAt
     }
     return expected.nextOffset
   }
 
   /** True where the log was cut inside this segment, so that none of the later ones is left. */
-  *#checkSegment(baseOffset: number, expected: ScanExpectation, later: readonly number[]): Procedure<boolean> {
+  *#checkSegment(
+    baseOffset: number,
+    expected: ScanExpectation,
+    later: readonly number[],
+  ): Procedure<boolean> {
     const fileBytes = this.#logFileBytes(baseOffset)
-    const segment = Segment.open(this.#place(baseOffset), this.#input.config, unknownContents(baseOffset, fileBytes))
+    const segment = Segment.open(
+      this.#place(baseOffset),
+      this.#input.config,
+      unknownContents(baseOffset, fileBytes),
+    )
     const start = this.#startOfCheck(segment, fileBytes)
     segment.rewind(start)
     if (start.sizeBytes > 0) expected.nextOffset = start.nextOffset
@@ -185,9 +233,19 @@ class Recovery {
         return true
       }
       const found = yield* scan.findBatch(end.position + 1, end.offset)
-      const resumesAt = found < 0 ? (later[0] ?? this.#leastEnd(end.offset)) : baseOffsetOf(scan.copy(found, BATCH_HEADER_BYTES), 0)
+      const resumesAt =
+        found < 0
+          ? (later[0] ?? this.#leastEnd(end.offset))
+          : baseOffsetOf(scan.copy(found, BATCH_HEADER_BYTES), 0)
       const bytes = (found < 0 ? fileBytes : found) - end.position
-      this.#addDamage({ baseOffset, position: end.position, bytes, firstOffset: end.offset, resumesAt, reason: end.reason })
+      this.#addDamage({
+        baseOffset,
+        position: end.position,
+        bytes,
+        firstOffset: end.offset,
+        resumesAt,
+        reason: end.reason,
+      })
       segment.markDamaged()
       expected.nextOffset = Math.max(resumesAt, expected.nextOffset)
       if (found < 0) {
@@ -200,7 +258,10 @@ class Recovery {
     return false
   }
 
-  /** The batch at or before the recovery point that the indexes lead to; the start where they do not. */
+  /**
+   * The batch at or before the recovery point that the indexes lead to; the start where they do
+   * not.
+   */
   #startOfCheck(segment: Segment, fileBytes: number): SegmentContents {
     const { recoveryPoint } = this.#input
     const start = emptyContents(segment.baseOffset)
@@ -231,7 +292,12 @@ class Recovery {
   }
 
   /** Cuts the log at `position` of `segment`, after everything from there on is kept elsewhere. */
-  *#cut(segment: Segment, scan: SegmentScan, position: number, later: readonly number[]): Procedure<void> {
+  *#cut(
+    segment: Segment,
+    scan: SegmentScan,
+    position: number,
+    later: readonly number[],
+  ): Procedure<void> {
     const { driver, directory, epochs } = this.#input
     const contentBytes = scan.endOfContent(position) - position
     if (contentBytes > 0) {
@@ -256,7 +322,12 @@ class Recovery {
     yield* this.#removeSnapshots(offset)
   }
 
-  *#salvage(baseOffset: number, position: number, scan: SegmentScan, contentBytes: number): Procedure<void> {
+  *#salvage(
+    baseOffset: number,
+    position: number,
+    scan: SegmentScan,
+    contentBytes: number,
+  ): Procedure<void> {
     const { driver, directory } = this.#input
     const file = driver.openFile(this.#salvageName(baseOffset, position), 'create')
     for (let done = 0; done < contentBytes; done += REWRITE_BYTES) {
@@ -268,7 +339,9 @@ class Recovery {
     yield () => driver.flushDirectory(directory)
   }
 
-  /** From the newest to the oldest, so that a stop in between leaves a log that is cut the same way. */
+  /**
+   * From the newest to the oldest, so that a stop in between leaves a log that is cut the same way.
+   */
   *#setAside(bases: readonly number[]): Procedure<void> {
     const { driver, directory } = this.#input
     for (const baseOffset of bases.toReversed()) {
@@ -288,7 +361,8 @@ class Recovery {
     const { driver, directory } = this.#input
     const stem = `${directory}/${segmentFileName(baseOffset, '.log').slice(0, -'.log'.length)}.${position}`
     let name = `${stem}.salvaged`
-    for (let again = 1; driver.status(name) !== undefined; again++) name = `${stem}.${again}.salvaged`
+    for (let again = 1; driver.status(name) !== undefined; again++)
+      name = `${stem}.${again}.salvaged`
     return name
   }
 
@@ -296,11 +370,15 @@ class Recovery {
     const { driver, directory } = this.#input
     for (const name of driver.list(directory)) {
       const parsed = parseSegmentFileName(name)
-      if (parsed?.suffix === '.snapshot' && parsed.baseOffset > fromOffset) yield () => driver.unlink(`${directory}/${name}`)
+      if (parsed?.suffix === '.snapshot' && parsed.baseOffset > fromOffset)
+        yield () => driver.unlink(`${directory}/${name}`)
     }
   }
 
-  /** Seals every segment but the one that the log goes on in, and makes that one where it is missing. */
+  /**
+   * Seals every segment but the one that the log goes on in, and makes that one where it is
+   * missing.
+   */
   #endSegments(nextOffset: number): void {
     const { config, logStartOffset } = this.#input
     const endOffset = Math.max(nextOffset, logStartOffset)
@@ -329,7 +407,9 @@ class Recovery {
     }
   }
 
-  /** A bad or missing batch of `offset` was on stable storage once, or in memory that was not lost. */
+  /**
+   * A bad or missing batch of `offset` was on stable storage once, or in memory that was not lost.
+   */
   #isDamage(offset: number): boolean {
     return offset < this.#leastEnd(0)
   }
@@ -342,10 +422,14 @@ class Recovery {
   #addDamage(found: FoundDamage): void {
     const { topic, partition, directory } = this.#input
     this.#damage.push({
-      topic, partition, reason: found.reason,
+      topic,
+      partition,
+      reason: found.reason,
       file: `${directory}/${segmentFileName(found.baseOffset, '.log')}`,
-      position: found.position, bytes: found.bytes,
-      firstOffset: found.firstOffset, lastOffset: found.resumesAt - 1,
+      position: found.position,
+      bytes: found.bytes,
+      firstOffset: found.firstOffset,
+      lastOffset: found.resumesAt - 1,
     })
   }
 
@@ -370,7 +454,10 @@ interface FoundDamage {
 
 /** Number of the last base at or below `offset`; 0 where all are above. */
 function floorIndex(bases: readonly number[], offset: number): number {
-  return Math.max(bases.findLastIndex((base) => base <= offset), 0)
+  return Math.max(
+    bases.findLastIndex((base) => base <= offset),
+    0,
+  )
 }
 
 /** So that the indexes can be judged before the walk finds out what is there. */
@@ -382,5 +469,7 @@ function readHeader(segment: Segment, position: number): Buffer | undefined {
   const header = Buffer.allocUnsafe(BATCH_HEADER_BYTES)
   const read = segment.read(header, 0, BATCH_HEADER_BYTES, position)
   const check = checkBatchHeader(header, 0, read)
-  return read === BATCH_HEADER_BYTES && (check === 'ok' || check === 'incomplete') ? header : undefined
+  return read === BATCH_HEADER_BYTES && (check === 'ok' || check === 'incomplete')
+    ? header
+    : undefined
 }

@@ -16,18 +16,27 @@ export class SegmentList {
     this.#segments = [...segments]
   }
 
-  get count(): number { return this.#segments.length }
-  get first(): Segment { return this.#at(0) }
-  get active(): Segment { return this.#at(this.#segments.length - 1) }
+  get count(): number {
+    return this.#segments.length
+  }
+  get first(): Segment {
+    return this.#at(0)
+  }
+  get active(): Segment {
+    return this.#at(this.#segments.length - 1)
+  }
 
   [Symbol.iterator](): IterableIterator<Segment> {
     return this.#segments[Symbol.iterator]()
   }
 
-  /** The segment with the greatest base offset at or below `offset`; the first where all are above. */
+  /**
+   * The segment with the greatest base offset at or below `offset`; the first where all are above.
+   */
   floor(offset: number): Segment {
     let low = 0
-    let high = this.#segments.length // Bases below `low` are <= offset; those from `high` on above it.
+    // Bases below `low` are <= offset; those from `high` on above it.
+    let high = this.#segments.length
     while (low < high) {
       const middle = (low + high) >>> 1
       if (this.#at(middle).baseOffset <= offset) low = middle + 1

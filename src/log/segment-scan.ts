@@ -4,8 +4,15 @@
  * is that is not whole, and where behind it a whole one starts again.
  */
 import {
-  BATCH_HEADER_BYTES, BATCH_MAGIC, baseOffsetOf, batchSizeBytesOf, checkBatch, leaderEpochOf, magicOf,
-  nextOffsetOf, type BatchCheck,
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  checkBatch,
+  leaderEpochOf,
+  magicOf,
+  nextOffsetOf,
+  type BatchCheck,
 } from '../format/record-batch.ts'
 import type { Segment } from '../storage/segment.ts'
 import { summaryOfBatch } from './batch-summary.ts'
@@ -23,7 +30,12 @@ export type ScanEnd =
   /** Nothing but whole batches, then at most zeros. */
   | { readonly kind: 'whole' }
   /** The batch at `position`, which has to hold `offset`, is not whole. */
-  | { readonly kind: 'bad'; readonly position: number; readonly offset: number; readonly reason: BatchCheck | 'gap' }
+  | {
+      readonly kind: 'bad'
+      readonly position: number
+      readonly offset: number
+      readonly reason: BatchCheck | 'gap'
+    }
 
 /** What the batches of a partition have to continue. */
 export interface ScanExpectation {
@@ -61,7 +73,9 @@ export class SegmentScan {
     return { kind: 'whole' }
   }
 
-  /** Where behind `position` a whole batch of offset `atLeast` or more starts; -1 where none does. */
+  /**
+   * Where behind `position` a whole batch of offset `atLeast` or more starts; -1 where none does.
+   */
   *findBatch(position: number, atLeast: number): Procedure<number> {
     let sliceEnd = position + SLICE_BYTES
     for (let at = position; at + BATCH_HEADER_BYTES <= this.#fileBytes; at++) {
@@ -79,7 +93,8 @@ export class SegmentScan {
     for (let from = position; from < this.#fileBytes; from += LOOK_BYTES) {
       const at = this.#window.at(from, LOOK_BYTES)
       const stop = Math.min(this.#window.end, at + LOOK_BYTES)
-      for (let byte = at; byte < stop; byte++) if (this.#window.buffer[byte] !== 0) end = from + byte - at + 1
+      for (let byte = at; byte < stop; byte++)
+        if (this.#window.buffer[byte] !== 0) end = from + byte - at + 1
     }
     return end
   }
@@ -87,7 +102,9 @@ export class SegmentScan {
   /** A copy of the bytes at `position`. Owned. */
   copy(position: number, byteLength: number): Buffer {
     const at = this.#window.at(position, byteLength)
-    return Buffer.from(this.#window.buffer.subarray(at, Math.min(at + byteLength, this.#window.end)))
+    return Buffer.from(
+      this.#window.buffer.subarray(at, Math.min(at + byteLength, this.#window.end)),
+    )
   }
 
   #isZeroFrom(position: number): boolean {
@@ -105,7 +122,8 @@ export class SegmentScan {
 
   #checkWhole(position: number): BatchCheck {
     let at = this.#window.at(position, BATCH_HEADER_BYTES)
-    if (this.#window.end - at < BATCH_HEADER_BYTES) return this.#isZeroFrom(position) ? 'zeros' : 'incomplete'
+    if (this.#window.end - at < BATCH_HEADER_BYTES)
+      return this.#isZeroFrom(position) ? 'zeros' : 'incomplete'
     const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
     if (batchBytes > BATCH_HEADER_BYTES && position + batchBytes <= this.#fileBytes) {
       at = this.#window.at(position, batchBytes)
@@ -119,14 +137,17 @@ export class SegmentScan {
     const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
     if (batchBytes < BATCH_HEADER_BYTES || position + batchBytes > this.#fileBytes) return false
     if (this.#checkWhole(position) !== 'ok') return false
-    return baseOffsetOf(this.#window.buffer, this.#window.at(position, BATCH_HEADER_BYTES)) >= atLeast
+    return (
+      baseOffsetOf(this.#window.buffer, this.#window.at(position, BATCH_HEADER_BYTES)) >= atLeast
+    )
   }
 
   #admit(position: number, expected: ScanExpectation): void {
     const at = this.#window.at(position, BATCH_HEADER_BYTES)
     const { buffer } = this.#window
     const leaderEpoch = leaderEpochOf(buffer, at)
-    if (leaderEpoch > expected.epochs.latest) expected.epochs.assign(leaderEpoch, baseOffsetOf(buffer, at))
+    if (leaderEpoch > expected.epochs.latest)
+      expected.epochs.assign(leaderEpoch, baseOffsetOf(buffer, at))
     this.#segment.admit(summaryOfBatch(buffer, at))
     expected.nextOffset = nextOffsetOf(buffer, at)
   }

@@ -17,7 +17,9 @@ const TAIL_BYTES = 4_194_304
 /** One mark a stretch: where a search for an offset inside a chunk may start to walk. */
 const MARK_INTERVAL_BYTES = 4_096
 
-/** Whole batches in private memory: the first one holds the offset asked for, or follows it. Owned. */
+/**
+ * Whole batches in private memory: the first one holds the offset asked for, or follows it. Owned.
+ */
 export interface BatchRun {
   readonly buffer: Buffer
   readonly start: number
@@ -44,13 +46,16 @@ export class TailBudget {
     this.#maxBytes = maxBytes
   }
 
-  get heldBytes(): number { return this.#heldBytes }
+  get heldBytes(): number {
+    return this.#heldBytes
+  }
 
   /** A tail took a chunk; others may have to give theirs up. */
   took(tail: Tail, chunkBytes: number): void {
     this.#heldBytes += chunkBytes
     this.#owners.push(tail)
-    while (this.#heldBytes > this.#maxBytes && this.#owners.length > 1) this.#owners[0]?.dropOldest()
+    while (this.#heldBytes > this.#maxBytes && this.#owners.length > 1)
+      this.#owners[0]?.dropOldest()
   }
 
   /** A tail gave its oldest chunk up. */
@@ -78,7 +83,10 @@ export class Tail {
     return first === undefined || first.usedBytes === 0 ? Infinity : first.firstOffset
   }
 
-  /** Memory in which the next batch may be encoded in place, from `start` on. Borrowed until `accept`. */
+  /**
+   * Memory in which the next batch may be encoded in place, from `start` on. Borrowed until
+   * `accept`.
+   */
   reserve(): { readonly buffer: Buffer; readonly start: number } {
     let chunk = this.#chunks.at(-1)
     if (chunk === undefined || chunk.buffer.length - chunk.usedBytes < chunk.buffer.length >>> 3) {
@@ -119,7 +127,8 @@ export class Tail {
     if (offset < this.firstOffset || offset >= this.#nextOffset) return undefined
     const chunk = this.#chunkOf(offset)
     let start = startOfWalk(chunk, offset)
-    while (lastOffsetOf(chunk.buffer, start) < offset) start += batchSizeBytesOf(chunk.buffer, start)
+    while (lastOffsetOf(chunk.buffer, start) < offset)
+      start += batchSizeBytesOf(chunk.buffer, start)
     let end = start
     while (end < chunk.usedBytes && baseOffsetOf(chunk.buffer, end) < limitOffset) {
       const sizeBytes = batchSizeBytesOf(chunk.buffer, end)
@@ -147,7 +156,13 @@ export class Tail {
   }
 
   #addChunk(chunkBytes: number): Chunk {
-    const chunk: Chunk = { buffer: Buffer.allocUnsafeSlow(chunkBytes), firstOffset: 0, usedBytes: 0, markOffsets: [], markStarts: [] }
+    const chunk: Chunk = {
+      buffer: Buffer.allocUnsafeSlow(chunkBytes),
+      firstOffset: 0,
+      usedBytes: 0,
+      markOffsets: [],
+      markStarts: [],
+    }
     this.#chunks.push(chunk)
     this.#nextChunkBytes = Math.min(this.#nextChunkBytes * 2, LAST_CHUNK_BYTES)
     this.#heldBytes += chunkBytes
@@ -159,7 +174,8 @@ export class Tail {
   #chunkOf(offset: number): Chunk {
     let index = this.#chunks.length - 1
     let chunk = this.#chunks[index]
-    while (chunk !== undefined && (chunk.usedBytes === 0 || chunk.firstOffset > offset)) chunk = this.#chunks[--index]
+    while (chunk !== undefined && (chunk.usedBytes === 0 || chunk.firstOffset > offset))
+      chunk = this.#chunks[--index]
     assert(chunk !== undefined, 'I1: an offset between first and next is held')
     return chunk
   }
@@ -168,7 +184,8 @@ export class Tail {
 /** Start of the last marked batch at or before `offset`; of the chunk where none is. */
 function startOfWalk(chunk: Chunk, offset: number): number {
   let low = 0
-  let high = chunk.markOffsets.length // Marks below `low` are at or before `offset`; those from `high` on behind it.
+  // Marks below `low` are at or before `offset`; those from `high` on behind it.
+  let high = chunk.markOffsets.length
   while (low < high) {
     const middle = (low + high) >>> 1
     if ((chunk.markOffsets[middle] ?? 0) <= offset) low = middle + 1

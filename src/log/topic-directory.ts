@@ -7,7 +7,11 @@
  *
  * Only folders; which topics exist is metadata.json's to say, and log-directory.ts keeps it.
  */
-import { asideDirectoryName, parsePartitionDirectory, parseSegmentFileName } from '../format/segment-name.ts'
+import {
+  asideDirectoryName,
+  parsePartitionDirectory,
+  parseSegmentFileName,
+} from '../format/segment-name.ts'
 import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { formatEpochCheckpoint } from '../storage/epoch-checkpoint.ts'
 import { formatPartitionMetadata, parsePartitionMetadata } from '../storage/partition-metadata.ts'
@@ -63,7 +67,11 @@ export function layPartition(plan: PartitionPlan): LaidPartition {
   if (driver.status(directory) === undefined) driver.createDirectory(directory)
   if (!driver.volatile) {
     writeSmallFile(driver, `${directory}/partition.metadata`, formatPartitionMetadata(plan.topicId))
-    writeSmallFile(driver, `${directory}/leader-epoch-checkpoint`, formatEpochCheckpoint([{ leaderEpoch: 0, startOffset }]))
+    writeSmallFile(
+      driver,
+      `${directory}/leader-epoch-checkpoint`,
+      formatEpochCheckpoint([{ leaderEpoch: 0, startOffset }]),
+    )
   }
   const segment = Segment.create({ driver, directory, baseOffset: startOffset }, config)
   const epochs = LeaderEpochs.load(driver, directory)
@@ -72,7 +80,10 @@ export function layPartition(plan: PartitionPlan): LaidPartition {
 }
 
 /** Forces the files and names in new folders to stable storage, several side by side. */
-export function* flushFolders(driver: StorageDriver, directories: readonly string[]): Procedure<void> {
+export function* flushFolders(
+  driver: StorageDriver,
+  directories: readonly string[],
+): Procedure<void> {
   for (let start = 0; start < directories.length; start += FOLDERS_AT_ONCE) {
     const some = directories.slice(start, start + FOLDERS_AT_ONCE)
     yield () => Promise.all(some.map((directory) => flushFolder(driver, directory)))
@@ -84,7 +95,8 @@ export function listPartitionFolders(driver: StorageDriver): readonly PartitionF
   const folders: PartitionFolder[] = []
   for (const name of driver.list('')) {
     const parsed = parsePartitionDirectory(name)
-    if (parsed === undefined || parsed.state !== 'live' || parsed.topic === '__cluster_metadata') continue
+    if (parsed === undefined || parsed.state !== 'live' || parsed.topic === '__cluster_metadata')
+      continue
     if (driver.status(name)?.kind !== 'directory') continue
     const metadata = readWholeFile(driver, `${name}/partition.metadata`)
     folders.push({
@@ -103,8 +115,15 @@ export function listDeletedFolders(driver: StorageDriver): readonly string[] {
   return driver.list('').filter((name) => parsePartitionDirectory(name)?.state === 'delete')
 }
 
-/** Gives a folder a name that Kafka and we pass over. `uniqueId` is 32 hex digits, as Kafka has it. */
-export function setFolderAside(driver: StorageDriver, directory: string, uniqueId: string, state: 'delete' | 'stray'): string {
+/**
+ * Gives a folder a name that Kafka and we pass over. `uniqueId` is 32 hex digits, as Kafka has it.
+ */
+export function setFolderAside(
+  driver: StorageDriver,
+  directory: string,
+  uniqueId: string,
+  state: 'delete' | 'stray',
+): string {
   const aside = asideDirectoryName(directory, uniqueId, state)
   driver.rename(directory, aside)
   return aside
@@ -139,4 +158,3 @@ function writeSmallFile(driver: StorageDriver, path: string, bytes: Uint8Array):
     file.close()
   }
 }
-

@@ -2,8 +2,9 @@
  * IndexFile: the slots of one .index or .timeindex, in memory and in their file.
  *
  * Owns the bytes and what of them is in the file; what a slot means is offset-index.ts' and
- * time-index.ts' business. Indexes are hints that recovery can rebuild, so slots are written behind,
- * many at once, and only `flush` makes them durable. The file has the exact size of its slots.
+ * time-index.ts' business. Indexes are hints that recovery can rebuild, so slots are written
+ * behind, many at once, and only `flush` makes them durable. The file has the exact size of its
+ * slots.
  *   I1  the first `writtenSlots` slots in memory equal the file's
  *   I2  slots are only appended, or cut from the end
  */
@@ -28,7 +29,12 @@ export class IndexFile {
   /** True where there was no file to load. */
   readonly wasMissing: boolean
 
-  private constructor(driver: StorageDriver, path: string, slotBytes: number, file: StorageFile | undefined) {
+  private constructor(
+    driver: StorageDriver,
+    path: string,
+    slotBytes: number,
+    file: StorageFile | undefined,
+  ) {
     this.wasMissing = file === undefined
     this.#driver = driver
     this.#path = path
@@ -46,10 +52,18 @@ export class IndexFile {
     return new IndexFile(driver, path, slotBytes, file)
   }
 
-  /** The file's whole slots, or none where it is missing; bytes behind the last whole slot are ignored. */
+  /**
+   * The file's whole slots, or none where it is missing; bytes behind the last whole slot are
+   * ignored.
+   */
   static load(driver: StorageDriver, path: string, slotBytes: number): IndexFile {
     const exists = driver.status(path) !== undefined
-    const index = new IndexFile(driver, path, slotBytes, exists ? driver.openFile(path, 'write') : undefined)
+    const index = new IndexFile(
+      driver,
+      path,
+      slotBytes,
+      exists ? driver.openFile(path, 'write') : undefined,
+    )
     index.#load()
     return index
   }
@@ -64,8 +78,12 @@ export class IndexFile {
   }
 
   /** Borrowed until the next `addSlot`. */
-  get view(): DataView { return this.#view }
-  get slotCount(): number { return this.#slotCount }
+  get view(): DataView {
+    return this.#view
+  }
+  get slotCount(): number {
+    return this.#slotCount
+  }
 
   /** Makes room for one more slot and returns its number; its bytes are the caller's to write. */
   addSlot(): number {
@@ -109,7 +127,9 @@ export class IndexFile {
   }
 
   /** True while the file differs from what is known to be on stable storage. */
-  get isUnflushed(): boolean { return this.#unflushed || this.#slotCount > this.#writtenSlots }
+  get isUnflushed(): boolean {
+    return this.#unflushed || this.#slotCount > this.#writtenSlots
+  }
 
   /** Forces what was written out to stable storage. */
   async flush(): Promise<void> {
@@ -138,7 +158,11 @@ export class IndexFile {
   #reserve(slots: number): void {
     const neededBytes = slots * this.#slotBytes
     if (neededBytes <= this.#bytes.byteLength) return
-    const capacity = Math.max(neededBytes, this.#bytes.byteLength * 2, FIRST_CAPACITY_SLOTS * this.#slotBytes)
+    const capacity = Math.max(
+      neededBytes,
+      this.#bytes.byteLength * 2,
+      FIRST_CAPACITY_SLOTS * this.#slotBytes,
+    )
     const grown = Buffer.alloc(capacity)
     this.#bytes.copy(grown)
     this.#bytes = grown

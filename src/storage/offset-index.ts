@@ -9,7 +9,11 @@
  */
 import { assert } from '../errors/invariant.ts'
 import {
-  OFFSET_INDEX_ENTRY_BYTES, floorOffsetIndexSlot, readIndexPosition, readIndexRelativeOffset, writeOffsetIndexEntry,
+  OFFSET_INDEX_ENTRY_BYTES,
+  floorOffsetIndexSlot,
+  readIndexPosition,
+  readIndexRelativeOffset,
+  writeOffsetIndexEntry,
 } from '../format/offset-index-entry.ts'
 import { IndexFile } from './index-file.ts'
 import type { StorageDriver } from './storage-driver.ts'
@@ -35,8 +39,12 @@ export class OffsetIndex {
     return new OffsetIndex(IndexFile.load(driver, path, OFFSET_INDEX_ENTRY_BYTES), baseOffset)
   }
 
-  get slotCount(): number { return this.#file.slotCount }
-  get file(): IndexFile { return this.#file }
+  get slotCount(): number {
+    return this.#file.slotCount
+  }
+  get file(): IndexFile {
+    return this.#file
+  }
 
   /** True where I1 holds and every position lies inside a log of `logBytes`. */
   isSound(logBytes: number): boolean {
@@ -55,22 +63,35 @@ export class OffsetIndex {
 
   append(entry: { readonly offset: number; readonly position: number }): void {
     const { slotCount } = this.#file
-    assert(slotCount === 0 || entry.position > this.positionOfSlot(slotCount - 1), 'I1: positions ascend')
+    assert(
+      slotCount === 0 || entry.position > this.positionOfSlot(slotCount - 1),
+      'I1: positions ascend',
+    )
     assert(slotCount === 0 || entry.offset > this.offsetOfSlot(slotCount - 1), 'I1: offsets ascend')
     const slot = this.#file.addSlot()
     writeOffsetIndexEntry(this.#file.view, slot, entry.offset - this.#baseOffset, entry.position)
   }
 
-  /** The last slot whose batch ends at or before `offset`; -1 where even the first ends behind it. */
+  /**
+   * The last slot whose batch ends at or before `offset`; -1 where even the first ends behind it.
+   */
   slotForOffset(offset: number): number {
-    return floorOffsetIndexSlot(this.#file.view, this.#file.slotCount, Math.min(offset - this.#baseOffset, 0x7fff_ffff))
+    return floorOffsetIndexSlot(
+      this.#file.view,
+      this.#file.slotCount,
+      Math.min(offset - this.#baseOffset, 0x7fff_ffff),
+    )
   }
 
-  /** The last slot whose position is at or before `position`; -1 for the stretch before the first entry. */
+  /**
+   * The last slot whose position is at or before `position`; -1 for the stretch before the first
+   * entry.
+   */
   slotForPosition(position: number): number {
     const { view, slotCount } = this.#file
     let low = 0
-    let high = slotCount // Slots below `low` start at or before `position`; those from `high` on behind it.
+    // Slots below `low` start at or before `position`; those from `high` on behind it.
+    let high = slotCount
     while (low < high) {
       const middle = (low + high) >>> 1
       if (readIndexPosition(view, middle) <= position) low = middle + 1
@@ -89,7 +110,9 @@ export class OffsetIndex {
   }
 
   /** Position of the last indexed batch: what the next entry's distance is measured from. */
-  get lastIndexedPosition(): number { return this.positionOfSlot(this.#file.slotCount - 1) }
+  get lastIndexedPosition(): number {
+    return this.positionOfSlot(this.#file.slotCount - 1)
+  }
 
   /** Drops the entries of batches that end at or behind `offset`. */
   truncateToOffset(offset: number): void {
@@ -113,5 +136,7 @@ export class OffsetIndex {
     this.#verified[byte] = (this.#verified[byte] ?? 0) | (1 << (bit & 7))
   }
 
-  close(): void { this.#file.close() }
+  close(): void {
+    this.#file.close()
+  }
 }

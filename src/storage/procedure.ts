@@ -28,7 +28,9 @@ export async function runProcedure<T>(procedure: Procedure<T>): Promise<T> {
   return step.value
 }
 
-/** Runs `procedure` to its end at once; what it would wait for does not exist on volatile storage. */
+/**
+ * Runs `procedure` to its end at once; what it would wait for does not exist on volatile storage.
+ */
 export function completeProcedure<T>(procedure: Procedure<T>): T {
   let step = procedure.next()
   while (!step.done) step = procedure.next()
@@ -42,7 +44,8 @@ export class ProcedureQueue {
   /** Runs the procedure that `begin` makes when all earlier ones are over. */
   run<T>(begin: () => Procedure<T>): Promise<T> {
     const result = this.#last.then(() => runProcedure(begin()))
-    this.#last = result.catch(() => undefined) // Whoever asked for it is told; the next one runs all the same.
+    // Whoever asked for it is told; the next one runs all the same.
+    this.#last = result.catch(() => undefined)
     return result
   }
 }

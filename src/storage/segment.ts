@@ -46,7 +46,10 @@ export interface SegmentContents {
   readonly largestTimestamp: number
   /** Last offset of the earliest batch that has it; -1 where there is none. */
   readonly offsetOfLargestTimestamp: number
-  /** Largest timestamp of the first batch, from which the age of the segment counts; -1 where there is none. */
+  /**
+   * Largest timestamp of the first batch, from which the age of the segment counts; -1 where there
+   * is none.
+   */
   readonly firstTimestamp: number
   /** User records held; null where nobody counted them. */
   readonly recordCount: number | null
@@ -65,7 +68,14 @@ export interface BatchBytes {
 
 /** Contents of a segment without a batch. */
 export function emptyContents(baseOffset: number): SegmentContents {
-  return { sizeBytes: 0, nextOffset: baseOffset, largestTimestamp: -1, offsetOfLargestTimestamp: -1, firstTimestamp: -1, recordCount: 0 }
+  return {
+    sizeBytes: 0,
+    nextOffset: baseOffset,
+    largestTimestamp: -1,
+    offsetOfLargestTimestamp: -1,
+    firstTimestamp: -1,
+    recordCount: 0,
+  }
 }
 
 /** One .log with its indexes. */
@@ -88,7 +98,12 @@ export class Segment {
   #largestInIndex = false
   #damaged = false
 
-  private constructor(place: SegmentPlace, settings: SegmentSettings, log: StorageFile, contents: SegmentContents) {
+  private constructor(
+    place: SegmentPlace,
+    settings: SegmentSettings,
+    log: StorageFile,
+    contents: SegmentContents,
+  ) {
     this.#place = place
     this.#settings = settings
     this.#log = log
@@ -109,7 +124,10 @@ export class Segment {
     const { driver, baseOffset } = place
     const path = pathOf(place, '.log')
     const leftover = driver.status(path)
-    assert(leftover === undefined || leftover.sizeBytes === 0, 'a segment that holds data is never created anew')
+    assert(
+      leftover === undefined || leftover.sizeBytes === 0,
+      'a segment that holds data is never created anew',
+    )
     const log = driver.openFile(path, leftover === undefined ? 'create' : 'write')
     const segment = new Segment(place, settings, log, emptyContents(baseOffset))
     segment.#index = OffsetIndex.create(driver, pathOf(place, '.index'), baseOffset)
@@ -126,7 +144,8 @@ export class Segment {
 
   /** Existing files of a segment that ended before. What is not given is in its time index. */
   static openSealed(
-    place: SegmentPlace, settings: SegmentSettings,
+    place: SegmentPlace,
+    settings: SegmentSettings,
     contents: SegmentContents | Pick<SegmentContents, 'sizeBytes' | 'nextOffset'>,
   ): Segment {
     const log = place.driver.openFile(pathOf(place, '.log'), 'read')
@@ -138,9 +157,13 @@ export class Segment {
   }
 
   /** Bytes of whole batches. */
-  get sizeBytes(): number { return this.#sizeBytes }
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
   /** One past the last offset held. */
-  get nextOffset(): number { return this.#nextOffset }
+  get nextOffset(): number {
+    return this.#nextOffset
+  }
   /** Largest record timestamp; -1 where there is none. */
   get largestTimestamp(): number {
     if (this.#largestInIndex) {
@@ -151,14 +174,26 @@ export class Segment {
     }
     return this.#largestTimestamp
   }
-  get firstTimestamp(): number { return this.#firstTimestamp }
+  get firstTimestamp(): number {
+    return this.#firstTimestamp
+  }
   /** User records held; null where nobody counted them. */
-  get recordCount(): number | null { return this.#recordCount }
-  get isSealed(): boolean { return this.#sealed }
+  get recordCount(): number | null {
+    return this.#recordCount
+  }
+  get isSealed(): boolean {
+    return this.#sealed
+  }
   /** Some of its bytes are not what was written: it is kept as it is and never appended to. */
-  get isDamaged(): boolean { return this.#damaged }
-  get logPath(): string { return this.#log.path }
-  get directory(): string { return this.#place.directory }
+  get isDamaged(): boolean {
+    return this.#damaged
+  }
+  get logPath(): string {
+    return this.#log.path
+  }
+  get directory(): string {
+    return this.#place.directory
+  }
 
   /** What a clean marker records, so that the next open needs to read nothing. */
   get contents(): SegmentContents {
@@ -174,21 +209,35 @@ export class Segment {
 
   /** The offset index, read at its first use. */
   get offsetIndex(): OffsetIndex {
-    this.#index ??= OffsetIndex.load(this.#place.driver, pathOf(this.#place, '.index'), this.baseOffset)
+    this.#index ??= OffsetIndex.load(
+      this.#place.driver,
+      pathOf(this.#place, '.index'),
+      this.baseOffset,
+    )
     return this.#index
   }
 
   /** The time index, read at its first use. */
   get timeIndex(): TimeIndex {
-    this.#timeIndex ??= TimeIndex.load(this.#place.driver, pathOf(this.#place, '.timeindex'), this.baseOffset)
+    this.#timeIndex ??= TimeIndex.load(
+      this.#place.driver,
+      pathOf(this.#place, '.timeindex'),
+      this.baseOffset,
+    )
     return this.#timeIndex
   }
 
-  /** True where an index file is missing or cannot be what was written: rebuild it from the log before use. */
+  /**
+   * True where an index file is missing or cannot be what was written: rebuild it from the log
+   * before use.
+   */
   get needsIndexRebuild(): boolean {
     if (!this.#indexesTrusted) {
-      this.#indexesTrusted = !this.offsetIndex.file.wasMissing && !this.timeIndex.file.wasMissing
-        && this.offsetIndex.isSound(this.#sizeBytes) && this.timeIndex.isSound(this.#nextOffset)
+      this.#indexesTrusted =
+        !this.offsetIndex.file.wasMissing &&
+        !this.timeIndex.file.wasMissing &&
+        this.offsetIndex.isSound(this.#sizeBytes) &&
+        this.timeIndex.isSound(this.#nextOffset)
     }
     return !this.#indexesTrusted
   }
@@ -221,7 +270,10 @@ export class Segment {
     this.#nextOffset = nextOffset
   }
 
-  /** Goes on behind damaged bytes: the batch at `position` is admitted next, and gets an index entry. */
+  /**
+   * Goes on behind damaged bytes: the batch at `position` is admitted next, and gets an index
+   * entry.
+   */
   skipDamageTo(position: number): void {
     assert(position > this.#sizeBytes, 'damage has at least one byte')
     this.#sizeBytes = position
@@ -269,7 +321,10 @@ export class Segment {
     // Data before index: a crash in between costs one entry, so a longer walk. Measured from the
     // last indexed batch, which recovery can do too: a rebuilt index equals the one written live.
     // The batch behind damage is always indexed: no walk could come to it from before.
-    if (this.#indexNextBatch || position - index.lastIndexedPosition > this.#settings.indexIntervalBytes) {
+    if (
+      this.#indexNextBatch ||
+      position - index.lastIndexedPosition > this.#settings.indexIntervalBytes
+    ) {
       this.#indexNextBatch = false
       this.#addIndexEntry(index, lastOffset, position)
     }
@@ -294,8 +349,8 @@ export class Segment {
   }
 
   /**
-   * Ends the segment: last time entry, indexes up to date, preallocated zeros cut off. A damaged one
-   * keeps every byte of its .log, for repair.
+   * Ends the segment: last time entry, indexes up to date, preallocated zeros cut off. A damaged
+   * one keeps every byte of its .log, for repair.
    */
   seal(): void {
     if (this.#sealed) return
@@ -304,12 +359,17 @@ export class Segment {
     this.#sealed = true
   }
 
-  markDamaged(): void { this.#damaged = true }
+  markDamaged(): void {
+    this.#damaged = true
+  }
 
   /** Offers the closing time entry and writes both indexes out. */
   completeIndexes(): void {
     if (this.#largestTimestamp >= 0) {
-      this.timeIndex.offer({ timestamp: this.#largestTimestamp, offset: this.#offsetOfLargestTimestamp })
+      this.timeIndex.offer({
+        timestamp: this.#largestTimestamp,
+        offset: this.#offsetOfLargestTimestamp,
+      })
     }
     this.writeIndexes()
   }
@@ -320,7 +380,9 @@ export class Segment {
   }
 
   /** Forces the .log to stable storage. Not the indexes: recovery rebuilds them from the .log. */
-  flushLog(): Promise<void> { return this.#log.flush() }
+  flushLog(): Promise<void> {
+    return this.#log.flush()
+  }
 
   /** Forces what was written of the indexes to stable storage. */
   async flushIndexes(): Promise<void> {
@@ -338,7 +400,10 @@ export class Segment {
     return this.#log.readAhead(position, byteLength)
   }
 
-  /** Writes bytes that are there once more: a failed sync may have left clean pages that never reached the disk. */
+  /**
+   * Writes bytes that are there once more: a failed sync may have left clean pages that never
+   * reached the disk.
+   */
   rewrite(bytes: Buffer, byteLength: number, position: number): void {
     this.#log.write(bytes, 0, byteLength, position)
   }

@@ -8,13 +8,20 @@
  */
 import { assert } from '../errors/invariant.ts'
 import {
-  TIME_INDEX_ENTRY_BYTES, floorTimeIndexSlot, readTimeIndexRelativeOffset, readTimeIndexTimestamp, writeTimeIndexEntry,
+  TIME_INDEX_ENTRY_BYTES,
+  floorTimeIndexSlot,
+  readTimeIndexRelativeOffset,
+  readTimeIndexTimestamp,
+  writeTimeIndexEntry,
 } from '../format/time-index-entry.ts'
 import { IndexFile } from './index-file.ts'
 import type { StorageDriver } from './storage-driver.ts'
 
 /** A timestamp and the last offset of the batch that holds it. */
-export interface TimestampAndOffset { readonly timestamp: number; readonly offset: number }
+export interface TimestampAndOffset {
+  readonly timestamp: number
+  readonly offset: number
+}
 
 /** Sparse map from timestamps to offsets of one segment. */
 export class TimeIndex {
@@ -35,8 +42,12 @@ export class TimeIndex {
     return new TimeIndex(IndexFile.load(driver, path, TIME_INDEX_ENTRY_BYTES), baseOffset)
   }
 
-  get file(): IndexFile { return this.#file }
-  get slotCount(): number { return this.#file.slotCount }
+  get file(): IndexFile {
+    return this.#file
+  }
+  get slotCount(): number {
+    return this.#file.slotCount
+  }
 
   /** True where I1 holds and every offset lies below `nextOffset`. */
   isSound(nextOffset: number): boolean {
@@ -89,7 +100,9 @@ export class TimeIndex {
     this.#file.truncateTo(slots)
   }
 
-  close(): void { this.#file.close() }
+  close(): void {
+    this.#file.close()
+  }
 
   #at(slot: number): TimestampAndOffset {
     const { view } = this.#file

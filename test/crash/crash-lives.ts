@@ -1,0 +1,135 @@
+/**
+ * The lives of the crash tests' children: each is started ahead of time, so that it is up when the
+ * one before has ended, gets its plan, and is killed as its end says.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import type { Readable, Writable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { compileToPlainSource, type PlainSource } from '../support/plain-source.ts'
+import { ReportReader, type LifePlan, type LifeReport } from './crash-report.ts'
+
+/** A life takes far less, however slow the machine: a child that takes longer waits for nothing. */
+const HANGING_MS = 60_000
+
+/** When the parent kills: at the nth report of a kind, so many milliseconds later. */
+export interface KillMoment {
+  /** 'started': the child was given its plan. */
+  readonly at: LifeReport['is'] | 'started'
+  readonly nth: number
+  readonly delayMs: number
+}
+
+/** How a life went. */
+export interface LifeEnd {
+  readonly wasKilled: boolean
+  /** From its plan to the log being open; null where it never was. */
+  readonly openMs: number | null
+}
+
+interface WaitingChild {
+  readonly process: ChildProcess
+  readonly plan: Writable
+  readonly reports: Readable
+  readonly errors: string[]
+}
+
+/** Runs children one after the other. */
+export class CrashLives {
+  readonly #source: PlainSource
+  #next: WaitingChild
+
+  constructor() {
+    this.#source = compileToPlainSource(fileURLToPath(new URL('./crash-child.ts', import.meta.url)))
+    this.#next = this.#start()
+  }
+
+  /**
+   * One life, to its end; `take` is given each report, in order.
+   * @throws what `take` throws, and where the child hangs, or ends by itself before it has closed
+   * its log.
+   */
+  async live(
+    plan: LifePlan,
+    moment: KillMoment | null,
+    take: (report: LifeReport) => void,
+  ): Promise<LifeEnd> {
+    const child = this.#next
+    this.#next = this.#start()
+    const startedAt = performance.now()
+    let openMs: number | null = null
+    let failure: unknown
+    let isClosed = false
+    let last = 'nothing'
+    const kill = killer(child.process, moment)
+    const fail = (error: unknown): void => {
+      failure ??= error
+      child.process.kill('SIGKILL')
+    }
+    const hanging = setTimeout(() => fail(new Error(`the child hangs after ${last}`)), HANGING_MS)
+    const reader = new ReportReader()
+    child.reports.on('data', (text: string) => {
+      for (const report of reader.read(text)) {
+        if (report.is === 'opened') openMs = performance.now() - startedAt
+        if (report.is === 'closed') isClosed = true
+        last = JSON.stringify(report)
+        kill(report.is)
+        try {
+          if (failure === undefined) take(report)
+        } catch (error) {
+          fail(error)
+        }
+      }
+    })
+    child.plan.end(JSON.stringify(plan))
+    kill('started')
+    // When the pipe is empty, too.
+    const [code, signal] = (await once(child.process, 'close')) as [number | null, string | null] // As documented.
+    clearTimeout(hanging)
+    if (failure !== undefined) throw failure
+    const wasKilled = signal === 'SIGKILL'
+    if (wasKilled || (code === 0 && isClosed)) return { wasKilled, openMs }
+    throw new Error(`the child ended by itself (${signal ?? code}): ${child.errors.join('')}`)
+  }
+
+  /** Ends the child that waits. */
+  async end(): Promise<void> {
+    const { process } = this.#next
+    const closed = once(process, 'close')
+    process.kill('SIGKILL')
+    await closed
+    this.#source.remove()
+  }
+
+  #start(): WaitingChild {
+    const started = spawn(process.execPath, [this.#source.path], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    })
+    const [plan, , errors, reports] = started.stdio
+    const lines: string[] = []
+    // As `stdio` asks for: what is written to, and two that are read.
+    const child = {
+      process: started,
+      plan: plan as Writable,
+      reports: reports as Readable,
+      errors: lines,
+    }
+    child.reports.setEncoding('utf8')
+    errors?.on('data', (text: Buffer) => lines.push(text.toString()))
+    child.plan.on('error', () => undefined) // It was killed before it read its plan.
+    return child
+  }
+}
+
+/** Counts reports, and kills at the one that `moment` names. */
+function killer(child: ChildProcess, moment: KillMoment | null): (at: KillMoment['at']) => void {
+  let left = moment?.nth ?? 0
+  return (at) => {
+    if (moment === null || moment.at !== at) return
+    left -= 1
+    if (left !== 0) return
+    const kill = (): void => void child.kill('SIGKILL')
+    if (moment.delayMs === 0) kill()
+    else setTimeout(kill, moment.delayMs)
+  }
+}

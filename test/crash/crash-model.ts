@@ -109,8 +109,8 @@ export class CrashModel {
     for (const [name, model] of this.#topics) this.#topicFound(name, model, topics[name])
     for (const name of Object.keys(topics)) check(this.#topics.has(name), `topic ${name}: invented`)
     for (const [name, bytes, offset] of cuts) {
-      const { known, stored } = this.#partition(name)
-      check(bytes >= 0 && offset >= known.length + stored, `${name}: cut at ${offset}`)
+      const { least } = endsOf(this.#partition(name))
+      check(bytes >= 0 && offset >= least, `${name}: cut at ${offset}, though it held ${least}`)
       if (bytes > 0) this.tornCount += 1
     }
   }
@@ -127,12 +127,13 @@ export class CrashModel {
     }
     model.state = 'there'
     check(found.length === model.partitions.length, `topic ${name}: ${found.length} partitions`)
-    for (const [index, { known, sent, stored }] of model.partitions.entries()) {
+    for (const [index, partition] of model.partitions.entries()) {
+      const { least, most } = endsOf(partition)
       const { logStartOffset = -1, logEndOffset = -1, durableOffset = -1 } = found[index] ?? {}
       const where = `${partitionName(name, index)} from ${logStartOffset} to ${logEndOffset}`
       check(logStartOffset === 0, `${where}: lost its start`)
-      check(logEndOffset >= known.length + stored, `${where}: lost its end`)
-      check(logEndOffset <= known.length + sent.length, `${where}: invented its end`)
+      check(logEndOffset >= least, `${where}: lost its end, ${least}`)
+      check(logEndOffset <= most, `${where}: invented its end, beyond ${most}`)
       check(durableOffset === logEndOffset, `${where}: durable only to ${durableOffset}`)
     }
   }
@@ -237,6 +238,14 @@ export class CrashModel {
       for (const [index, model] of partitions.entries()) yield [partitionName(topic, index), model]
     }
   }
+}
+
+/** Between which offsets the log of a partition ends. */
+function endsOf(partition: PartitionModel): { readonly least: number; readonly most: number } {
+  const { known, sent, stored, read } = partition
+  // What was read of `sent`, before the reader was killed, is known as well.
+  const start = known.length - read
+  return { least: start + Math.max(stored, read), most: start + sent.length }
 }
 
 function check(isRight: boolean, message: string): void {

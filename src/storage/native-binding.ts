@@ -27,14 +27,44 @@ export interface NativeBinding {
    * @returns 'full' where there is no room, and part of it may be reserved; 'unsupported' where this
    * file system has no such call.
    */
-  allocate(descriptor: number, position: number, byteLength: number): 'done' | 'full' | 'unsupported'
+  allocate(
+    descriptor: number,
+    position: number,
+    byteLength: number,
+  ): 'done' | 'full' | 'unsupported'
+  /**
+   * Maps a part of a file, to be read only: a store into it ends the process, and so does a load
+   * from behind the end of the file. `position` is a multiple of 64 KiB, which every page size
+   * divides.
+   * @returns null where the kernel, the file system or the engine refuses.
+   */
+  mapFile(descriptor: number, position: number, byteLength: number): NativeMapping | null
+  /** Has the kernel read a part of a mapping from disk, in one go; `address` as for `mapFile`. */
+  willNeed(address: number, byteLength: number): void
+  /** Ends a mapping, whose ArrayBuffer nobody may touch any more: detach it first. */
+  unmap(mapping: Omit<NativeMapping, 'bytes'>): void
+}
+
+/** Memory that shows a file. */
+export interface NativeMapping {
+  /** Nothing frees the memory when this is collected. */
+  readonly bytes: ArrayBuffer
+  readonly address: number
+  readonly byteLength: number
 }
 
 /** The calls of koffi's that are used here; its own types would need it to be installed. */
 interface Koffi {
   load(path: null): {
     func(name: string, result: string, types: readonly string[]): (...values: unknown[]) => number
+    func(
+      name: string,
+      result: 'void *',
+      types: readonly string[],
+    ): (...values: unknown[]) => unknown
   }
+  address(pointer: unknown): bigint
+  view(pointer: unknown, byteLength: number): ArrayBuffer
   errno(): number
   readonly os: { readonly errno: Readonly<Record<string, number>> }
 }
@@ -48,8 +78,13 @@ const F_UNLCK = 2
 const FLOCK_BYTES = 32
 const FLOCK_PID_AT = 24
 
-/** Where `struct flock` looks as above; 32-bit systems have two of them. */
-const FLOCK_ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64']
+/** Where `struct flock` looks as above, and `off_t` has 64 bits; 32-bit systems have two of each. */
+const WIDE_ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64']
+
+/** These have one value on Linux and macOS. */
+const PROT_READ = 1
+const MAP_SHARED = 1
+const MADV_WILLNEED = 3
 
 let loaded: NativeBinding | null | undefined
 
@@ -61,15 +96,25 @@ export function nativeBinding(): NativeBinding | null {
 
 function loadBinding(): NativeBinding | null {
   if (process.versions['electron'] !== undefined) return null
-  if (process.platform !== 'linux' || endianness() !== 'LE') return null
-  if (!FLOCK_ARCHITECTURES.includes(process.arch)) return null
+  if (endianness() !== 'LE' || !WIDE_ARCHITECTURES.includes(process.arch)) return null
+  const { platform } = process
+  if (platform !== 'linux' && platform !== 'darwin') return null
   try {
     // The calls used are the ones declared above, as the tests of this file show.
     const koffi = createRequire(import.meta.url)('koffi') as Koffi
-    return { ...bindFileLock(koffi), allocate: bindAllocate(koffi) }
+    const mapping = bindMapping(koffi)
+    if (platform === 'darwin') return { ...NO_LINUX_CALLS, ...mapping }
+    return { ...bindFileLock(koffi), allocate: bindAllocate(koffi), ...mapping }
   } catch {
     return null
   }
+}
+
+/** macOS has other calls for these, with other promises. */
+const NO_LINUX_CALLS: Pick<NativeBinding, 'lockFile' | 'fileLockHolder' | 'allocate'> = {
+  lockFile: () => 'unsupported',
+  fileLockHolder: () => null,
+  allocate: () => 'unsupported',
 }
 
 function bindFileLock(koffi: Koffi): Pick<NativeBinding, 'lockFile' | 'fileLockHolder'> {
@@ -103,5 +148,34 @@ function bindAllocate(koffi: Koffi): NativeBinding['allocate'] {
     const errno = koffi.errno()
     const { ENOSPC, EDQUOT, EFBIG } = koffi.os.errno
     return errno === ENOSPC || errno === EDQUOT || errno === EFBIG ? 'full' : 'unsupported'
+  }
+}
+
+function bindMapping(koffi: Koffi): Pick<NativeBinding, 'mapFile' | 'willNeed' | 'unmap'> {
+  const library = koffi.load(null)
+  const mapParameters = ['void *', 'size_t', 'int', 'int', 'int', 'int64_t']
+  const mmap = library.func('mmap', 'void *', mapParameters)
+  const madvise = library.func('madvise', 'int', ['void *', 'size_t', 'int'])
+  const munmap = library.func('munmap', 'int', ['void *', 'size_t'])
+  return {
+    mapFile(descriptor: number, position: number, byteLength: number): NativeMapping | null {
+      const pointer = mmap(null, byteLength, PROT_READ, MAP_SHARED, descriptor, position)
+      // A failure is -1. A view of null would abort the process, a view of -1 be a wild pointer.
+      const address = BigInt.asIntN(64, koffi.address(pointer))
+      if (address <= 0n || address > BigInt(Number.MAX_SAFE_INTEGER)) return null
+      const mapped = { address: Number(address), byteLength }
+      try {
+        return { bytes: koffi.view(pointer, byteLength), ...mapped }
+      } catch {
+        munmap(mapped.address, byteLength) // An engine that takes no memory from outside.
+        return null
+      }
+    },
+    willNeed(address: number, byteLength: number): void {
+      madvise(address, byteLength, MADV_WILLNEED) // Advice: where it is refused, nothing is lost.
+    },
+    unmap({ address, byteLength }): void {
+      munmap(address, byteLength)
+    },
   }
 }

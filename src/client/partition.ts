@@ -10,7 +10,6 @@ import type { Codec } from '../format/compression.ts'
 import { batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
-import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import { StoredRecord, type LogRecord } from './log-record.ts'
@@ -26,7 +25,7 @@ import { PreparedBatch } from './prepared-batch.ts'
 import { checkCodec } from './producer-options.ts'
 import type { RecordInput } from './record-input.ts'
 import { RecordIterator } from './record-iterator.ts'
-import { checkReadable, RecordSource, undecodable } from './record-source.ts'
+import { checkReadable, lookUpTimestamp, RecordSource, undecodable } from './record-source.ts'
 import { MergedStream, type RecordStream } from './record-stream.ts'
 import type { RecordTypes } from './record-types.ts'
 import type { Bytes, InputOf } from './topic-ref.ts'
@@ -48,9 +47,9 @@ export interface AppendResult {
 /** How `append` stores its records. */
 export interface AppendOptions {
   /** Default 'none'; a topic's own `compressionType` wins. */
-  readonly compression?: Codec | undefined
+  compression?: Codec | undefined
   /** Appends only where this is the log's end: optimistic concurrency. */
-  readonly expectOffset?: number | undefined
+  expectOffset?: number | undefined
 }
 
 /** What `scan` shows of a record; valid only inside the visit. */
@@ -181,7 +180,7 @@ export class Partition<
    */
   records(options?: RangeOptions): IterableIterator<LogRecord<K, V, N>> {
     const source = this.#source(rangeOf(options, `${this.#name}: records`), false)
-    return new RecordIterator<LogRecord<K, V, N>>(source)
+    return new RecordIterator<LogRecord<K, V, N>>(source, () => this.#state.checkUsable())
   }
 
   /**
@@ -230,7 +229,7 @@ export class Partition<
    */
   offsetForTimestamp(timestamp: number | Date): number | null {
     this.#state.checkUsable()
-    return offsetForTimestamp(
+    return lookUpTimestamp(
       this.#log,
       checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`),
     )
@@ -242,11 +241,11 @@ export class Partition<
    * @throws {LogError} OFFSET_OUT_OF_RANGE above the highWatermark.
    */
   async deleteRecords(beforeOffset: number): Promise<number> {
-    this.#state.checkUsable()
+    this.#state.checkWritable()
     checkOffset(beforeOffset, `${this.#name}: deleteRecords: beforeOffset`)
     if (beforeOffset <= this.#log.logStartOffset) return this.#log.logStartOffset
     checkReadable(this.#log, beforeOffset, this.#log.highWatermark)
-    await this.#state.host.deleteRecordsBefore(this.#log, beforeOffset)
+    await this.#state.host.deleteRecordsBefore(this.#state, this.#log, beforeOffset)
     return this.#log.logStartOffset
   }
 

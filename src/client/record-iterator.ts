@@ -7,14 +7,20 @@ import type { RecordSource } from './record-source.ts'
 /** Iterates over a source that ends. */
 export class RecordIterator<R> implements IterableIterator<R> {
   readonly #source: RecordSource
+  readonly #check: () => void
+  #isOver = false
 
-  constructor(source: RecordSource) {
+  /** `check` throws where the log or the topic has ended: nothing is handed out any more then. */
+  constructor(source: RecordSource, check: () => void) {
     this.#source = source
+    this.#check = check
   }
 
   next(): IteratorResult<R, undefined> {
+    if (this.#isOver) return { done: true, value: undefined }
     const source = this.#source
     try {
+      this.#check()
       for (;;) {
         const record: unknown = source.take()
         // The caller of the constructor says what R is.
@@ -22,19 +28,24 @@ export class RecordIterator<R> implements IterableIterator<R> {
         if (source.isDone || !source.load()) break
       }
     } catch (error) {
-      source.finish()
+      this.#finish()
       throw error
     }
-    source.finish()
+    this.#finish()
     return { done: true, value: undefined }
   }
 
   return(): IteratorResult<R, undefined> {
-    this.#source.finish()
+    this.#finish()
     return { done: true, value: undefined }
   }
 
   [Symbol.iterator](): this {
     return this
+  }
+
+  #finish(): void {
+    this.#isOver = true
+    this.#source.finish()
   }
 }

@@ -9,14 +9,19 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
-import { baseOffsetOf, batchSizeBytesOf, isTransactionalBatch, nextOffsetOf } from '../format/record-batch.ts'
+import {
+  baseOffsetOf,
+  batchSizeBytesOf,
+  isTransactionalBatch,
+  nextOffsetOf,
+} from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
 import { endedError, type PartitionLog } from '../log/partition-log.ts'
 import type { BatchRun } from '../log/tail.ts'
 import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
 import { StoredRecord } from './log-record.ts'
-import type { Range, StartPosition, Visibility } from './position.ts'
+import type { Range } from './position.ts'
 import type { RecordTypes } from './record-types.ts'
 
 /** What a source needs to know of where it reads. */
@@ -48,19 +53,19 @@ export class RecordSource {
   #inBatch = false
   #isDone = false
 
-  /** @throws {LogError} OFFSET_OUT_OF_RANGE where the range starts outside the log. */
+  /**
+   * The positions are those of this moment.
+   * @throws {LogError} OFFSET_OUT_OF_RANGE where the range starts outside the log.
+   */
   constructor(log: PartitionLog, types: RecordTypes, options: SourceOptions) {
     const { range, live } = options
     this.log = log
     this.#types = types
     this.#options = options
-    this.#from = startOffset(log, range.from, range.visibility)
-    this.#to = Math.min(
-      live ? Infinity : this.#visibleEnd(),
-      typeof range.to === 'number' ? range.to : Infinity,
-    )
-    this.#stopTimestamp =
-      range.to !== null && typeof range.to === 'object' ? range.to.timestamp : Infinity
+    this.#from = startOffset(log, range)
+    const end = endPosition(log, range)
+    this.#to = live ? end.to : Math.min(end.to, visibleEnd(log, range))
+    this.#stopTimestamp = end.stopTimestamp
     this.#cursor = log.cursor(this.#from, { reuse: options.reuse === true })
     this.#isDone = this.#from >= this.#to
   }
@@ -149,6 +154,7 @@ export class RecordSource {
   }
 
   #accept(run: BatchRun | undefined): boolean {
+    if (this.#isDone) return false // It was finished while the device was waited for.
     if (run === undefined) {
       if (this.#cursor.offset >= this.#to) this.finish()
       return false
@@ -226,13 +232,7 @@ export class RecordSource {
   }
 
   #limit(): number {
-    return Math.min(this.#visibleEnd(), this.#to)
-  }
-
-  #visibleEnd(): number {
-    const { visibility, isolation } = this.#options.range
-    const end = isolation === 'read_committed' ? this.log.lastStableOffset : this.log.highWatermark
-    return visibility === 'durable' ? Math.min(end, this.log.durableOffset) : end
+    return Math.min(visibleEnd(this.log, this.#options.range), this.#to)
   }
 }
 
@@ -255,24 +255,55 @@ export function undecodable(
   )
 }
 
-/**
- * Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for an offset that the log does not
- * have.
- */
-export function startOffset(
-  log: PartitionLog,
-  from: StartPosition,
-  visibility: Visibility,
-): number {
-  const end = visibility === 'durable' ? log.durableOffset : log.highWatermark
-  if (from === 'earliest') return log.logStartOffset
-  if (from === 'latest') return Math.max(end, log.logStartOffset)
-  if (typeof from === 'object') {
-    if ('last' in from) return Math.max(log.logStartOffset, end - from.last)
-    return offsetForTimestamp(log, from.timestamp) ?? end
+/** Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for what the log does not have. */
+function startOffset(log: PartitionLog, range: Range): number {
+  const { from } = range
+  if (typeof from === 'number') {
+    checkReadable(log, from, log.logEndOffset)
+    return from
   }
-  checkReadable(log, from, log.logEndOffset)
-  return from
+  if (from === 'earliest') return log.logStartOffset
+  const end = Math.max(visibleEnd(log, range), log.logStartOffset)
+  if (from === 'latest') return end
+  if ('last' in from) return Math.max(log.logStartOffset, end - from.last)
+  return lookUpTimestamp(log, from.timestamp) ?? end
+}
+
+/** Where a read ends: an offset, or the first record of a time. Both exclusive. */
+interface EndOfRead {
+  readonly to: number
+  readonly stopTimestamp: number
+}
+
+/**
+ * A time means the first offset from the log's start on that is as late, as everywhere: so the
+ * parts of a range make up the whole, whatever the order of the times. Where there is none yet, the
+ * first record to come that is as late ends the read.
+ */
+function endPosition(log: PartitionLog, range: Range): EndOfRead {
+  const { to } = range
+  if (to === null) return { to: Infinity, stopTimestamp: Infinity }
+  if (typeof to === 'number') return { to, stopTimestamp: Infinity }
+  const found = lookUpTimestamp(log, to.timestamp)
+  if (found !== null) return { to: found, stopTimestamp: Infinity }
+  return { to: Infinity, stopTimestamp: to.timestamp }
+}
+
+function visibleEnd(log: PartitionLog, { visibility, isolation }: Range): number {
+  const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
+  return visibility === 'durable' ? Math.min(end, log.durableOffset) : end
+}
+
+/**
+ * The first offset whose record is at or after `timestamp`; null where none is.
+ * @throws {LogError} CORRUPT where a batch on the way cannot be decoded.
+ */
+export function lookUpTimestamp(log: PartitionLog, timestamp: number): number | null {
+  try {
+    return offsetForTimestamp(log, timestamp)
+  } catch (error) {
+    throw error instanceof CorruptBytes ? undecodable(log, log.logStartOffset, error) : error
+  }
 }
 
 /** Refuses an offset below the log's start or above `lastAllowed`. */

@@ -8,11 +8,12 @@
  *       while a `next` waits
  *   I3  cold data is not read on the event loop: a read that took over a millisecond is followed by
  *       asynchronous ones until they are fast again
+ *   I4  nothing wakes unheard: from before the look that found no record until a call is answered,
+ *       the stream listens without a gap
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import { holdProcess } from '../log/clock.ts'
-import { endedError } from '../log/partition-log.ts'
 import type { RecordSource } from './record-source.ts'
 
 /** A read over 1 ms was not from memory. */
@@ -41,31 +42,49 @@ export interface StreamOptions {
 }
 
 type Result<R> = IteratorResult<R, undefined>
-const END: IteratorReturnResult<undefined> = { done: true, value: undefined }
+const END: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
+
+/** A call of `next` that has no answer yet. */
+interface Waiter<R> {
+  readonly resolve: (result: Result<R>) => void
+  readonly reject: (error: unknown) => void
+}
 
 /** The records of one or more sources, interleaved by batches. */
 export class MergedStream<R> implements RecordStream<R> {
   readonly #host: StreamHost
-  readonly #open: () => readonly RecordSource[]
   readonly #options: StreamOptions
-  #sources: readonly RecordSource[] | undefined
+  #sources: readonly RecordSource[] = []
+  /** Why the first `next` rejects. */
+  #refusal: { readonly error: unknown } | undefined
   /** The source whose turn it is; none before the first record is asked for. */
   #current = -1
   #isOver = false
   #readsAhead = false
-  /** The last call that has to wait; later ones queue behind it (I1). */
-  #queue: Promise<unknown> | undefined
-  #wake: (() => void) | undefined
+  /** Not empty exactly while `#serve` runs and the stream is not over. */
+  readonly #waiters: Waiter<R>[] = []
+  /** Stops listening. */
+  #release: (() => void) | undefined
+  /** Something happened since the last look. */
+  #isAwake = false
+  #wakeUp: (() => void) | undefined
 
-  /** `open` is called at the first `next`, and may throw what that rejects with. */
+  /**
+   * `open` is called at once, so that the positions of the sources are those of the call; what it
+   * throws is what the first `next` rejects with.
+   */
   constructor(host: StreamHost, options: StreamOptions, open: () => readonly RecordSource[]) {
     this.#host = host
     this.#options = options
-    this.#open = open
+    try {
+      this.#sources = open()
+    } catch (error) {
+      this.#refusal = { error }
+    }
   }
 
   next(): Promise<Result<R>> {
-    if (this.#queue !== undefined) return this.#enqueue()
+    if (this.#waiters.length > 0) return this.#wait()
     try {
       const record = this.#takeNow()
       if (record !== undefined) return Promise.resolve({ done: false, value: record })
@@ -73,7 +92,7 @@ export class MergedStream<R> implements RecordStream<R> {
       this.#finish()
       return Promise.reject(error)
     }
-    return this.#isOver ? Promise.resolve(END) : this.#enqueue()
+    return this.#isOver ? Promise.resolve(END) : this.#wait()
   }
 
   return(): Promise<Result<R>> {
@@ -91,54 +110,93 @@ export class MergedStream<R> implements RecordStream<R> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
+    this.#finish()
   }
 
-  #enqueue(): Promise<Result<R>> {
-    const before = this.#queue ?? Promise.resolve()
-    const answer = before.then(() => this.#takeOrWait())
-    const settled = answer
-      .then(
-        () => undefined,
-        () => undefined,
-      )
-      .then(() => {
-        if (this.#queue === settled) this.#queue = undefined
-      })
-    this.#queue = settled
+  #wait(): Promise<Result<R>> {
+    const answer = new Promise<Result<R>>((resolve, reject) => {
+      this.#waiters.push({ resolve, reject })
+    })
+    if (this.#waiters.length === 1) void this.#serve()
     return answer
   }
 
-  async #takeOrWait(): Promise<Result<R>> {
+  /**
+   * Answers the calls that wait, until none does. Begins where a look found nothing. Never rejects.
+   */
+  async #serve(): Promise<void> {
+    const release = this.#listen()
+    this.#release = release
     try {
-      for (;;) {
-        const record = this.#takeNow()
-        if (record !== undefined) return { done: false, value: record }
-        if (this.#isOver) return END
-        // After an asynchronous read everything is looked at once more: between that look and the
-        // sleep there is no wait in which an append could go unnoticed.
+      while (this.#waiters.length > 0) {
         if (this.#readsAhead) await this.#loadAhead()
         else await this.#sleep()
+        this.#answerWaiters()
       }
     } catch (error) {
-      this.#finish()
-      throw error
+      this.#fail(error)
+    } finally {
+      release()
     }
+  }
+
+  #answerWaiters(): void {
+    while (this.#waiters.length > 0) {
+      const record = this.#takeNow()
+      if (record === undefined) return
+      this.#waiters.shift()?.resolve({ done: false, value: record })
+    }
+  }
+
+  /** Listens to everything that may give a waiting call its answer; returns how to stop. */
+  #listen(): () => void {
+    const { signal } = this.#options
+    const notice = (): void => this.#notice()
+    const releases = this.#sources
+      .filter((source) => !source.isDone)
+      .map((source) => source.log.onChange(notice))
+    releases.push(this.#host.onClosing(() => this.#finish()))
+    if (this.#host.holdsProcess) releases.push(holdProcess())
+    const onAbort = (): void => this.#fail(abortedBy(signal))
+    signal?.addEventListener('abort', onAbort, { once: true })
+    releases.push(() => signal?.removeEventListener('abort', onAbort))
+    return () => {
+      for (const release of releases.splice(0)) release()
+    }
+  }
+
+  #notice(): void {
+    this.#isAwake = true
+    this.#wakeUp?.()
+  }
+
+  /**
+   * Resolves when one of the partitions changed or the stream is over: at once where it was since.
+   */
+  async #sleep(): Promise<void> {
+    if (!this.#isAwake) {
+      await new Promise<void>((resolve) => {
+        this.#wakeUp = resolve
+      })
+    }
+    this.#isAwake = false
+    this.#wakeUp = undefined
   }
 
   /** The next record that can be had without waiting; ends the stream where none can come. */
   #takeNow(): R | undefined {
     if (this.#isOver) return undefined
-    this.#checkSignal()
+    if (this.#refusal !== undefined) throw this.#refusal.error
+    const { signal } = this.#options
+    if (signal?.aborted === true) throw abortedBy(signal)
     if (!this.#host.isOpen) {
       this.#finish()
       return undefined
     }
-    this.#sources ??= this.#open()
     const record = this.#takeFromSources(this.#sources)
     if (record !== undefined) return record as R // The caller of the constructor says what R is.
-    const atEnd = !this.#options.live && !this.#readsAhead
-    if (atEnd || this.#sources.every((source) => source.isDone)) this.#finish()
+    const isAtEnd = !this.#options.live && !this.#readsAhead
+    if (isAtEnd || this.#sources.every((source) => source.isDone)) this.#finish()
     return undefined
   }
 
@@ -170,10 +228,13 @@ export class MergedStream<R> implements RecordStream<R> {
     return loaded
   }
 
-  /** Asynchronous reads, until a source has records at hand or none has more. */
+  /** Asynchronous reads in turn, until a source has records at hand or none has more. */
   async #loadAhead(): Promise<void> {
-    for (const source of this.#sources ?? []) {
-      if (!source.needsLoad) continue
+    const sources = this.#sources
+    const first = Math.max(this.#current, 0)
+    for (let tried = 0; tried < sources.length && !this.#isOver; tried++) {
+      const source = sources[(first + tried) % sources.length]
+      if (source?.needsLoad !== true) continue
       const startedMs = this.#host.clock.monotonicNow()
       const loaded = await source.loadAhead()
       if (this.#host.clock.monotonicNow() - startedMs <= SLOW_READ_MS) this.#readsAhead = false
@@ -183,45 +244,28 @@ export class MergedStream<R> implements RecordStream<R> {
   }
 
   /**
-   * Resolves when one of the partitions changed, the log closes, the signal aborts or the stream
-   * ends.
+   * The first call that waits is rejected; the others, and all later ones, find the stream over.
    */
-  async #sleep(): Promise<void> {
-    const releases: (() => void)[] = []
-    const { signal } = this.#options
-    try {
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve
-        for (const { log } of this.#sources ?? []) {
-          if (log.end === 'deleted') throw endedError(log)
-          releases.push(log.onChange(resolve))
-        }
-        releases.push(this.#host.onClosing(resolve))
-        if (this.#host.holdsProcess) releases.push(holdProcess())
-        const onAbort = (): void => resolve()
-        signal?.addEventListener('abort', onAbort, { once: true })
-        releases.push(() => signal?.removeEventListener('abort', onAbort))
-      })
-    } finally {
-      this.#wake = undefined
-      for (const release of releases) release()
-    }
-  }
-
-  #checkSignal(): void {
-    const { signal } = this.#options
-    if (signal?.aborted === true)
-      throw new LogError(
-        'ABORTED',
-        'the read was aborted by its signal',
-        {},
-        { cause: signal.reason },
-      )
+  #fail(error: unknown): void {
+    if (this.#isOver) return // Whoever waited was answered; nobody asks for this any more.
+    const first = this.#waiters.shift()
+    this.#finish()
+    first?.reject(error)
   }
 
   #finish(): void {
+    if (this.#isOver) return
     this.#isOver = true
-    for (const source of this.#sources ?? []) source.finish()
-    this.#wake?.()
+    this.#refusal = undefined
+    for (const source of this.#sources) source.finish()
+    this.#sources = []
+    this.#release?.()
+    for (const waiter of this.#waiters.splice(0)) waiter.resolve(END)
+    this.#notice()
   }
+}
+
+function abortedBy(signal: AbortSignal | null): LogError<'ABORTED'> {
+  const cause: unknown = signal?.reason
+  return new LogError('ABORTED', 'the read was aborted by its signal', {}, { cause })
 }

@@ -6,21 +6,10 @@
  * synced and marked as clean, and last of all the lock is given back.
  */
 import { invalidArgument } from '../errors/log-error.ts'
-import { loadNativeCrc32c } from '../format/crc32c.ts'
-import { delay, holdProcess, systemClock } from '../log/clock.ts'
-import { isLogDirectory, openLogDirectory, type OpenReport } from '../log/directory-open.ts'
+import { holdProcess, systemClock } from '../log/clock.ts'
 import type { TopicConfig } from '../log/log-config.ts'
-import { LogDirectory, type LogEnvironment } from '../log/log-directory.ts'
-import { bootId } from '../storage/boot-identity.ts'
-import { diskSyncMethod, openDiskDriver } from '../storage/disk-driver.ts'
-import { fileSystemOf, type FileSystemKind } from '../storage/file-system.ts'
-import { directoryKey, prepareLogDirectory } from '../storage/log-location.ts'
-import { openMemoryDriver } from '../storage/memory-driver.ts'
-import { emptyMetadata } from '../storage/metadata-file.ts'
-import { completeProcedure, runProcedure } from '../storage/procedure.ts'
-import type { StorageDriver } from '../storage/storage-driver.ts'
-import { acquireWriterLock, breakLock, type WriterLock } from '../storage/writer-lock.ts'
-import { enableZstdPackage } from '../storage/zstd-package.ts'
+import { diskSyncMethod } from '../storage/disk-driver.ts'
+import { breakLock } from '../storage/writer-lock.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type {
   ConsumerGroup,
@@ -33,15 +22,10 @@ import type {
   TopicSelection,
 } from './group-types.ts'
 import { describeLog } from './log-description.ts'
-import { LogHost } from './log-host.ts'
-import {
-  checkLogOptions,
-  type CheckedLogOptions,
-  type EventLogOptions,
-  type MemoryLogOptions,
-} from './log-options.ts'
+import type { LogHost } from './log-host.ts'
+import { openInMemory, openOnDisk, type DiskPlace, type OpenedLog } from './log-opening.ts'
+import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
 import type { Guarantees, LogDescription, RecoveryReport } from './log-reports.ts'
-import { warnOfRecovery, warnTo } from './log-warnings.ts'
 import { notAvailable } from './not-available.ts'
 import type { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
@@ -49,16 +33,9 @@ import type { Topic } from './topic.ts'
 import type { TopicDefinition } from './topic-definition.ts'
 import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
 
-/** Segments of a log in memory are small: memory is given back by whole segments. */
-const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
 const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
-
-/** What a log on disk holds besides its engine. */
-interface DiskPlace {
-  readonly directory: string
-  readonly lock: WriterLock
-  readonly fileSystem: FileSystemKind
-}
+/** A longer timer would fire at once. */
+const MAX_TIMER_MS = 0x7fff_ffff
 
 /**
  * A log: topics with partitions of records, in a directory or in memory.
@@ -81,14 +58,10 @@ export class EventLog implements AsyncDisposable {
   readonly #place: DiskPlace | null
   #closing: Promise<void> | undefined
 
-  private constructor(host: LogHost, place: DiskPlace | null, report: OpenReport) {
+  private constructor({ host, place, report }: OpenedLog) {
+    const { clean, durationMs, partitions } = report
     this.directory = place?.directory ?? null
-    this.recovery = Object.freeze({
-      clean: report.clean,
-      durationMs: report.durationMs,
-      partitions: report.partitions,
-      positions: [],
-    })
+    this.recovery = Object.freeze({ clean, durationMs, partitions, positions: [] })
     this.#host = host
     this.#place = place
   }
@@ -98,24 +71,14 @@ export class EventLog implements AsyncDisposable {
    * at a time: the writer lock is held until `close`, or the end of the process.
    *
    * @throws {LogError} LOCKED while another one has it; INVALID_ARGUMENT for bad options, a file,
-   *   or
-   * a directory of something else; READ_ONLY without permission to write; UNSUPPORTED_FORMAT for a
-   * log of a newer version; NO_SPACE; IO.
+   *   or a directory of something else; READ_ONLY without permission to write; UNSUPPORTED_FORMAT
+   *   for a log of a newer version; NO_SPACE; IO.
    */
   static async open(directory: string, options?: EventLogOptions): Promise<EventLog> {
-    if (typeof directory !== 'string' || directory === '') {
-      throw invalidArgument(`EventLog.open: directory is a path, not ${describeValue(directory)}`, {
-        directory,
-      })
-    }
+    checkDirectory(directory, 'EventLog.open')
     const checked = checkLogOptions(options, 'disk', 'EventLog.open')
     if (checked.readOnly) throw notAvailable('read-only logs', 'EventLog.open({ readOnly: true })')
-    const release = holdProcess() // Whoever awaits an open log wants to see it opened.
-    try {
-      return await EventLog.#openDisk(directory, checked)
-    } finally {
-      release()
-    }
+    return new EventLog(await openOnDisk(directory, checked))
   }
 
   /**
@@ -123,15 +86,7 @@ export class EventLog implements AsyncDisposable {
    */
   static inMemory(options?: MemoryLogOptions): EventLog {
     const checked = checkLogOptions(options, 'memory', 'EventLog.inMemory')
-    loadCodecs()
-    const driver = openMemoryDriver({ now: () => checked.clock.now() })
-    const events = new LateHost()
-    const engine = new LogDirectory(environmentOf(driver, null, checked, events), emptyMetadata())
-    const host = new LogHost(engine, checked, MEMORY_DEFAULTS, warnTo(checked.onWarning))
-    events.host = host
-    for (const topic of checked.topics)
-      completeProcedure(host.ensuring(topic, undefined, 'EventLog.inMemory: topics'))
-    return new EventLog(host, null, { clean: true, durationMs: 0, partitions: [], adopted: [] })
+    return new EventLog(openInMemory(checked))
   }
 
   /** Opens the log of another thread read-only; not part of this version. */
@@ -145,63 +100,8 @@ export class EventLog implements AsyncDisposable {
    * @throws {LogError} LOCKED where the holder is alive.
    */
   static async breakLock(directory: string): Promise<void> {
+    checkDirectory(directory, 'EventLog.breakLock')
     await breakLock(directory, { now: () => systemClock.now() })
-  }
-
-  static async #openDisk(directory: string, options: CheckedLogOptions): Promise<EventLog> {
-    const path = prepareLogDirectory(directory, isLogDirectory)
-    const fileSystem = fileSystemOf(path)
-    if (fileSystem.isNetwork && !options.allowNetworkFs) {
-      throw invalidArgument(
-        `EventLog.open: ${path} lies on a network file system (${fileSystem.name}), where other machines can write beside this one and syncs promise less; allowNetworkFs: true opens it all the same`,
-        { option: 'allowNetworkFs', directory: path, fileSystem: fileSystem.name },
-      )
-    }
-    const { clock } = options
-    const lock = await acquireWriterLock(path, {
-      lockTimeoutMs: options.lockTimeoutMs,
-      now: () => clock.now(),
-      monotonicNow: () => clock.monotonicNow(),
-      wait: (ms) => delay(clock, ms),
-    })
-    try {
-      return await EventLog.#openLocked({ directory: path, lock, fileSystem }, options)
-    } catch (error) {
-      await lock.release()
-      throw error
-    }
-  }
-
-  static async #openLocked(place: DiskPlace, options: CheckedLogOptions): Promise<EventLog> {
-    loadCodecs()
-    const driver = openDiskDriver(place.directory)
-    const boot = bootId()
-    const events = new LateHost()
-    // A copy of a directory is another log: what was published for the one says nothing of the
-    // other.
-    const bootOfDirectory =
-      boot === null ? null : `${boot.slice(0, 36)}@${directoryKey(place.directory)}`
-    try {
-      const environment = environmentOf(driver, bootOfDirectory, options, events)
-      const { log: engine, report } = await runProcedure(openLogDirectory(environment))
-      const warn = warnTo(options.onWarning)
-      const host = new LogHost(engine, options, {}, warn)
-      events.host = host
-      warnOfRecovery(warn, report)
-      if (options.io === 'mmap') {
-        warn({
-          code: 'FALLBACK',
-          message: 'this version reads by positioned reads only: io is as if it were pread',
-          details: { io: options.io },
-        })
-      }
-      host.start()
-      for (const topic of options.topics) await host.ensureTopic(topic, undefined)
-      return new EventLog(host, place, report)
-    } catch (error) {
-      driver.close()
-      throw error
-    }
   }
 
   /**
@@ -343,7 +243,7 @@ export class EventLog implements AsyncDisposable {
       await this.#closing.catch(() => undefined)
       return
     }
-    this.#closing = this.#close(timeoutMs)
+    this.#closing = this.#close(Math.min(timeoutMs, MAX_TIMER_MS))
     await this.#closing
   }
 
@@ -362,29 +262,9 @@ export class EventLog implements AsyncDisposable {
   }
 }
 
-/** The host is made after the engine that calls it; nothing calls before. */
-class LateHost {
-  host: LogHost | undefined
-}
-
-function environmentOf(
-  driver: StorageDriver,
-  boot: string | null,
-  options: CheckedLogOptions,
-  events: LateHost,
-): LogEnvironment {
-  return {
-    driver,
-    bootId: boot,
-    clock: options.clock,
-    randomBytes: options.randomBytes,
-    onPartitionFailed: (partition, error) => events.host?.partitionFailed(partition, error),
-    onRolled: () => events.host?.rolled(),
-  }
-}
-
-/** Native helpers are looked for at the first open, never at import. */
-function loadCodecs(): void {
-  loadNativeCrc32c()
-  enableZstdPackage()
+function checkDirectory(directory: unknown, where: string): void {
+  if (typeof directory === 'string' && directory !== '' && !directory.includes('\0')) return
+  throw invalidArgument(`${where}: directory is a path, not ${describeValue(directory)}`, {
+    directory,
+  })
 }

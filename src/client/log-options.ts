@@ -6,6 +6,7 @@ import { invalidArgument } from '../errors/log-error.ts'
 import { systemClock, type Clock } from '../log/clock.ts'
 import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
 import { checkOptions, describeValue, isArray } from './check-options.ts'
+import { isBytes } from './serde.ts'
 import { isTopicDefinition, type TopicDefinition } from './topic-definition.ts'
 
 /** Options of a log in memory, and of every log. */
@@ -79,139 +80,135 @@ export interface CheckedLogOptions {
   readonly allowNetworkFs: boolean
 }
 
-const MEMORY_OPTIONS: readonly string[] = [
-  'topics',
-  'topicDefaults',
-  'producerIdExpirationMs',
-  'cleanerBufferBytes',
-  'cleanerMaxBytesPerSecond',
-  'offsetsRetentionMs',
-  'housekeepingIntervalMs',
-  'onWarning',
-  'clock',
-  'random',
-]
-const DISK_OPTIONS: readonly string[] = [
-  ...MEMORY_OPTIONS,
-  'readOnly',
-  'visibility',
-  'io',
-  'lockTimeoutMs',
-  'allowNetworkFs',
-]
+/** What an option may be, beside its type. */
+interface OptionRule {
+  readonly allowed: string
+  readonly obeys: (value: unknown) => boolean
+}
+
 const CLOCK_METHODS = ['now', 'monotonicNow', 'setTimeout', 'clearTimeout'] as const
 
-/** @throws {LogError} INVALID_ARGUMENT naming the option, the value and what is allowed. */
+const MEMORY_RULES: Readonly<Record<keyof MemoryLogOptions, OptionRule>> = {
+  topics: { allowed: "an array of definitions made by defineTopic('name', …)", obeys: areTopics },
+  topicDefaults: { allowed: 'an object of topic settings', obeys: isObject },
+  producerIdExpirationMs: integerFrom(-1),
+  cleanerBufferBytes: integerFrom(1),
+  cleanerMaxBytesPerSecond: integerFrom(1),
+  offsetsRetentionMs: integerFrom(-1),
+  housekeepingIntervalMs: {
+    allowed: 'an integer of at least 1, or null',
+    obeys: (value) => value === null || integerFrom(1).obeys(value),
+  },
+  onWarning: { allowed: 'a function', obeys: isFunction },
+  clock: { allowed: `an object with ${CLOCK_METHODS.join(', ')}`, obeys: isClock },
+  random: { allowed: 'a function that gives so many random bytes', obeys: isFunction },
+}
+
+const DISK_RULES: Readonly<Record<keyof EventLogOptions, OptionRule>> = {
+  ...MEMORY_RULES,
+  readOnly: { allowed: 'true or false', obeys: isBoolean },
+  visibility: oneOf('written', 'durable'),
+  io: oneOf('auto', 'mmap', 'pread'),
+  lockTimeoutMs: integerFrom(0),
+  allowNetworkFs: { allowed: 'true or false', obeys: isBoolean },
+}
+
+/**
+ * The options with every default applied. `where` names the call.
+ * @throws {LogError} INVALID_ARGUMENT naming the option, the value and what is allowed.
+ */
 export function checkLogOptions(
   options: EventLogOptions | undefined,
   kind: 'disk' | 'memory',
   where: string,
 ): CheckedLogOptions {
-  checkOptions(options, kind === 'disk' ? DISK_OPTIONS : MEMORY_OPTIONS, where)
-  const {
-    topics = [],
-    topicDefaults,
-    onWarning,
-    clock = systemClock,
-    random = randomBytes,
-    readOnly = false,
-    visibility = 'written',
-    io = 'auto',
-    lockTimeoutMs = 0,
-    allowNetworkFs = false,
-    housekeepingIntervalMs = 300_000,
-    producerIdExpirationMs = -1,
-    offsetsRetentionMs = -1,
-    cleanerBufferBytes = 134_217_728,
-    cleanerMaxBytesPerSecond,
-  } = options ?? {}
-  integer(lockTimeoutMs, 0, 'lockTimeoutMs', where)
-  integer(producerIdExpirationMs, -1, 'producerIdExpirationMs', where)
-  integer(offsetsRetentionMs, -1, 'offsetsRetentionMs', where)
-  integer(cleanerBufferBytes, 1, 'cleanerBufferBytes', where)
-  if (cleanerMaxBytesPerSecond !== undefined)
-    integer(cleanerMaxBytesPerSecond, 1, 'cleanerMaxBytesPerSecond', where)
-  if (housekeepingIntervalMs !== null)
-    integer(housekeepingIntervalMs, 1, 'housekeepingIntervalMs', where)
-  check(
-    ['written', 'durable'].includes(visibility),
-    'visibility',
-    visibility,
-    "'written' or 'durable'",
-    where,
-  )
-  check(['auto', 'mmap', 'pread'].includes(io), 'io', io, "'auto', 'mmap' or 'pread'", where)
-  check(typeof readOnly === 'boolean', 'readOnly', readOnly, 'true or false', where)
-  check(
-    typeof allowNetworkFs === 'boolean',
-    'allowNetworkFs',
-    allowNetworkFs,
-    'true or false',
-    where,
-  )
-  check(
-    onWarning === undefined || typeof onWarning === 'function',
-    'onWarning',
-    onWarning,
-    'a function',
-    where,
-  )
-  check(
-    typeof random === 'function',
-    'random',
-    random,
-    'a function that gives so many random bytes',
-    where,
-  )
-  check(isClock(clock), 'clock', clock, `an object with ${CLOCK_METHODS.join(', ')}`, where)
-  checkTopics(topics, where)
+  const rules: Readonly<Record<string, OptionRule>> = kind === 'disk' ? DISK_RULES : MEMORY_RULES
+  checkOptions(options, Object.keys(rules), where)
+  const given = { ...options } // Each option is read once.
+  for (const [option, value] of Object.entries(given)) {
+    const rule = rules[option]
+    if (value === undefined || rule?.obeys(value) !== false) continue
+    const { allowed } = rule
+    throw invalidArgument(`${where}: ${option} is ${allowed}, not ${describeValue(value)}`, {
+      option,
+      value,
+      allowed,
+    })
+  }
+  const { clock = systemClock, random = randomBytes } = given
   return {
-    topics,
-    onWarning,
-    clock,
-    randomBytes: random,
-    readOnly,
-    io,
-    lockTimeoutMs,
-    allowNetworkFs,
-    topicDefaults: checkTopicConfig(topicDefaults, `${where}: topicDefaults`),
+    topics: [...(given.topics ?? [])],
+    topicDefaults: checkTopicConfig(given.topicDefaults, `${where}: topicDefaults`),
+    onWarning: given.onWarning,
+    clock: clock === systemClock ? clock : wholeMilliseconds(clock),
+    randomBytes: random === randomBytes ? random : exactly(random),
+    readOnly: given.readOnly ?? false,
+    io: given.io ?? 'auto',
+    lockTimeoutMs: given.lockTimeoutMs ?? 0,
+    allowNetworkFs: given.allowNetworkFs ?? false,
   }
 }
 
-function checkTopics(topics: unknown, where: string): void {
-  check(isArray(topics), 'topics', topics, 'an array of topic definitions', where)
-  if (!isArray(topics)) return
-  for (const topic of topics)
-    check(
-      isTopicDefinition(topic),
-      'topics',
-      topic,
-      "definitions made by defineTopic('name', …)",
-      where,
+/** The time as records have it, whatever clock was given. */
+function wholeMilliseconds(clock: Clock): Clock {
+  return {
+    now() {
+      const time = clock.now()
+      if (time >= 0 && time <= Number.MAX_SAFE_INTEGER) return Math.trunc(time)
+      throw invalidArgument(
+        `clock.now() is a number of milliseconds since 1970, not ${describeValue(time)}`,
+        { option: 'clock', value: time },
+      )
+    },
+    monotonicNow: () => clock.monotonicNow(),
+    setTimeout: (fn, ms) => clock.setTimeout(fn, ms),
+    clearTimeout: (handle) => clock.clearTimeout(handle),
+  }
+}
+
+/** Ids are made of it: fewer bytes than asked for would make them collide. */
+function exactly(random: (bytes: number) => Uint8Array): (bytes: number) => Uint8Array {
+  return (byteLength) => {
+    const bytes: unknown = random(byteLength)
+    if (isBytes(bytes) && bytes.byteLength === byteLength) return bytes
+    throw invalidArgument(
+      `random(${byteLength}) is a Uint8Array of so many bytes, not ${describeValue(bytes)}`,
+      { option: 'random', value: bytes },
     )
+  }
 }
 
-function isClock(clock: unknown): boolean {
-  if (typeof clock !== 'object' || clock === null) return false
-  return CLOCK_METHODS.every((method) => typeof Reflect.get(clock, method) === 'function')
+function integerFrom(min: number): OptionRule {
+  return {
+    allowed: `an integer of at least ${min}`,
+    obeys: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
+  }
 }
 
-function integer(value: unknown, min: number, option: string, where: string): void {
-  const isRight = typeof value === 'number' && Number.isSafeInteger(value) && value >= min
-  check(isRight, option, value, `an integer of at least ${min}`, where)
+function oneOf(...choices: readonly string[]): OptionRule {
+  return {
+    allowed: choices.map((choice) => `'${choice}'`).join(' or '),
+    obeys: (value) => typeof value === 'string' && choices.includes(value),
+  }
 }
 
-function check(
-  isRight: boolean,
-  option: string,
-  value: unknown,
-  allowed: string,
-  where: string,
-): void {
-  if (isRight) return
-  throw invalidArgument(`${where}: ${option} is ${allowed}, not ${describeValue(value)}`, {
-    option,
-    value,
-    allowed,
-  })
+function areTopics(value: unknown): boolean {
+  return isArray(value) && value.every(isTopicDefinition)
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !isArray(value)
+}
+
+function isFunction(value: unknown): boolean {
+  return typeof value === 'function'
+}
+
+function isBoolean(value: unknown): boolean {
+  return typeof value === 'boolean'
+}
+
+function isClock(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return CLOCK_METHODS.every((method) => typeof Reflect.get(value, method) === 'function')
 }

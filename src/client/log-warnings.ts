@@ -4,6 +4,7 @@
  */
 import { channel } from 'node:diagnostics_channel'
 import type { LogError } from '../errors/log-error.ts'
+import { afterTurn } from '../log/clock.ts'
 import type { OpenReport } from '../log/directory-open.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { LogWarning } from './log-options.ts'
@@ -13,12 +14,24 @@ const warnings = channel('streambed:warning')
 /** Where warnings of one log go. */
 export type Warn = (warning: LogWarning) => void
 
-/** Sends each warning to the channel and to `onWarning`; what that throws is its own affair. */
+/**
+ * Sends each warning to the channel and to `onWarning`. What that throws is uncaught, as in any
+ * listener: it must not get into the engine, which warns in the middle of its work.
+ */
 export function warnTo(onWarning: ((warning: LogWarning) => void) | undefined): Warn {
   return (warning) => {
     if (warnings.hasSubscribers) warnings.publish(warning)
-    if (onWarning !== undefined) onWarning(warning)
-    else process.emitWarning(warning.message, { type: 'StreambedWarning', code: warning.code })
+    if (onWarning === undefined) {
+      process.emitWarning(warning.message, { type: 'StreambedWarning', code: warning.code })
+      return
+    }
+    try {
+      onWarning(warning)
+    } catch (error) {
+      afterTurn(() => {
+        throw error
+      })
+    }
   }
 }
 
@@ -60,5 +73,20 @@ export function damageSkipped(error: LogError<'CORRUPT'>, resumesAt: number): Lo
     message: error.message,
     cause: error,
     details: { ...error.details, resumesAt },
+  }
+}
+
+/** What happens by itself failed. */
+export function housekeepingFailed(cause: unknown): LogWarning {
+  const message = `housekeeping failed and will be tried again: ${String(cause)}`
+  return { code: 'HOUSEKEEPING_FAILED', message, details: {}, cause }
+}
+
+/** What was asked for is not there; the log does without. */
+export function fellBackToReads(): LogWarning {
+  return {
+    code: 'FALLBACK',
+    message: 'this version reads by positioned reads only: io is as if it were pread',
+    details: { io: 'mmap' },
   }
 }

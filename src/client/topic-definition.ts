@@ -98,7 +98,7 @@ export function defineTopic<
 > {
   const reason = checkTopicName(name)
   if (reason !== null) {
-    throw invalidArgument(`defineTopic: the name ${describeValue(name)} is ${reason}`, { name })
+    throw invalidArgument(`defineTopic: ${describeValue(name)}: ${reason}`, { name })
   }
   const where = `defineTopic('${name}')`
   checkOptions(definition, DEFINITION_NAMES, where)

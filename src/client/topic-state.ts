@@ -2,15 +2,17 @@
  * TopicState: what all handles of one topic share, typed or not: the topic in the engine, the log
  * it belongs to, and the record types that have to hear of a changed cleanup policy.
  */
-import { LogError } from '../errors/log-error.ts'
+import { LogError, invalidArgument } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import type { LogTopic } from '../log/log-directory.ts'
 import { endedError, type PartitionLog } from '../log/partition-log.ts'
-import type { TopicConfig } from '../log/log-config.ts'
-import type { Producer } from './producer.ts'
+import type { ResolvedTopicConfig, TopicConfig } from '../log/log-config.ts'
+import type { Producer, ProducerTopic } from './producer.ts'
 import { RecordTypes } from './record-types.ts'
 import type { StreamHost } from './record-stream.ts'
 import type { TopicDefinition } from './topic-definition.ts'
+
+const FIRST_SWEEP_COUNT = 32
 
 /** What topics and partitions ask of the log they belong to. */
 export interface TopicHost extends StreamHost {
@@ -18,7 +20,7 @@ export interface TopicHost extends StreamHost {
   readonly defaultProducer: Producer
   alterTopic(topic: TopicState, changes: TopicConfig): Promise<void>
   addPartitions(topic: TopicState, total: number): Promise<void>
-  deleteRecordsBefore(log: PartitionLog, offset: number): Promise<void>
+  deleteRecordsBefore(topic: TopicState, log: PartitionLog, offset: number): Promise<void>
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void
 }
 
@@ -31,52 +33,93 @@ export function isInternalTopic(name: string): boolean {
 export class TopicState {
   readonly host: TopicHost
   readonly topic: LogTopic
-  readonly #types: RecordTypes[] = []
+  /** By definition; of the untyped view, by this object. */
+  readonly #views = new WeakMap<object, TopicView>()
+  /** The types of all views that are still in use. */
+  #types: WeakRef<RecordTypes>[] = []
+  #sweepAtCount = FIRST_SWEEP_COUNT
 
   constructor(host: TopicHost, topic: LogTopic) {
     this.host = host
     this.topic = topic
   }
 
-  /** How a handle with `definition` reads and writes records. */
-  typesFor(definition: TopicDefinition | null): RecordTypes {
+  /** The topic with the types of `definition`, or as bytes. The same for the same definition. */
+  view(definition: TopicDefinition | null): TopicView {
+    const known = this.#views.get(definition ?? this)
+    if (known !== undefined) return known
     const types = new RecordTypes(this.topic.name, definition, this.#isCompacted)
-    this.#types.push(types)
-    return types
+    const view = new TopicView(this, types, definition)
+    this.#views.set(definition ?? this, view)
+    this.#remember(types)
+    return view
   }
 
   /** The cleanup policy may have changed. */
   configChanged(): void {
-    for (const types of this.#types) types.compacted = this.#isCompacted
+    for (const reference of this.#types) {
+      const types = reference.deref()
+      if (types !== undefined) types.compacted = this.#isCompacted
+    }
   }
 
   /** @throws {LogError} CLOSED or TOPIC_NOT_FOUND where nothing can be read or written any more. */
   checkUsable(): void {
     const [first] = this.topic.partitions
     if (first?.end === 'deleted') throw endedError(first)
-    if (!this.host.isOpen)
-      throw new LogError(
-        'CLOSED',
-        `the log is closed: ${this.topic.name} can be neither read nor written`,
-        { topic: this.topic.name },
-      )
+    if (this.host.isOpen) return
+    const { name } = this.topic
+    const message = `the log is closed: ${name} can be neither read nor written`
+    throw new LogError('CLOSED', message, { topic: name })
   }
 
   /**
-   * @throws {LogError} as `checkUsable`, and INVALID_ARGUMENT for topics that only the engine
-   *   writes.
+   * As `checkUsable`.
+   * @throws {LogError} INVALID_ARGUMENT for topics that only the engine writes.
    */
   checkWritable(): void {
     this.checkUsable()
-    if (!isInternalTopic(this.topic.name)) return
-    throw new LogError(
-      'INVALID_ARGUMENT',
-      `${this.topic.name} is written by the log itself; it can only be read`,
-      { topic: this.topic.name },
-    )
+    const { name } = this.topic
+    if (!isInternalTopic(name)) return
+    throw invalidArgument(`${name} is written by the log itself; it can only be read`, {
+      topic: name,
+    })
   }
 
   get #isCompacted(): boolean {
     return this.topic.config.cleanupPolicy !== 'delete'
+  }
+
+  /** A definition may be made for each call: what nobody uses any more must not pile up. */
+  #remember(types: RecordTypes): void {
+    this.#types.push(new WeakRef(types))
+    if (this.#types.length < this.#sweepAtCount) return
+    this.#types = this.#types.filter((reference) => reference.deref() !== undefined)
+    this.#sweepAtCount = Math.max(FIRST_SWEEP_COUNT, 2 * this.#types.length)
+  }
+}
+
+/** A topic as one handle of it, and a producer, see it. */
+export class TopicView implements ProducerTopic {
+  readonly state: TopicState
+  readonly types: RecordTypes
+  readonly definition: TopicDefinition | null
+
+  constructor(state: TopicState, types: RecordTypes, definition: TopicDefinition | null) {
+    this.state = state
+    this.types = types
+    this.definition = definition
+  }
+
+  get name(): string {
+    return this.state.topic.name
+  }
+
+  get config(): ResolvedTopicConfig {
+    return this.state.topic.config
+  }
+
+  get partitions(): readonly PartitionLog[] {
+    return this.state.topic.partitions
   }
 }

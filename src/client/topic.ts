@@ -3,8 +3,9 @@
  * differently or not at all, are views of the same partitions.
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
-import { countRecords } from '../log/record-count.ts'
 import { checkTopicConfig, type ResolvedTopicConfig, type TopicConfig } from '../log/log-config.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { countRecords } from '../log/record-count.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { Table } from './group-types.ts'
 import type { LogRecord } from './log-record.ts'
@@ -23,9 +24,8 @@ import type { SendInput } from './record-input.ts'
 import { RecordSource } from './record-source.ts'
 import { MergedStream, type RecordStream } from './record-stream.ts'
 import type { RecordTypes } from './record-types.ts'
-import type { TopicDefinition } from './topic-definition.ts'
 import type { Bytes, InputOf, TopicRef } from './topic-ref.ts'
-import type { TopicState } from './topic-state.ts'
+import type { TopicState, TopicView } from './topic-state.ts'
 
 /** How much a topic holds. */
 export interface TopicSize {
@@ -34,13 +34,6 @@ export interface TopicSize {
   /** Bytes of the .log files, without what is preallocated. */
   readonly bytes: number
   readonly segments: number
-}
-
-/** What belongs to a handle besides what users see. */
-export interface TopicInternals {
-  readonly state: TopicState
-  readonly types: RecordTypes
-  readonly definition: TopicDefinition | null
 }
 
 /** A topic of an open log. */
@@ -57,32 +50,28 @@ export class Topic<
   readonly name: N
   /** Kafka's topic id: 22 characters of base64url. */
   readonly id: string
+  readonly #view: TopicView
   readonly #state: TopicState
   readonly #types: RecordTypes
-  readonly #definition: TopicDefinition | null
   #partitions: readonly Partition<K, V, N, KI, VI>[] = []
 
-  private constructor(state: TopicState, definition: TopicDefinition | null) {
+  private constructor(view: TopicView) {
+    const { state, types } = view
     this.name = state.topic.name as N // Whoever makes a handle found the topic by this name.
     this.id = state.topic.id
+    this.#view = view
     this.#state = state
-    this.#types = state.typesFor(definition)
-    this.#definition = definition
+    this.#types = types
   }
 
   /** @internal */
-  static of<K, V, N extends string, KI, VI>(
-    state: TopicState,
-    definition: TopicDefinition | null,
-  ): Topic<K, V, N, KI, VI> {
-    return new Topic(state, definition)
+  static of<K, V, N extends string, KI, VI>(view: TopicView): Topic<K, V, N, KI, VI> {
+    return new Topic(view)
   }
 
-  /** What belongs to a handle, for the log that made it. @internal */
-  static internals(topic: object): TopicInternals | undefined {
-    return #state in topic
-      ? { state: topic.#state, types: topic.#types, definition: topic.#definition }
-      : undefined
+  /** What is behind a handle; undefined for what is none. @internal */
+  static viewOf(topic: unknown): TopicView | undefined {
+    return typeof topic === 'object' && topic !== null && #view in topic ? topic.#view : undefined
   }
 
   /** The settings in force. Frozen; a new object after each change. */
@@ -105,19 +94,15 @@ export class Topic<
 
   /** @throws {LogError} INVALID_ARGUMENT for what no partition can be; PARTITION_NOT_FOUND. */
   partition(index: number): Partition<K, V, N, KI, VI> {
-    if (!Number.isSafeInteger(index))
+    if (!Number.isSafeInteger(index)) {
       throw invalidArgument(
         `${this.name}: a partition is an integer, not ${describeValue(index)}`,
         { partition: index },
       )
+    }
     const partition = this.partitions[index]
-    if (partition !== undefined) return partition
-    const { length } = this.partitions
-    throw new LogError(
-      'PARTITION_NOT_FOUND',
-      `${this.name}: there is no partition ${index}; there are ${length}, 0 to ${length - 1}`,
-      { topic: this.name, partition: index, partitionCount: length },
-    )
+    if (partition === undefined) throw this.#notFound(index)
+    return partition
   }
 
   /**
@@ -130,22 +115,33 @@ export class Topic<
       encoded.catch(() => undefined)
       throw invalidArgument(`${this.name}: partitionFor needs a key whose schema answers at once`)
     }
-    if (encoded === null)
+    if (encoded === null) {
       throw invalidArgument(
         `${this.name}: partitionFor needs a key: records without one have no fixed partition`,
         { key },
       )
+    }
     return this.partition(partitionOfKey(encoded, this.partitions.length))
   }
 
   /** Sends through the log's own producer: acks 'all', group commit. Durable when it resolves. */
   send(record: SendInput<KI, VI>): Promise<RecordMetadata> {
-    return this.#withProducer((producer) => producer.send<KI, VI>(this, record))
+    try {
+      this.#checkGiven(record, 'send')
+      return this.#producer.send<KI, VI>(this, record)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** Sends records together; resolves with their places, in the order given. */
   sendAll(records: readonly SendInput<KI, VI>[]): Promise<readonly RecordMetadata[]> {
-    return this.#withProducer((producer) => producer.sendAll<KI, VI>(this, records))
+    try {
+      this.#checkGiven(records, 'sendAll')
+      return this.#producer.sendAll<KI, VI>(this, records)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /**
@@ -155,9 +151,10 @@ export class Topic<
   read(options?: TopicReadOptions): RecordStream<LogRecord<K, V, N>> {
     const reading = topicReadingOf(options, `${this.name}: read`)
     const chosen = this.#chosen(reading)
-    return new MergedStream(this.#state.host, reading, () =>
-      chosen().map(({ index, from }) => this.#source(reading, index, from)),
-    )
+    return new MergedStream(this.#state.host, reading, () => {
+      this.#state.checkUsable()
+      return chosen.map(({ log, from }) => this.#source(reading, log, from))
+    })
   }
 
   /** A live view of the latest value of each key; not part of this version. */
@@ -185,18 +182,24 @@ export class Topic<
   /** Adds partitions up to `total`; the same total does nothing, fewer is INVALID_ARGUMENT. */
   async addPartitions(total: number): Promise<void> {
     this.#state.checkWritable()
-    checkTopicConfig({ partitions: total }, `${this.name}: addPartitions`)
-    const { length } = this.partitions
-    if (total < length)
+    const { partitions = null } = checkTopicConfig(
+      { partitions: total },
+      `${this.name}: addPartitions`,
+    )
+    const { length } = this.#state.topic.partitions
+    if (partitions === null || partitions < length) {
       throw invalidArgument(
-        `${this.name}: addPartitions(${total}): there are ${length} already, and partitions cannot be taken away`,
+        `${this.name}: addPartitions(${total}): there are ${length} already, and partitions ` +
+          'cannot be taken away: the total has to be more',
         { value: total },
       )
+    }
     if (total > length) await this.#state.host.addPartitions(this.#state, total)
   }
 
-  /** How much the topic holds, from memory. */
+  /** How much the topic holds, from memory. @throws {LogError} CLOSED, TOPIC_NOT_FOUND. */
   size(): TopicSize {
+    this.#state.checkUsable()
     let offsets = 0
     let bytes = 0
     let segments = 0
@@ -214,56 +217,65 @@ export class Topic<
     checkOptions(options, ['signal'], where)
     const signal = signalOf(options?.signal, where)
     this.#state.checkUsable()
-    let total = 0
-    for (const log of this.#state.topic.partitions) {
-      total += await countRecords(log, () => {
-        if (signal?.aborted === true)
-          throw new LogError(
-            'ABORTED',
-            `${where} was aborted by its signal`,
-            {},
-            { cause: signal.reason },
-          )
-        this.#state.checkUsable()
-      })
+    const check = (): void => {
+      this.#state.checkUsable()
+      if (signal?.aborted !== true) return
+      const cause: unknown = signal.reason
+      throw new LogError('ABORTED', `${where} was aborted by its signal`, {}, { cause })
     }
+    let total = 0
+    for (const log of this.#state.topic.partitions) total += await countRecords(log, check)
     return total
   }
 
-  async #withProducer<T>(
-    use: (producer: TopicState['host']['defaultProducer']) => Promise<T>,
-  ): Promise<T> {
+  get #producer(): TopicState['host']['defaultProducer'] {
     this.#state.checkWritable()
-    return await use(this.#state.host.defaultProducer)
+    return this.#state.host.defaultProducer
   }
 
-  /** Which partitions a read covers; what can be checked at the call is. */
-  #chosen(reading: TopicReading): () => readonly ChosenPartition[] {
-    const named = reading.partitions
-    if (named !== null) for (const index of named) this.partition(index)
-    const indexes = named ?? this.partitions.map((partition) => partition.index)
+  /** Which partitions a read covers, and from where. Whether offsets exist is checked later. */
+  #chosen(reading: TopicReading): readonly ChosenPartition[] {
     const { from } = reading
-    if (typeof from === 'number' && indexes.length !== 1) {
+    const logs = reading.partitions?.map((index) => this.#logOf(index))
+    const chosen = logs ?? this.#state.topic.partitions
+    if (from instanceof Map) {
+      const offsets: ReadonlyMap<number, number> = from
+      for (const index of offsets.keys()) this.#logOf(index)
+      return chosen.map((log) => ({ log, from: offsets.get(log.partition) ?? 'earliest' }))
+    }
+    if (typeof from === 'number' && chosen.length !== 1) {
       throw invalidArgument(
-        `${this.name}: read: an offset as from needs exactly one partition, there are ${indexes.length}: name one in partitions, or give { offsets }`,
+        `${this.name}: read: an offset as from needs exactly one partition, there are ` +
+          `${chosen.length}: name one in partitions, or give { offsets }`,
         { option: 'from', value: from },
       )
     }
-    if (!(from instanceof Map))
-      // not a map, see above
-      return () => indexes.map((index) => ({ index, from: from as StartPosition }))
-    for (const index of from.keys()) this.partition(index)
-    return () => indexes.map((index) => ({ index, from: from.get(index) ?? 'earliest' }))
+    const start = from as StartPosition // not a map, see above
+    return chosen.map((log) => ({ log, from: start }))
   }
 
-  #source(reading: TopicReading, index: number, from: StartPosition): RecordSource {
-    this.#state.checkUsable()
+  #logOf(index: number): PartitionLog {
     const log = this.#state.topic.partitions[index]
-    if (log === undefined)
-      throw new LogError('PARTITION_NOT_FOUND', `${this.name}: there is no partition ${index}`, {
-        topic: this.name,
-        partition: index,
-      })
+    if (log === undefined) throw this.#notFound(index)
+    return log
+  }
+
+  #notFound(index: number): LogError<'PARTITION_NOT_FOUND'> {
+    const { length } = this.#state.topic.partitions
+    return new LogError(
+      'PARTITION_NOT_FOUND',
+      `${this.name}: there is no partition ${index}; there are ${length}, 0 to ${length - 1}`,
+      { topic: this.name, partition: index, partitionCount: length },
+    )
+  }
+
+  /** A producer that is given nothing beside the handle would take the handle for the record. */
+  #checkGiven(records: unknown, call: string): void {
+    if (records !== undefined) return
+    throw invalidArgument(`${this.name}: ${call} was given nothing to send`, { records })
+  }
+
+  #source(reading: TopicReading, log: PartitionLog, from: StartPosition): RecordSource {
     return new RecordSource(log, this.#types, {
       range: { ...reading, from },
       live: reading.live,
@@ -273,6 +285,6 @@ export class Topic<
 }
 
 interface ChosenPartition {
-  readonly index: number
+  readonly log: PartitionLog
   readonly from: StartPosition
 }

@@ -1,0 +1,160 @@
+/**
+ * Opening a log: everything that has to be there before there is a handle, in order, and given back
+ * where a later step fails.
+ *
+ *   1  the directory, which is made where it is missing and refused where it is something else
+ *   2  the writer lock: from here on nobody else writes
+ *   3  the engine, with recovery
+ *   4  the topics of the options
+ */
+import { invalidArgument } from '../errors/log-error.ts'
+import { loadNativeCrc32c } from '../format/crc32c.ts'
+import { delay, holdProcess } from '../log/clock.ts'
+import { isLogDirectory, openLogDirectory, type OpenReport } from '../log/directory-open.ts'
+import type { TopicConfig } from '../log/log-config.ts'
+import { LogDirectory, type LogEnvironment } from '../log/log-directory.ts'
+import { bootId } from '../storage/boot-identity.ts'
+import { openDiskDriver } from '../storage/disk-driver.ts'
+import { fileSystemOf, type FileSystemKind } from '../storage/file-system.ts'
+import { directoryKey, prepareLogDirectory } from '../storage/log-location.ts'
+import { openMemoryDriver } from '../storage/memory-driver.ts'
+import { emptyMetadata } from '../storage/metadata-file.ts'
+import { runProcedure } from '../storage/procedure.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import { acquireWriterLock, type WriterLock } from '../storage/writer-lock.ts'
+import { enableZstdPackage } from '../storage/zstd-package.ts'
+import { LogHost } from './log-host.ts'
+import type { CheckedLogOptions } from './log-options.ts'
+import { fellBackToReads, warnOfRecovery, warnTo } from './log-warnings.ts'
+
+/** Segments of a log in memory are small: memory is given back by whole segments. */
+const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
+const NOTHING_FOUND: OpenReport = { clean: true, durationMs: 0, partitions: [], adopted: [] }
+
+/** What a log on disk holds besides its engine. */
+export interface DiskPlace {
+  readonly directory: string
+  readonly lock: WriterLock
+  readonly fileSystem: FileSystemKind
+}
+
+/** An open log, before it has a handle. */
+export interface OpenedLog {
+  readonly host: LogHost
+  /** Null for a log in memory. */
+  readonly place: DiskPlace | null
+  readonly report: OpenReport
+}
+
+/** Opens the log in `directory` for writing. On failure nothing stays open or locked. */
+export async function openOnDisk(
+  directory: string,
+  options: CheckedLogOptions,
+): Promise<OpenedLog> {
+  const release = holdProcess() // Whoever awaits an open log wants to see it opened.
+  try {
+    const path = prepareLogDirectory(directory, isLogDirectory)
+    const fileSystem = fileSystemOf(path)
+    if (fileSystem.isNetwork && !options.allowNetworkFs) throw networkRefused(path, fileSystem)
+    const { clock, lockTimeoutMs } = options
+    const lock = await acquireWriterLock(path, {
+      lockTimeoutMs,
+      now: () => clock.now(),
+      monotonicNow: () => clock.monotonicNow(),
+      wait: (ms) => delay(clock, ms),
+    })
+    try {
+      return await openLocked({ directory: path, lock, fileSystem }, options)
+    } catch (error) {
+      await lock.release()
+      throw error
+    }
+  } finally {
+    release()
+  }
+}
+
+/** Opens a log in memory, with its topics. */
+export function openInMemory(options: CheckedLogOptions): OpenedLog {
+  loadCodecs()
+  const driver = openMemoryDriver({ now: () => options.clock.now() })
+  const events = new LateHost()
+  const engine = new LogDirectory(environmentOf(driver, null, options, events), emptyMetadata())
+  const host = new LogHost(engine, options, MEMORY_DEFAULTS, warnTo(options.onWarning))
+  events.host = host
+  for (const topic of options.topics) host.ensureTopicNow(topic, 'EventLog.inMemory: topics')
+  return { host, place: null, report: NOTHING_FOUND }
+}
+
+async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise<OpenedLog> {
+  loadCodecs()
+  const warn = warnTo(options.onWarning)
+  const { host, report } = await openEngine(place, options)
+  try {
+    warnOfRecovery(warn, report)
+    if (options.io === 'mmap') warn(fellBackToReads())
+    host.start()
+    for (const topic of options.topics) await host.ensureTopic(topic, undefined)
+    return { host, place, report }
+  } catch (error) {
+    await host.close(0).catch(() => undefined) // It fails with what failed it.
+    throw error
+  }
+}
+
+async function openEngine(
+  { directory }: DiskPlace,
+  options: CheckedLogOptions,
+): Promise<Omit<OpenedLog, 'place'>> {
+  const driver = openDiskDriver(directory)
+  try {
+    const events = new LateHost()
+    const boot = bootId()
+    // A copy of a directory is another log: what was published for the one says nothing of the
+    // other.
+    const bootOfDirectory = boot === null ? null : `${boot.slice(0, 36)}@${directoryKey(directory)}`
+    const environment = environmentOf(driver, bootOfDirectory, options, events)
+    const { log: engine, report } = await runProcedure(openLogDirectory(environment))
+    const host = new LogHost(engine, options, {}, warnTo(options.onWarning))
+    events.host = host
+    return { host, report }
+  } catch (error) {
+    driver.close()
+    throw error
+  }
+}
+
+/** The host is made after the engine that calls it; nothing calls before. */
+class LateHost {
+  host: LogHost | undefined
+}
+
+function environmentOf(
+  driver: StorageDriver,
+  boot: string | null,
+  options: CheckedLogOptions,
+  events: LateHost,
+): LogEnvironment {
+  return {
+    driver,
+    bootId: boot,
+    clock: options.clock,
+    randomBytes: options.randomBytes,
+    onPartitionFailed: (partition, error) => events.host?.partitionFailed(partition, error),
+    onRolled: () => events.host?.rolled(),
+  }
+}
+
+/** Native helpers are looked for at the first open, never at import. */
+function loadCodecs(): void {
+  loadNativeCrc32c()
+  enableZstdPackage()
+}
+
+function networkRefused(directory: string, { name }: FileSystemKind): Error {
+  return invalidArgument(
+    `EventLog.open: ${directory} lies on a network file system (${name}), where other machines ` +
+      'can write beside this one and syncs promise less; allowNetworkFs: true opens it all the same',
+    { option: 'allowNetworkFs', directory, fileSystem: name },
+  )
+}

@@ -1,0 +1,241 @@
+/**
+ * TopicCatalog: the topics of one open log as its users name them: by a string, a definition or a
+ * handle. Finds, makes, changes and deletes them, and keeps one handle for each way to see one.
+ *
+ * Changes are procedures; the caller runs one at a time.
+ *   I1  a topic is looked for and made inside the same procedure: two calls cannot both make it
+ *   I2  the handle of a deleted topic names nothing, not even a topic made anew under its name
+ */
+import { LogError, invalidArgument } from '../errors/log-error.ts'
+import { checkTopicName } from '../format/topic-name.ts'
+import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
+import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { describeValue } from './check-options.ts'
+import type { Warn } from './log-warnings.ts'
+import { checkCodec } from './producer-options.ts'
+import { Topic } from './topic.ts'
+import { isTopicDefinition, type TopicDefinition } from './topic-definition.ts'
+import type { Bytes, BytesInput } from './topic-ref.ts'
+import { TopicState, isInternalTopic, type TopicHost, type TopicView } from './topic-state.ts'
+
+/** A topic that somebody wants to exist, checked. */
+export interface WantedTopic {
+  readonly name: string
+  readonly definition: TopicDefinition | null
+  /** The settings that were given, those of the call before those of the definition. */
+  readonly given: TopicConfig
+  /** The call, as messages name it. */
+  readonly where: string
+}
+
+/** The topics of one open log. */
+export class TopicCatalog {
+  readonly #host: TopicHost
+  readonly #directory: LogDirectory
+  readonly #defaults: TopicConfig
+  readonly #warn: Warn
+  readonly #states = new Map<string, TopicState>()
+  readonly #handles = new WeakMap<TopicView, Topic>()
+
+  /** `defaults` are the settings of topics that are created without them. */
+  constructor(host: TopicHost, directory: LogDirectory, defaults: TopicConfig, warn: Warn) {
+    this.#host = host
+    this.#directory = directory
+    this.#defaults = defaults
+    this.#warn = warn
+  }
+
+  /** Topics that users see, by name. */
+  list(): readonly LogTopic[] {
+    return this.#directory.topics().filter((topic) => !isInternalTopic(topic.name))
+  }
+
+  /** The handle of an existing topic. @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT. */
+  topic(ref: unknown, where: string): Topic {
+    const view = this.view(ref, where)
+    const known = this.#handles.get(view)
+    if (known !== undefined) return known
+    const made = Topic.of<Bytes, Bytes, string, BytesInput, BytesInput>(view)
+    this.#handles.set(view, made)
+    return made
+  }
+
+  /** What is behind a handle. Hot: producers ask for each record. */
+  view(ref: unknown, where: string): TopicView {
+    const own = this.#ownView(ref)
+    if (own !== undefined) return own
+    const { name, definition } = named(ref, where)
+    const topic = this.#directory.topic(name)
+    if (topic === undefined) throw notFound(name)
+    return this.#state(topic).view(definition)
+  }
+
+  /**
+   * A topic to create or ensure, read and checked.
+   * @throws {LogError} INVALID_ARGUMENT for a name or setting that cannot be.
+   */
+  wanted(ref: unknown, config: TopicConfig | undefined, where: string): WantedTopic {
+    this.#ownView(ref)
+    const { name, definition } = named(ref, where)
+    const reason = checkTopicName(name)
+    if (reason !== null) {
+      throw invalidArgument(`${where}: ${describeValue(name)}: ${reason}`, { name })
+    }
+    if (isInternalTopic(name)) {
+      throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
+    }
+    const given = {
+      ...checkTopicConfig(definition?.config, `${where}('${name}')`),
+      ...checkTopicConfig(config, `${where}('${name}')`),
+    }
+    const { compressionType: codec = 'producer' } = given
+    if (codec !== 'producer') checkCodec(codec, `${where}('${name}'): compressionType`)
+    return { name, definition, given, where }
+  }
+
+  /** Creates a topic; on volatile storage it is there when the procedure returns. */
+  *creation(wanted: WantedTopic): Procedure<Topic> {
+    const { name } = wanted
+    if (this.#directory.topic(name) === undefined) return yield* this.#make(wanted)
+    throw new LogError(
+      'TOPIC_EXISTS',
+      `topic ${name} exists already: use ensureTopic to take it as it is`,
+      { topic: name },
+    )
+  }
+
+  /** Creates a topic or checks the one there is. */
+  *ensuring(wanted: WantedTopic): Procedure<Topic> {
+    const { name, definition, given, where } = wanted
+    const topic = this.#directory.topic(name)
+    if (topic === undefined) return yield* this.#make(wanted)
+    const changes = differences(topic, given)
+    if (Object.keys(changes).length > 0) {
+      yield* this.#directory.alterTopic(name, changes)
+      this.#states.get(name)?.configChanged()
+      this.#warnOfChange(name, changes)
+    }
+    return this.topic(definition ?? name, where)
+  }
+
+  *deletion(ref: unknown, where: string): Procedure<void> {
+    const { name } = this.view(ref, where)
+    if (isInternalTopic(name)) {
+      throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
+    }
+    yield* this.#directory.deleteTopic(name)
+    this.#states.delete(name)
+  }
+
+  *alteration(state: TopicState, changes: TopicConfig): Procedure<void> {
+    state.checkWritable()
+    yield* this.#directory.alterTopic(state.topic.name, changes)
+    state.configChanged()
+  }
+
+  *growth(state: TopicState, total: number): Procedure<void> {
+    state.checkWritable()
+    if (total <= state.topic.partitions.length) return
+    yield* this.#directory.addPartitions(state.topic.name, total)
+  }
+
+  *#make(wanted: WantedTopic): Procedure<Topic> {
+    const { name, definition, given, where } = wanted
+    const other = this.#directory
+      .topics()
+      .find((topic) => topic.name.toLowerCase() === name.toLowerCase())
+    if (other !== undefined) {
+      throw invalidArgument(
+        `${where}: '${name}' differs from the existing topic '${other.name}' only in case: not ` +
+          'every file system tells them apart',
+        { name, existing: other.name },
+      )
+    }
+    yield* this.#directory.createTopic(name, { ...this.#defaults, ...given })
+    return this.topic(definition ?? name, where)
+  }
+
+  /**
+   * What is behind a handle of this log. @throws {LogError} TOPIC_NOT_FOUND where it is dead (I2).
+   */
+  #ownView(ref: unknown): TopicView | undefined {
+    const view = Topic.viewOf(ref)
+    if (view === undefined || view.state.host !== this.#host) return undefined
+    view.state.checkUsable()
+    return view
+  }
+
+  #state(topic: LogTopic): TopicState {
+    const known = this.#states.get(topic.name)
+    if (known !== undefined && known.topic === topic) return known
+    const state = new TopicState(this.#host, topic)
+    this.#states.set(topic.name, state)
+    return state
+  }
+
+  #warnOfChange(topic: string, changes: TopicConfig): void {
+    const shown = Object.entries(changes).map(([name, value]) => `${name} = ${String(value)}`)
+    this.#warn({
+      code: 'CONFIG_CHANGED',
+      message: `settings of topic ${topic} were changed to those asked for: ${shown.join(', ')}`,
+      details: { topic, changes },
+    })
+  }
+}
+
+/** What a reference names. A handle of another log counts as its definition, or as its name. */
+function named(ref: unknown, where: string): Omit<WantedTopic, 'given' | 'where'> {
+  if (typeof ref === 'string') return { name: ref, definition: null }
+  if (isTopicDefinition(ref)) return { name: ref.name, definition: ref }
+  const view = Topic.viewOf(ref)
+  if (view !== undefined) return { name: view.name, definition: view.definition }
+  throw invalidArgument(
+    `${where}: a topic is named by a string, a definition or a handle, not ${describeValue(ref)}`,
+    { topic: ref },
+  )
+}
+
+function notFound(name: string): LogError<'TOPIC_NOT_FOUND'> {
+  return new LogError(
+    'TOPIC_NOT_FOUND',
+    `there is no topic '${name}': createTopic or ensureTopic makes it`,
+    { topic: name },
+  )
+}
+
+/**
+ * Settings given that differ from those in force.
+ * @throws {LogError} CONFIG_MISMATCH for what is not changed in passing.
+ */
+function differences(topic: LogTopic, given: TopicConfig): TopicConfig {
+  const { partitions, cleanupPolicy, ...rest } = given
+  const { config, name } = topic
+  const actual = topic.partitions.length
+  if (partitions !== undefined && actual < partitions) {
+    throw new LogError(
+      'CONFIG_MISMATCH',
+      `topic ${name} has ${actual} partitions, fewer than the ${partitions} asked for: ` +
+        'addPartitions makes more',
+      { topic: name, setting: 'partitions', asked: partitions, actual },
+    )
+  }
+  if (cleanupPolicy !== undefined && config.cleanupPolicy !== cleanupPolicy) {
+    throw new LogError(
+      'CONFIG_MISMATCH',
+      `topic ${name} has cleanupPolicy '${config.cleanupPolicy}', not '${cleanupPolicy}': ` +
+        'alterConfig changes it',
+      {
+        topic: name,
+        setting: 'cleanupPolicy',
+        asked: cleanupPolicy,
+        actual: config.cleanupPolicy,
+      },
+    )
+  }
+  const inForce = new Map<string, unknown>(Object.entries(config))
+  const changed = Object.entries(rest).filter(
+    ([setting, value]) => JSON.stringify(value) !== JSON.stringify(inForce.get(setting)),
+  )
+  return Object.fromEntries(changed)
+}

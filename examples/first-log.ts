@@ -1,0 +1,24 @@
+/**
+ * The program of the README's first screen: open, send, read, close.
+ */
+import { EventLog, defineTopic, serdes } from 'streambed'
+
+const Orders = defineTopic('orders', {
+  key: serdes.string,
+  value: serdes.json<{ total: number }>(),
+  partitions: 4,
+})
+
+const log = await EventLog.open('./data/orders', { topics: [Orders] }) // a directory; no server
+const orders = log.topic(Orders)
+
+await orders.send({ key: 'o-1', value: { total: 12 } }) // on stable storage when it resolves
+await orders.sendAll([
+  { key: 'o-2', value: { total: 7 } },
+  { key: 'o-1', value: { total: 15 } }, // a key has one partition: this stays behind the first
+])
+
+for await (const { partition, offset, key, value } of orders.read()) {
+  console.log(`partition ${partition}, offset ${offset}: ${key} ${value.total}`)
+}
+await log.close()

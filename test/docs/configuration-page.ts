@@ -1,0 +1,85 @@
+/**
+ * docs/configuration.md, written from the table of settings in src/log/log-config.ts, so that the
+ * page cannot say anything else than the code does. `npm run docs:configuration` writes it.
+ */
+import { TOPIC_SETTINGS } from '../../src/log/log-config.ts'
+
+/** Settings that are checked and stored, and that nothing acts on in this version. */
+export const STORED_ONLY: readonly string[] = [
+  'retentionMs',
+  'retentionBytes',
+  'retainUntilConsumed',
+  'retainUntilConsumedMaxBytes',
+  'minCleanableDirtyRatio',
+  'deleteRetentionMs',
+  'minCompactionLagMs',
+  'maxCompactionLagMs',
+  'fileDeleteDelayMs',
+]
+
+const OPENING = `# Settings of a topic
+
+<!-- Written by \`npm run docs:configuration\` from src/log/log-config.ts: change it there. -->
+
+Given with \`createTopic\`, \`ensureTopic\`, \`defineTopic\`, or as \`topicDefaults\` of a log; changed by
+\`topic.alterConfig\`, but for \`partitions\`, which \`addPartitions\` raises. An argument wins over a
+definition, a definition over \`topicDefaults\`, those over the defaults here. An unknown name or a
+value that is not allowed is \`INVALID_ARGUMENT\`, at once.
+
+\`Ms\` are milliseconds, \`Bytes\` bytes; −1 means never, or without limit. The names are Kafka's in
+camel case where one is given, and so are the defaults, with −1 for Kafka's largest numbers, but for
+two: \`retentionMs\` (Kafka deletes after 7 days, here nothing is deleted unasked) and \`preallocate\`
+(off in Kafka).
+
+Settings with a circle (○) are checked and stored, but nothing acts on them yet: this version does
+not delete or compact by itself.
+`
+
+/** The whole page. */
+export function configurationPage(): string {
+  const rows = Object.entries(TOPIC_SETTINGS).map(([name, setting]) => {
+    const mark = STORED_ONLY.includes(name) ? ' ○' : ''
+    const kafkaName = setting.kafkaName === null ? '' : `\`${setting.kafkaName}\``
+    const cells = [
+      `\`${name}\`${mark}`,
+      valueText(setting.default),
+      allowedText(setting.rule),
+      kafkaName,
+      setting.meaning,
+    ]
+    return `| ${cells.join(' | ')} |`
+  })
+  return `${OPENING}
+| setting | default | allowed | Kafka's name | |
+|---|---|---|---|---|
+${rows.join('\n')}
+`
+}
+
+type Rule = (typeof TOPIC_SETTINGS)['partitions']['rule']
+
+function allowedText(rule: Rule): string {
+  switch (rule.kind) {
+    case 'integer': {
+      const range =
+        rule.max === Number.MAX_SAFE_INTEGER
+          ? `≥ ${valueText(rule.min)}`
+          : `${valueText(rule.min)} … ${valueText(rule.max)}`
+      return rule.never === true ? `−1, ${range}` : range
+    }
+    case 'ratio':
+      return '0 … 1'
+    case 'choice':
+      return rule.of.map((choice) => valueText(choice)).join(', ')
+    case 'boolean':
+      return 'true, false'
+    case 'names':
+      return 'an array of group ids'
+  }
+}
+
+function valueText(value: unknown): string {
+  if (typeof value === 'number') return value.toLocaleString('en').replace('-', '−')
+  if (typeof value === 'string') return `\`'${value}'\``
+  return JSON.stringify(value)
+}

@@ -14,6 +14,7 @@ import { DiskFile } from './disk-file.ts'
 import { DiskNode } from './disk-node.ts'
 import { FileDescriptorPool } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import type { MappingPool } from './mapping-pool.ts'
 import type { FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
 import { assertStoragePath, isWithin, renamedPath } from './storage-path.ts'
 
@@ -24,6 +25,8 @@ const DIRECTORY_MODE = 0o700
 export interface DiskDriverOptions {
   /** Descriptors kept open, >= 1; pinned ones may exceed it. Default 512. */
   readonly maxOpenFiles?: number
+  /** Through which frozen files are read, and which the driver closes. Default none. */
+  readonly mappings?: MappingPool
 }
 
 /** How a disk driver's `flush` reaches stable storage. */
@@ -45,7 +48,8 @@ export function diskSyncMethod(platform: NodeJS.Platform = process.platform): Di
  * by itself.
  */
 export function openDiskDriver(directory: string, options: DiskDriverOptions = {}): StorageDriver {
-  return new DiskDriver(resolve(directory), options.maxOpenFiles ?? DEFAULT_MAX_OPEN_FILES)
+  const { maxOpenFiles = DEFAULT_MAX_OPEN_FILES, mappings } = options
+  return new DiskDriver(resolve(directory), maxOpenFiles, mappings)
 }
 
 class DiskDriver implements StorageDriver {
@@ -53,6 +57,7 @@ class DiskDriver implements StorageDriver {
   readonly volatile = false
   readonly #root: string
   readonly #pool: FileDescriptorPool
+  readonly #mappings: MappingPool | undefined
   /** Every node with an open file, and those of them that have a name, by path. */
   readonly #nodes = new Set<DiskNode>()
   readonly #named = new Map<string, DiskNode>()
@@ -60,9 +65,10 @@ class DiskDriver implements StorageDriver {
   #unsyncedAncestors: readonly string[]
   #isClosed = false
 
-  constructor(root: string, maxOpenFiles: number) {
+  constructor(root: string, maxOpenFiles: number, mappings: MappingPool | undefined) {
     this.#root = root
     this.#pool = new FileDescriptorPool(maxOpenFiles)
+    this.#mappings = mappings
     // An earlier process may have made the root and died before it was durable.
     this.#unsyncedAncestors = [dirname(root)]
   }
@@ -74,7 +80,8 @@ class DiskDriver implements StorageDriver {
         ? new DiskNode(this.#root, path)
         : this.#existingNode(path, absolutePath, mode)
     const onClose = (file: DiskFile): void => this.#closed(file)
-    const file = new DiskFile({ pool: this.#pool, node, writable: mode !== 'read', onClose })
+    const [pool, mappings] = [this.#pool, this.#mappings]
+    const file = new DiskFile({ pool, node, writable: mode !== 'read', mappings, onClose })
     this.#nodes.add(node)
     if (mode === 'read') {
       this.#named.set(path, node)
@@ -188,6 +195,7 @@ class DiskDriver implements StorageDriver {
         }
       }
     }
+    this.#mappings?.close()
     if (failure !== undefined) throw failure
   }
 

@@ -6,14 +6,17 @@
  *   I1  while bytes or a size set through it are unsynced, or the file has no name, its descriptor
  *       is pinned: a close could lose the error of a failed write-back, or the file itself
  *   I2  a descriptor is closed only after its asynchronous operations have ended
+ *   I3  what was frozen is never cut while it is open: it may be mapped
  */
 import fs from 'node:fs'
 import { assert } from '../errors/invariant.ts'
 import type { DiskNode } from './disk-node.ts'
 import { type FileDescriptorPool, PooledDescriptor } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import { MappedFile } from './mapped-file.ts'
+import type { MappingPool } from './mapping-pool.ts'
 import { nativeBinding } from './native-binding.ts'
-import type { StorageFile } from './storage-driver.ts'
+import type { BorrowedBytes, StorageFile } from './storage-driver.ts'
 
 /** Only the owner reads what a log holds. */
 const FILE_MODE = 0o600
@@ -29,6 +32,8 @@ export interface DiskFileParts {
   readonly pool: FileDescriptorPool
   readonly node: DiskNode
   readonly writable: boolean
+  /** Through which it is read once it is frozen. */
+  readonly mappings: MappingPool | undefined
   /** Called once, when it is closed. */
   readonly onClose: (file: DiskFile) => void
 }
@@ -37,17 +42,21 @@ export interface DiskFileParts {
 export class DiskFile implements StorageFile {
   readonly #node: DiskNode
   readonly #writable: boolean
+  readonly #mappings: MappingPool | undefined
   readonly #onClose: (file: DiskFile) => void
   readonly #descriptor: PooledDescriptor
   /** Writes and resizes so far, and how many of them a successful flush has covered. */
   #changeCount = 0
   #syncedChangeCount = 0
   #isWriter = false
+  #isFrozen = false
+  #mapped: MappedFile | undefined
   #isClosed = false
 
   constructor(parts: DiskFileParts) {
     this.#node = parts.node
     this.#writable = parts.writable
+    this.#mappings = parts.mappings
     this.#onClose = parts.onClose
     this.#descriptor = new PooledDescriptor(parts.pool, () => this.#openDescriptor())
     this.#node.files.add(this)
@@ -83,8 +92,11 @@ export class DiskFile implements StorageFile {
   }
 
   read(target: Uint8Array, targetStart: number, byteLength: number, position: number): number {
+    assert(!this.#isClosed, 'file: not used after close')
     assert(position >= 0 && targetStart >= 0 && byteLength >= 0, 'read: nothing negative')
     assert(targetStart + byteLength <= target.byteLength, 'read: target has room')
+    const copied = this.#mapped?.read(target, targetStart, byteLength, position) ?? -1
+    if (copied >= 0) return copied
     const fd = this.#use('read')
     let done = 0
     let stalls = 0
@@ -146,6 +158,7 @@ export class DiskFile implements StorageFile {
   resize(sizeBytes: number): void {
     assert(this.#writable, 'resize: opened for writing')
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'resize: an integer >= 0')
+    assert(!this.#node.isFrozen, 'I3: a file that may be mapped is never cut')
     const before = this.sizeBytes
     const fd = this.#use('resize')
     this.#markChanged()
@@ -174,9 +187,29 @@ export class DiskFile implements StorageFile {
       this.#descriptor.pinned = false
   }
 
+  freeze(): void {
+    assert(!this.#isClosed, 'file: not used after close')
+    if (this.#isFrozen) return
+    this.#isFrozen = true
+    this.#node.freeze()
+    if (this.#mappings === undefined) return
+    this.#mapped = new MappedFile(this.#mappings, {
+      openDescriptor: () => this.#use('map'),
+      readSizeBytes: () => this.#readSizeBytes(),
+    })
+  }
+
+  borrow(position: number, byteLength: number): BorrowedBytes | undefined {
+    assert(!this.#isClosed, 'file: not used after close')
+    assert(position >= 0 && byteLength >= 0, 'borrow: nothing negative')
+    return this.#mapped?.window(position, byteLength)
+  }
+
   close(): void {
     if (this.#isClosed) return
     this.#isClosed = true
+    this.#mapped?.close()
+    if (this.#isFrozen) this.#node.thaw()
     this.#node.files.delete(this)
     if (this.#isWriter) this.#node.removeWriter()
     this.#onClose(this)

@@ -26,6 +26,7 @@ export class DiskNode {
   #identity: { readonly dev: number; readonly ino: number } | undefined
   #hasName = true
   #writerCount = 0
+  #frozenCount = 0
   #sizeBytes = 0
 
   constructor(root: string, path: string) {
@@ -88,6 +89,19 @@ export class DiskNode {
 
   removeWriter(): void {
     this.#writerCount--
+  }
+
+  /** While it is frozen, no DiskFile cuts it: another one may have it mapped. */
+  get isFrozen(): boolean {
+    return this.#frozenCount > 0
+  }
+
+  freeze(): void {
+    this.#frozenCount++
+  }
+
+  thaw(): void {
+    this.#frozenCount--
   }
 
   /** A write reached `end`. */

@@ -9,7 +9,6 @@
  * With 'points', a granule of 16 KiB is read through its mapping once it was read otherwise twice:
  * its first touch costs as much as two reads, which a file read once here and there never gets back.
  */
-import fs from 'node:fs'
 import type { MappedWindow } from './mapped-window.ts'
 import type { MappingPool } from './mapping-pool.ts'
 
@@ -20,10 +19,18 @@ const MAX_POINT_BYTES = 65_536
 /** Reads of a granule by which it earns its mapping, where reads are chosen. */
 const READS_BEFORE_MAPPING = 2
 
+/** What is mapped: a file that nobody of ours changes or cuts any more. */
+export interface FrozenFile {
+  /** A descriptor of it, good for the next call. */
+  openDescriptor(): number
+  /** Of the file as it is now, not as anybody remembers it. */
+  readSizeBytes(): number
+}
+
 /** One file as the pool maps it. */
 export class MappedFile {
   readonly #pool: MappingPool
-  readonly #openDescriptor: () => number
+  readonly #file: FrozenFile
   readonly #requiredReads: number
   readonly #maxReadBytes: number
   readonly #windows: (MappedWindow | undefined)[] = []
@@ -33,10 +40,9 @@ export class MappedFile {
   #sizeBytes: number | undefined
   #isClosed = false
 
-  /** `openDescriptor` gives a descriptor that is good for the next call. */
-  constructor(pool: MappingPool, openDescriptor: () => number) {
+  constructor(pool: MappingPool, file: FrozenFile) {
     this.#pool = pool
-    this.#openDescriptor = openDescriptor
+    this.#file = file
     const isChosen = pool.reads === 'points'
     this.#requiredReads = isChosen ? READS_BEFORE_MAPPING : 0
     this.#maxReadBytes = isChosen ? MAX_POINT_BYTES : Infinity
@@ -93,7 +99,7 @@ export class MappedFile {
   /** Of the file: it was frozen before, so that one look is enough. */
   #size(): number {
     if (this.#sizeBytes === undefined) {
-      this.#sizeBytes = fs.fstatSync(this.#openDescriptor()).size
+      this.#sizeBytes = this.#file.readSizeBytes()
       this.#heat = new Uint8Array(Math.ceil(this.#sizeBytes / GRANULE_BYTES))
     }
     return this.#sizeBytes
@@ -121,9 +127,9 @@ export class MappedFile {
     const position = index * windowBytes
     const byteLength = Math.min(windowBytes, this.#size() - position)
     if (!this.#pool.makeRoom(byteLength)) return undefined
-    const descriptor = this.#openDescriptor()
+    const descriptor = this.#file.openDescriptor()
     // Asked again each time: a file that somebody cut after all is not mapped any longer (I1).
-    const isWhole = fs.fstatSync(descriptor).size >= this.#size()
+    const isWhole = this.#file.readSizeBytes() >= this.#size()
     const window = isWhole ? this.#pool.map(descriptor, position, byteLength) : undefined
     if (window === undefined) this.close()
     else this.#windows[index] = window

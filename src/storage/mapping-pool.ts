@@ -30,7 +30,7 @@ export interface MappingLimits {
  * Windows of 64 MiB: one is unmapped within 3 ms, and a log's largest segment takes 16. Measured in
  * docs/decisions/020-mapping.md.
  */
-export const DEFAULT_MAPPING_LIMITS: MappingLimits = {
+const DEFAULT_MAPPING_LIMITS: MappingLimits = {
   maxWindows: 64,
   maxBytes: 4_294_967_296,
   windowBytes: 67_108_864,

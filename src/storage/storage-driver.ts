@@ -15,6 +15,14 @@
  *   D5  a file with unsynced bytes keeps its descriptor until a flush of it succeeds or it is closed
  */
 
+/** Bytes of a file as they lie in memory. */
+export interface BorrowedBytes {
+  /** Never written to. */
+  readonly bytes: Buffer
+  /** In the file, of the first of them. */
+  readonly position: number
+}
+
 /** One open file. Positions and sizes are bytes. */
 export interface StorageFile {
   /** Relative to the log's directory. Follows `rename` of this file through the driver. */
@@ -31,6 +39,17 @@ export interface StorageFile {
   resize(sizeBytes: number): void
   /** Forces bytes and size to stable storage (fdatasync). */
   flush(): Promise<void>
+  /**
+   * Says that nobody changes or cuts the file any more: its driver may read it through mappings
+   * from now on. Until it is closed, a `resize` of the file is a bug. Absent where nothing is mapped.
+   */
+  freeze?(): void
+  /**
+   * Bytes of a frozen file without a copy: at least `byteLength` from `position` on, or up to its
+   * end. Undefined where `read` is the better way to them. Borrowed until the next call of this
+   * driver, and empty then: they are for looking things up, and never handed to anybody.
+   */
+  borrow?(position: number, byteLength: number): BorrowedBytes | undefined
   /** Releases the descriptor. Does not flush. A second close does nothing; any other call after it is a bug. */
   close(): void
 }

@@ -1,0 +1,71 @@
+/**
+ * streambed as the benchmarks use it: the built package, one topic, one partition. What is written
+ * is read back and compared before a measurement counts.
+ */
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import type * as Package from '../../dist/index.js'
+import { crc32Of, mustEqual, type Dataset } from '../runner/dataset.ts'
+import type { Store } from '../runner/question.ts'
+
+/** A log with the one topic that is measured. */
+export interface OpenLog {
+  readonly log: Package.EventLog
+  readonly topic: Package.Topic
+  readonly partition: Package.Partition
+}
+
+/** Records of a batch while a store is filled: what a producer's batches of 64 KiB hold at 100 B. */
+const FILL_BATCH_BYTES = 65_536
+const TOPIC = 'bench'
+/** A thousand records of 1 KiB in one batch are a little more than the default allows. */
+const MAX_MESSAGE_BYTES = 2_097_152
+
+/** The directory of the build that is measured; another one than the default compares two builds. */
+export const BUILD: string =
+  process.env['STREAMBED_BUILD'] ??
+  join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'dist')
+
+/** The package, built; the time that loading it takes is nobody's. */
+export async function loadStreambed(): Promise<typeof Package> {
+  const loaded: unknown = await import(pathToFileURL(join(BUILD, 'index.js')).href)
+  return loaded as typeof Package // The declarations beside that file are those of every build.
+}
+
+/** Opens the log in `directory`, making its topic where there is none. */
+export async function openLog(directory: string): Promise<OpenLog> {
+  const { EventLog } = await loadStreambed()
+  const log = await EventLog.open(directory, { housekeepingIntervalMs: null })
+  const topic = await log.ensureTopic(TOPIC, { maxMessageBytes: MAX_MESSAGE_BYTES })
+  return { log, topic, partition: topic.partition(0) }
+}
+
+/** Throws unless the partition holds the first `recordCount` records, in order. */
+export function checkLog(open: OpenLog, dataset: Dataset, recordCount: number): void {
+  let crc = 0
+  const visited = open.partition.scan(
+    ({ buffer, keyStart, keyLength, valueStart, valueLength }) => {
+      const key = buffer.subarray(keyStart, keyStart + keyLength)
+      crc = crc32Of(crc, key, buffer.subarray(valueStart, valueStart + valueLength))
+    },
+  )
+  mustEqual(visited, recordCount, 'records read back')
+  mustEqual(crc, dataset.crc32(recordCount), 'checksum of what was read back')
+}
+
+/** A log of `recordCount` records, in batches as a producer makes them. */
+export function streambedStore(dataset: Dataset, recordCount: number): Store {
+  return {
+    name: `streambed-${dataset.valueBytes}-${recordCount}`,
+    async fill(directory) {
+      const open = await openLog(directory)
+      const batchRecords = Math.max(1, Math.floor(FILL_BATCH_BYTES / (dataset.valueBytes + 32)))
+      for (let from = 0; from < recordCount; from += batchRecords) {
+        const length = Math.min(batchRecords, recordCount - from)
+        open.partition.append(Array.from({ length }, (_, index) => dataset.at(from + index)))
+      }
+      checkLog(open, dataset, recordCount)
+      await open.log.close()
+    },
+  }
+}

@@ -1,0 +1,198 @@
+/**
+ * How fast are records handed over one by one, when nobody waits for each? Measured up to the point
+ * where all of them have been written, safe from a kill of the process.
+ *
+ * streambed: `producer.enqueue`, acks 1. SQLite: a queue by hand, one transaction a turn of the event
+ * loop. lmdb: `put`, not awaited, which it commits in groups by itself. Limits: raw writes of 64 KiB
+ * from a buffer; copying the bytes and nothing else. All of them hand over 1,000 a turn.
+ */
+import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
+import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
+import { SqliteLog } from './contestants/sqlite.ts'
+import { checkLog, openLog } from './contestants/streambed.ts'
+import { Dataset, mustEqual, type BenchRecord } from './runner/dataset.ts'
+import type { Contestant, Measurement, Question } from './runner/question.ts'
+import { recordsFor, sizesOf } from './runner/scale.ts'
+import { timed, turn } from './runner/stopwatch.ts'
+
+const RECORDS_PER_TURN = 1_000
+const WRITE_BYTES = 65_536
+/** So many unawaited puts lmdb gets before it is waited for, or it would hold all of them. */
+const LMDB_WINDOW = 20_000
+const WARM_UP_PART = 4
+
+/** The question. */
+export const enqueueThroughput: Question = {
+  name: 'enqueue-throughput',
+  asks: 'hands records over one by one, not awaited, until all survive a kill of the process',
+  answer: 'throughput',
+  cases: (scale) =>
+    sizesOf(scale).map((size) => {
+      const dataset = new Dataset(size.valueBytes)
+      const recordCount = recordsFor(400_000, size, scale)
+      const plan = { dataset, recordCount }
+      return {
+        name: size.name,
+        contestants: [streambed(plan), sqlite(plan), lmdb(plan), raw(plan), memcpy(plan)],
+      }
+    }),
+}
+
+interface Plan {
+  readonly dataset: Dataset
+  readonly recordCount: number
+}
+
+/** Takes one record after the other; `turnOver` at the end of each turn, `finish` at the very end. */
+interface Sink {
+  take(index: number): void
+  turnOver(): void | Promise<void>
+  finish(): void | Promise<void>
+}
+
+async function timedHandOver(
+  { dataset, recordCount }: Plan,
+  sink: Sink,
+): Promise<{ readonly measurement: Measurement; readonly writtenCount: number }> {
+  const handOver = async (from: number, to: number): Promise<void> => {
+    for (let index = from; index < to;) {
+      const turnEnd = Math.min(to, index + RECORDS_PER_TURN)
+      for (; index < turnEnd; index += 1) sink.take(index)
+      await sink.turnOver()
+      await turn()
+    }
+    await sink.finish()
+  }
+  const warmUpCount = recordCount / WARM_UP_PART
+  const writtenCount = warmUpCount + recordCount
+  await handOver(0, warmUpCount)
+  const measurement = await timed(recordCount, dataset.byteCount(recordCount), () =>
+    handOver(warmUpCount, writtenCount),
+  )
+  return { measurement, writtenCount }
+}
+
+const nothing = (): void => undefined
+
+function streambed(plan: Plan): Contestant {
+  const { dataset } = plan
+  return {
+    name: 'streambed',
+    role: 'ours',
+    async measure(directory) {
+      const open = await openLog(directory)
+      const { log, topic } = open
+      const producer = log.producer({ acks: 1 })
+      let hasRoom = true
+      const { measurement, writtenCount } = await timedHandOver(plan, {
+        take: (index) => {
+          hasRoom = producer.enqueue(topic, dataset.at(index))
+        },
+        turnOver: () => (hasRoom ? undefined : producer.drained()),
+        finish: () => producer.flush(),
+      })
+      checkLog(open, dataset, writtenCount)
+      await log.close()
+      return measurement
+    },
+  }
+}
+
+function sqlite(plan: Plan): Contestant {
+  const { dataset } = plan
+  return {
+    name: 'sqlite NORMAL',
+    role: 'peer',
+    async measure(directory) {
+      const log = new SqliteLog(directory, 'NORMAL')
+      let queue: BenchRecord[] = []
+      const { measurement, writtenCount } = await timedHandOver(plan, {
+        take: (index) => void queue.push(dataset.at(index)),
+        turnOver: () => {
+          log.appendAll(queue)
+          queue = []
+        },
+        finish: nothing,
+      })
+      log.check(dataset, writtenCount)
+      log.close()
+      return measurement
+    },
+  }
+}
+
+function lmdb(plan: Plan): Contestant {
+  const { dataset } = plan
+  return {
+    name: 'lmdb noSync',
+    role: 'peer',
+    async measure(directory) {
+      const log = new LmdbLog(directory, 'written')
+      const records = new EncodedRecords(dataset)
+      let last: Promise<unknown> = Promise.resolve()
+      let taken = 0
+      const { measurement, writtenCount } = await timedHandOver(plan, {
+        take: (index) => {
+          last = log.put(records.at(index))
+          taken += 1
+        },
+        turnOver: () => (taken % LMDB_WINDOW === 0 ? last.then(nothing) : undefined),
+        finish: () => last.then(nothing),
+      })
+      log.check(dataset, writtenCount)
+      await log.close()
+      return measurement
+    },
+  }
+}
+
+function raw(plan: Plan): Contestant {
+  const { dataset } = plan
+  return {
+    name: 'raw write',
+    role: 'limit',
+    async measure(directory) {
+      const file = new RawFile(directory)
+      let added = 0
+      const recordsPerWrite = Math.max(1, Math.floor(WRITE_BYTES / dataset.valueBytes))
+      const { measurement, writtenCount } = await timedHandOver(plan, {
+        take: (index) => {
+          file.add(dataset.at(index))
+          added += 1
+          if (added % recordsPerWrite === 0) file.write()
+        },
+        turnOver: () => file.write(),
+        finish: nothing,
+      })
+      file.check(dataset, writtenCount)
+      file.close()
+      return measurement
+    },
+  }
+}
+
+function memcpy(plan: Plan): Contestant {
+  const { dataset } = plan
+  return {
+    name: 'memcpy',
+    role: 'limit',
+    async measure() {
+      const frames = new FrameBuffer()
+      let copiedBytes = 0
+      const { measurement, writtenCount } = await timedHandOver(plan, {
+        take: (index) => {
+          if (frames.usedBytes > WRITE_BYTES) {
+            copiedBytes += frames.usedBytes
+            frames.usedBytes = 0
+          }
+          frames.add(dataset.at(index))
+        },
+        turnOver: nothing,
+        finish: nothing,
+      })
+      const frameBytes = dataset.byteCount(writtenCount) + 4 * writtenCount
+      mustEqual(copiedBytes + frames.usedBytes, frameBytes, 'bytes copied')
+      return measurement
+    },
+  }
+}

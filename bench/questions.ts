@@ -1,0 +1,20 @@
+/**
+ * The questions that `npm run bench` asks, in its order.
+ */
+import { appendThroughput } from './append-throughput.ts'
+import { enqueueThroughput } from './enqueue-throughput.ts'
+import { openTime } from './open-time.ts'
+import { randomGet } from './random-get.ts'
+import { scanThroughput } from './scan-throughput.ts'
+import { sendThroughput } from './send-throughput.ts'
+import type { Question } from './runner/question.ts'
+
+/** All of them. */
+export const questions: readonly Question[] = [
+  appendThroughput,
+  enqueueThroughput,
+  sendThroughput,
+  scanThroughput,
+  randomGet,
+  openTime,
+]

@@ -1,0 +1,60 @@
+/**
+ * What a benchmark is made of. A question has cases; a case is answered by contestants, which all do
+ * the same work on the same records: streambed, its peers, and limits that nobody can pass.
+ *
+ *   question  append-throughput
+ *   case      100 B, batches of 100
+ *   contestant  streambed | sqlite | lmdb | raw writes | memcpy
+ *
+ * A measurement runs in a process of its own: it finds its contestant by these names (measure.ts).
+ */
+
+/** How much is measured. */
+export interface Scale {
+  readonly quick: boolean
+}
+
+/** What is compared with what. */
+export type Role = 'ours' | 'peer' | 'limit'
+
+/** One measurement. Times are those of the measured records alone, warm-up left out. */
+export interface Measurement {
+  readonly recordCount: number
+  /** Bytes of keys and values. */
+  readonly byteCount: number
+  readonly wallNs: number
+  /** CPU of the whole process, its other threads included. */
+  readonly userNs: number
+  readonly systemNs: number
+}
+
+/** Data that several measurements read, made once. */
+export interface Store {
+  readonly name: string
+  fill(directory: string): Promise<void>
+}
+
+/** Who answers a case, and how. */
+export interface Contestant {
+  readonly name: string
+  readonly role: Role
+  /** What is read: `measure` gets its directory. Without it, a fresh and empty one. */
+  readonly store?: Store
+  /** Throws where what was written or read is not what it has to be. */
+  measure(directory: string): Promise<Measurement>
+}
+
+/** One row of a question. */
+export interface Case {
+  readonly name: string
+  readonly contestants: readonly Contestant[]
+}
+
+/** A question, with what is expected of the answer. */
+export interface Question {
+  readonly name: string
+  readonly asks: string
+  /** 'throughput': more records a second are better; 'time': the less of it, the better. */
+  readonly answer: 'throughput' | 'time'
+  cases(scale: Scale): readonly Case[]
+}

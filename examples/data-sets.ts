@@ -28,7 +28,8 @@ const DATA_SETS = [
   { file: 'github.csv', keyColumn: 'time' },
 ] as const
 
-const DIRECTORY = new URL('../node_modules/vega-datasets/data/', import.meta.url)
+/** The package's entry point is beside its data. */
+const DIRECTORY = new URL('../data/', import.meta.resolve('vega-datasets'))
 
 /** Every row of every table. */
 export function loadEvents(): readonly KeyedEvent[] {

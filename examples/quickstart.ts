@@ -133,9 +133,11 @@ async function main(): Promise<void> {
   const topic = log.topic(Events)
 
   const missing = missingEvents(topic, events)
+  const present = events.length - missing.length
+  console.log(`${log.directory} holds ${count(present)} of ${count(events.length)} events`)
   if (missing.length > 0) await append(log, topic, missing)
   const found = await readBack(topic)
-  console.log(`${count(topic.size().bytes)} bytes in ${log.directory}`)
+  console.log(`${count(topic.size().bytes)} bytes on disk`)
   console.log(
     barChart(topic.partitions.map(({ index, logEndOffset }) => [`events-${index}`, logEndOffset])),
   )

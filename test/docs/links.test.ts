@@ -52,6 +52,16 @@ describe.each(pages)('%s', (page) => {
 })
 
 describe('docs/architecture.md', () => {
+  it('lists every decision by its title', () => {
+    const listed = textOf('docs/architecture.md').replaceAll(/\s+/g, ' ')
+    const decisions = pages.filter((page) => page.startsWith('docs/decisions/'))
+    expect(decisions.length).toBeGreaterThan(0)
+    for (const page of decisions) {
+      const [, number, title] = /^# (\d{3}): (.*)$/m.exec(textOf(page)) ?? []
+      expect(listed).toContain(`- [${number}](${page.slice('docs/'.length)}) ${title}`)
+    }
+  })
+
   it('names source files that are there', () => {
     const names = new Set(filesBelow('src').map((path) => path.split('/').at(-1) ?? ''))
     const mentioned = textOf('docs/architecture.md').match(/(?<![\w*.-])[a-z][\w-]*\.ts\b/g) ?? []

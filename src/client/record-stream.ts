@@ -202,23 +202,23 @@ export class MergedStream<R> implements RecordStream<R> {
 
   /** Turns to the next source when one has given a whole run, so that none starves the others. */
   #takeFromSources(sources: readonly RecordSource[]): unknown {
-    if (sources[this.#current]?.needsLoad !== false) this.#turn(sources)
-    for (let mayHaveMore = true; mayHaveMore;) {
-      mayHaveMore = false
-      for (let tried = 0; tried < sources.length; tried++) {
-        const source = sources[this.#current]
-        if (source === undefined) return undefined
-        if (source.needsLoad && !this.#readsAhead && this.#loadNow(source)) mayHaveMore = true
-        const record = source.take()
-        if (record !== undefined) return record
-        this.#turn(sources)
-      }
+    const record = sources[this.#current]?.take()
+    if (record !== undefined) return record
+    for (let tried = 0; tried < sources.length; tried++) {
+      this.#current = (this.#current + 1) % sources.length
+      const next = this.#takeFrom(sources[this.#current])
+      if (next !== undefined) return next
     }
     return undefined
   }
 
-  #turn(sources: readonly RecordSource[]): void {
-    this.#current = (this.#current + 1) % sources.length
+  #takeFrom(source: RecordSource | undefined): unknown {
+    for (;;) {
+      const record = source?.take()
+      if (source === undefined || record !== undefined) return record
+      // A run may hold control records alone.
+      if (this.#readsAhead || !this.#loadNow(source)) return undefined
+    }
   }
 
   #loadNow(source: RecordSource): boolean {
@@ -231,7 +231,7 @@ export class MergedStream<R> implements RecordStream<R> {
   /** Asynchronous reads in turn, until a source has records at hand or none has more. */
   async #loadAhead(): Promise<void> {
     const sources = this.#sources
-    const first = Math.max(this.#current, 0)
+    const first = this.#current + 1
     for (let tried = 0; tried < sources.length && !this.#isOver; tried++) {
       const source = sources[(first + tried) % sources.length]
       if (source?.needsLoad !== true) continue

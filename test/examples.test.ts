@@ -1,0 +1,120 @@
+/**
+ * Every file of examples/ that is a program runs as a reader would run it, in an empty directory,
+ * and says what its comments promise. The main job runs four times: killed half-way, to its end, over
+ * what it left, and over a log that lost a part.
+ */
+import { spawn } from 'node:child_process'
+import { readFileSync, readdirSync, truncateSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { snippetsOf } from './support/snippets.ts'
+import { CHECKOUT } from './support/source-text.ts'
+import { temporaryDirectory } from './support/temporary-directory.ts'
+
+const TSX = join(CHECKOUT, 'node_modules/tsx/dist/cli.mjs')
+const MAIN_JOB = 'quickstart.ts'
+/** What a program prints, line by line. */
+const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
+  'first-log.ts': [
+    'partition 2, offset 0: o-1 12',
+    'partition 2, offset 1: o-1 15',
+    'partition 3, offset 0: o-2 7',
+  ],
+  'append-and-read.ts': [
+    'appended 0 to 2, durable below 3',
+    'refused: OFFSET_CONFLICT',
+    'by offset: 12.0',
+    'first from 07:00:15 on: 1',
+    '2 kitchen: 21.9',
+    '3 cellar: 12.1',
+    'scanned 4 records, 16 bytes of values',
+  ],
+  'live-tail.ts': [
+    '0: tick 1',
+    '1: tick 2',
+    '2: tick 3',
+    '3: tick 4',
+    '4: tick 5',
+    'followed 5 records',
+  ],
+  'typed-topics.ts': ['refused: name', 'c-1: Ada Lovelace, vip'],
+}
+const PARTS_OF_THE_MAIN_JOB = ['data-sets.ts', 'terminal.ts']
+
+interface ProgramEnd {
+  readonly code: number | null
+  readonly output: string
+}
+
+/** Runs an example in `directory`; with `killAt` it is killed once it has printed that. */
+function run(name: string, directory: string, killAt?: string): Promise<ProgramEnd> {
+  const { STREAMBED_DIR: _, ...env } = process.env
+  const child = spawn(process.execPath, [TSX, join(CHECKOUT, 'examples', name)], {
+    cwd: directory,
+    env,
+    detached: true,
+  })
+  let output = ''
+  const take = (chunk: Buffer): void => {
+    output += chunk.toString()
+    // The whole group: the program is a child of tsx.
+    if (killAt !== undefined && output.includes(killAt)) process.kill(-(child.pid ?? 0), 'SIGKILL')
+  }
+  child.stdout.on('data', take)
+  child.stderr.on('data', take)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code) => resolve({ code, output }))
+  })
+}
+
+const textOf = (name: string): string => readFileSync(join(CHECKOUT, 'examples', name), 'utf8')
+
+describe('the examples', () => {
+  it('are all run by this test', () => {
+    const names = readdirSync(join(CHECKOUT, 'examples'))
+    expect(names.toSorted()).toEqual(
+      [...Object.keys(PROGRAMS), MAIN_JOB, ...PARTS_OF_THE_MAIN_JOB].toSorted(),
+    )
+  })
+
+  it.each(Object.entries(PROGRAMS))('print what they say: %s', async (name, lines) => {
+    const { code, output } = await run(name, temporaryDirectory())
+    expect(output.trimEnd().split('\n')).toEqual(lines)
+    expect(code).toBe(0)
+  })
+
+  it('give the README its first program', () => {
+    const [first] = snippetsOf('README.md', readFileSync(join(CHECKOUT, 'README.md'), 'utf8'))
+    const program = textOf('first-log.ts').replace(/^\/\*\*.*?\*\/\n/s, '')
+    expect(first?.code).toBe(program)
+    expect(program.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(20)
+  })
+})
+
+describe('the main job', () => {
+  it('goes on where a kill stopped it, confirms its checksum, and sees a log that is damaged', async () => {
+    const directory = temporaryDirectory()
+    const killed = await run(MAIN_JOB, directory, 'append: ')
+    expect(killed.code).toBeNull()
+
+    const first = await run(MAIN_JOB, directory)
+    expect(first.code, first.output).toBe(0)
+    expect(first.output).toContain('as in the data sets')
+    expect(first.output).toContain('275,926 records, checksum sha256 ')
+
+    const second = await run(MAIN_JOB, directory)
+    expect(second.code, second.output).toBe(0)
+    expect(second.output).toMatch(/appended nothing: .*checksum confirmed/)
+    expect(checksumIn(second.output)).toBe(checksumIn(first.output))
+
+    truncateSync(join(directory, 'data/quickstart/events-1/00000000000000000000.log'), 100_000)
+    const damaged = await run(MAIN_JOB, directory)
+    expect(damaged.code, damaged.output).toBe(1)
+    expect(damaged.output).not.toContain('confirmed')
+  })
+})
+
+function checksumIn(output: string): string | undefined {
+  return /sha256 ([0-9a-f]{64})/.exec(output)?.[1]
+}

@@ -76,7 +76,9 @@ export async function openOnDisk(
 
 /** Opens a log in memory, with its topics. */
 export function openInMemory(options: CheckedLogOptions): OpenedLog {
-  loadCodecs()
+  // Not the native checksum: loading it takes longer than all the rest, and a log in memory that
+  // lives for one test gains nothing from it.
+  enableZstdPackage()
   const driver = openMemoryDriver({ now: () => options.clock.now() })
   const events = new LateHost()
   const engine = new LogDirectory(environmentOf(driver, null, options, events), emptyMetadata())
@@ -87,7 +89,8 @@ export function openInMemory(options: CheckedLogOptions): OpenedLog {
 }
 
 async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise<OpenedLog> {
-  loadCodecs()
+  loadNativeCrc32c() // Native helpers are looked for at the first open, never at import.
+  enableZstdPackage()
   const warn = warnTo(options.onWarning)
   const { host, report } = await openEngine(place, options)
   try {
@@ -143,12 +146,6 @@ function environmentOf(
     onPartitionFailed: (partition, error) => events.host?.partitionFailed(partition, error),
     onRolled: () => events.host?.rolled(),
   }
-}
-
-/** Native helpers are looked for at the first open, never at import. */
-function loadCodecs(): void {
-  loadNativeCrc32c()
-  enableZstdPackage()
 }
 
 function networkRefused(directory: string, { name }: FileSystemKind): Error {

@@ -1,11 +1,15 @@
 /**
  * How long does it take to open a log that was closed cleanly, up to the first record read from its
- * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. Loading the packages is left out.
+ * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. The process is fresh, and nothing is warm but the page
+ * cache.
  *
- * The process is fresh and nothing is warm but the page cache. A limit: opening a file and reading
- * one record of it, in the same process.
+ * Loading packages, their native parts included, is left out: streambed loads its own with the first
+ * log that is opened, so an empty one is opened before. 'first log' shows what that adds. A limit:
+ * opening a file and reading one record of it.
  */
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, pathIn, rawStore } from './contestants/raw-file.ts'
 import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
@@ -30,7 +34,13 @@ export const openTime: Question = {
     return [
       {
         name: quick ? '64 MiB' : '1 GiB',
-        contestants: [streambed(plan), sqlite(plan), lmdb(plan), raw(plan)],
+        contestants: [
+          streambed(plan, false),
+          streambed(plan, true),
+          sqlite(plan),
+          lmdb(plan),
+          raw(plan),
+        ],
       },
     ]
   },
@@ -55,13 +65,14 @@ async function timedOpen(
   return measurement
 }
 
-function streambed(plan: Plan): Contestant {
+function streambed(plan: Plan, isFirstLog: boolean): Contestant {
   return {
-    name: 'streambed',
+    name: isFirstLog ? 'streambed, first log' : 'streambed',
     role: 'ours',
     store: streambedStore(plan.dataset, plan.recordCount),
     async measure(directory) {
-      await loadStreambed()
+      if (isFirstLog) await loadStreambed()
+      else await openAnother()
       let close = async (): Promise<void> => undefined
       const measurement = await timedOpen(plan, async (offset) => {
         const { log, partition } = await openLog(directory)
@@ -73,6 +84,14 @@ function streambed(plan: Plan): Contestant {
       return measurement
     },
   }
+}
+
+/** Opens an empty log and closes it. */
+async function openAnother(): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'streambed-bench-empty-'))
+  const { log } = await openLog(directory)
+  await log.close()
+  rmSync(directory, { recursive: true })
 }
 
 function sqlite(plan: Plan): Contestant {

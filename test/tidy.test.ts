@@ -76,6 +76,7 @@ describe('the rules on code', () => {
     ['a private constructor', 'export class A { private constructor() {} }'],
     ['a switch with a default', 'switch (a) { default: b() }'],
     ['an error', 'export class A extends Error {}'],
+    ['types of another package', `declare module 'a' {}`],
     ['a cast with its proof', 'export const a = b as number // checked by c'],
     ['a cast under its proof', '// Checked by c.\nexport const a = b as number'],
   ])('let pass %s', (_, text) => {

@@ -171,7 +171,8 @@ function syntaxFindings(source: SourceText): readonly Finding[] {
 
 function wrongSyntax(node: ts.Node, source: SourceText): string | null {
   if (ts.isEnumDeclaration(node)) return 'an enum: write a closed union'
-  if (ts.isModuleDeclaration(node)) return 'a namespace'
+  // `declare module 'x'` adds to the types of another package.
+  if (ts.isModuleDeclaration(node) && ts.isIdentifier(node.name)) return 'a namespace'
   if (ts.isNonNullExpression(node)) return '`!` hides a case: handle it or assert it'
   if (ts.isTypeAssertionExpression(node)) return 'a cast in angle brackets'
   if (node.kind === ts.SyntaxKind.AnyKeyword) return isAnyExcused(node, source) ? null : '`any`'

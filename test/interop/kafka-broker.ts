@@ -1,0 +1,211 @@
+/**
+ * KafkaBroker: one node of Kafka in KRaft mode, broker and controller in one process, over a log
+ * directory that may be handed to and fro. Its metadata log lies beside that directory, so that
+ * the directory holds topics and nothing else.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { javaArguments } from './kafka-driver.ts'
+import type { ConsumedPartition, KafkaDriver, RecordToSend } from './kafka-driver.ts'
+
+/** A topic that a broker creates. */
+export interface TopicToCreate {
+  readonly name: string
+  readonly partitions: number
+  readonly config: Readonly<Record<string, string>>
+}
+
+/** A topic that lies in the directory before the broker's first start. */
+export interface TopicToAdmit {
+  readonly name: string
+  readonly id: string
+  readonly partitions: number
+}
+
+/** What the cluster is told of a directory at its first start. */
+export interface Identity {
+  readonly clusterId: string
+  /** Of a directory that was written here; null where formatting makes one up. */
+  readonly directoryId: string | null
+  readonly topics: readonly TopicToAdmit[]
+}
+
+/** How records are produced. */
+export interface ProduceOptions {
+  readonly settings?: Readonly<Record<string, string>>
+  /** Records between two flushes, so at most this many in a batch. */
+  readonly flushEvery?: number
+  readonly transaction?: 'commit' | 'abort' | 'open'
+}
+
+const NODE_ID = 1
+const START_TIMEOUT_MS = 60_000
+
+/** Settings that make a single node start and stop fast; Kafka's defaults are for clusters. */
+const PROPERTIES: readonly string[] = [
+  'process.roles=broker,controller',
+  `node.id=${NODE_ID}`,
+  'controller.listener.names=CONTROLLER',
+  'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+  'offsets.topic.num.partitions=1',
+  'offsets.topic.replication.factor=1',
+  'transaction.state.log.num.partitions=1',
+  'transaction.state.log.replication.factor=1',
+  'transaction.state.log.min.isr=1',
+  'group.initial.rebalance.delay.ms=0',
+  'auto.create.topics.enable=false',
+  'broker.heartbeat.interval.ms=100',
+  'broker.session.timeout.ms=1000',
+  // The samples are years old.
+  'log.retention.ms=-1',
+  'log.cleaner.backoff.ms=50',
+  'log.initial.task.delay.ms=50',
+  'log.cleaner.dedupe.buffer.size=8388608',
+]
+
+/** At the end of a topic there is nothing to wait for. */
+const CONSUMER_SETTINGS = { 'enable.auto.commit': 'false', 'fetch.max.wait.ms': '10' }
+
+/** A broker that can be started over the same directory again and again. */
+export class KafkaBroker {
+  /** The directory of its partitions. */
+  readonly directory: string
+  readonly #driver: KafkaDriver
+  readonly #home: string
+  #process: ChildProcess | undefined
+  #bootstrap = ''
+
+  /** `home` is for what the broker keeps besides `directory`. */
+  constructor(driver: KafkaDriver, places: { readonly home: string; readonly directory: string }) {
+    this.#driver = driver
+    this.#home = places.home
+    this.directory = places.directory
+  }
+
+  /** Everything that the broker logged since its last start. */
+  get said(): string {
+    return readFileSync(this.#logPath, 'utf8')
+  }
+
+  /** Formats what is not formatted yet; once, before the first start. */
+  async format(identity: Identity): Promise<void> {
+    await this.#configure()
+    await this.#driver.request('format', {
+      properties: this.#propertiesPath,
+      metadataDirectory: this.#metadataDirectory,
+      ...identity,
+    })
+  }
+
+  /** Starts and waits until clients are answered. */
+  async start(): Promise<void> {
+    await this.#configure()
+    const log = openSync(this.#logPath, 'w')
+    const argumentList = [...javaArguments('kafka.Kafka', 'info'), this.#propertiesPath]
+    const child = spawn('java', argumentList, { stdio: ['ignore', log, log] })
+    closeSync(log)
+    this.#process = child
+    const settings = { ...this.#settings, 'default.api.timeout.ms': String(START_TIMEOUT_MS) }
+    const ended = once(child, 'exit').then(() => {
+      throw new Error(`the broker ended:\n${this.said.slice(-4_000)}`)
+    })
+    ended.catch(() => undefined) // It will end some day, and then nobody listens.
+    await Promise.race([this.#driver.request('awaitBroker', { settings }), ended])
+  }
+
+  /** Lets it close its logs and end. */
+  async stop(): Promise<void> {
+    await this.#end('SIGTERM')
+  }
+
+  /** Ends it as a crash does. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  async createTopics(topics: readonly TopicToCreate[]): Promise<void> {
+    await this.#driver.request('createTopics', { settings: this.#settings, topics })
+  }
+
+  /** Sends records with Kafka's producer; returns the offsets they got. */
+  async produce(
+    records: readonly RecordToSend[],
+    options: ProduceOptions = {},
+  ): Promise<readonly number[]> {
+    const { settings = {}, flushEvery = 10, transaction = null } = options
+    const offsets = await this.#driver.request('produce', {
+      // Only flushes end a batch, so that batches are the same in every run.
+      settings: { ...this.#settings, 'linger.ms': '10000', ...settings },
+      flushEvery,
+      transaction,
+      records,
+    })
+    return offsets as number[] // One for each record: BrokerClients.
+  }
+
+  /** Reads a topic to its end with Kafka's consumer. */
+  async consume(topic: string, commitAs?: string): Promise<readonly ConsumedPartition[]> {
+    const group = commitAs === undefined ? {} : { 'group.id': commitAs }
+    const partitions = await this.#driver.request('consume', {
+      settings: { ...this.#settings, ...group, ...CONSUMER_SETTINGS },
+      topic,
+      commit: commitAs !== undefined,
+    })
+    return partitions as ConsumedPartition[] // In order: BrokerClients.
+  }
+
+  get #settings(): Readonly<Record<string, string>> {
+    return { 'bootstrap.servers': this.#bootstrap }
+  }
+
+  get #metadataDirectory(): string {
+    return join(this.#home, 'metadata')
+  }
+
+  get #propertiesPath(): string {
+    return join(this.#home, 'server.properties')
+  }
+
+  get #logPath(): string {
+    return join(this.#home, 'broker.txt')
+  }
+
+  /** Free ports, anew for every start: the old ones may be taken by then. */
+  async #configure(): Promise<void> {
+    const [clients, controller] = await freePorts()
+    this.#bootstrap = `127.0.0.1:${clients}`
+    const lines = [
+      ...PROPERTIES,
+      `listeners=PLAINTEXT://127.0.0.1:${clients},CONTROLLER://127.0.0.1:${controller}`,
+      `controller.quorum.voters=${NODE_ID}@127.0.0.1:${controller}`,
+      `log.dirs=${this.directory}`,
+      `metadata.log.dir=${this.#metadataDirectory}`,
+    ]
+    writeFileSync(this.#propertiesPath, `${lines.join('\n')}\n`)
+  }
+
+  async #end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    const child = this.#process
+    this.#process = undefined
+    if (child === undefined || child.exitCode !== null) return
+    const ended = once(child, 'exit')
+    child.kill(signal)
+    await ended
+  }
+}
+
+async function freePorts(): Promise<readonly [number, number]> {
+  const servers = [createServer(), createServer()]
+  const ports: number[] = []
+  for (const server of servers) {
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    ports.push((server.address() as AddressInfo).port) // a TCP server that listens
+  }
+  for (const server of servers) server.close()
+  const [one = 0, other = 0] = ports
+  return [one, other]
+}

@@ -1,0 +1,32 @@
+/** All records of some topics, read here or by Kafka's consumer, by the folder they are in. */
+import type { EventLog } from '../../src/index.ts'
+import type { KafkaBroker } from './kafka-broker.ts'
+import type { ConsumedPartition } from './kafka-driver.ts'
+import { plainRecord } from './sample-records.ts'
+
+/** Partitions by folder, as `orders-0`. */
+export type ReadTopics = Record<string, ConsumedPartition>
+
+/** What a broker's consumer reads of each topic. */
+export async function readFromBroker(
+  broker: KafkaBroker,
+  topics: readonly string[],
+): Promise<ReadTopics> {
+  const read: ReadTopics = {}
+  for (const topic of topics) {
+    for (const [index, partition] of (await broker.consume(topic)).entries()) {
+      read[`${topic}-${index}`] = partition
+    }
+  }
+  return read
+}
+
+/** What an open log holds of each topic. */
+export function readFromLog(log: EventLog, topics: readonly string[]): ReadTopics {
+  const read: ReadTopics = {}
+  for (const partition of topics.flatMap((topic) => log.topic(topic).partitions)) {
+    const records = Array.from(partition.records(), plainRecord)
+    read[`${partition.topic}-${partition.index}`] = { endOffset: partition.logEndOffset, records }
+  }
+  return read
+}

@@ -5,7 +5,7 @@
  * the setting may have been lowered while the batch filled; then it is divided, and divided again,
  * so that only a record too large by itself fails.
  *   I1  parts are in record order and cover the batch without a hole
- *   I2  a part that failed changed nothing in the log, and the parts behind it are tried all the same
+ *   I2  a part that failed changed nothing in the log; the parts behind it are tried all the same
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Codec } from '../format/compression.ts'

@@ -1,7 +1,7 @@
 /**
- * Batcher: gathers the records of a producer into one batch a partition, and sees each batch through
- * to its acknowledgement. Owns when a batch closes and when it counts as done; whether a record may
- * come in at all is the send queue's business.
+ * Batcher: gathers the records of a producer into one batch a partition, and sees each batch
+ * through to its acknowledgement. Owns when a batch closes and when it counts as done; whether a
+ * record may come in at all is the send queue's business.
  *
  * A batch closes when the next record does not fit, after lingerMs, with the turn of the event loop
  * (lingerMs 0), or when somebody flushes or waits for room. Closed means appended, at once, unless
@@ -65,15 +65,9 @@ export class Batcher {
    * @throws {LogError} `INVALID_ARGUMENT` where the topic's codec has no package here.
    */
   laneOf(log: PartitionLog): PartitionLane {
-    const { batchBytes, compression } = this.#settings
-    const known = this.#lanes.get(log)
-    if (known !== undefined) {
-      known.configure(batchBytes, compression)
-      return known
-    }
-    const lane = new PartitionLane(log, batchBytes, compression)
-    this.#lanes.set(log, lane)
-    return lane
+    const lane = this.#lanes.get(log)
+    if (lane !== undefined && lane.config === log.config) return lane
+    return this.#configuredLane(log, lane)
   }
 
   /**
@@ -114,6 +108,7 @@ export class Batcher {
   sendNow(): void {
     this.#closeAll()
     this.#awaitSyncs()
+    if (this.#lanes.size > 0) this.#scheduleTurn()
   }
 
   /** Calls `done` once every batch that is on its way now is settled; at once where none is. */
@@ -145,6 +140,14 @@ export class Batcher {
     }
   }
 
+  #configuredLane(log: PartitionLog, known: PartitionLane | undefined): PartitionLane {
+    const { batchBytes, compression } = this.#settings
+    const lane = known ?? new PartitionLane(log)
+    lane.configure(batchBytes, compression)
+    this.#lanes.set(log, lane)
+    return lane
+  }
+
   #open(lane: PartitionLane): PartitionBatch {
     const batch = new PartitionBatch(lane.log, lane.codec, this.#builders)
     lane.open = batch
@@ -164,19 +167,11 @@ export class Batcher {
     batch.timer = undefined
     if (lane.open !== batch) return
     this.#close(lane)
-    this.#dropIdle(lane)
+    this.#scheduleTurn()
   }
 
   #closeAll(): void {
-    for (const lane of this.#lanes.values()) {
-      if (lane.open !== null) this.#close(lane)
-      this.#dropIdle(lane)
-    }
-  }
-
-  /** Lanes come and go with their batches: a deleted topic must not be remembered for ever. */
-  #dropIdle(lane: PartitionLane): void {
-    if (lane.isIdle) this.#lanes.delete(lane.log)
+    for (const lane of this.#lanes.values()) if (lane.open !== null) this.#close(lane)
   }
 
   #close(lane: PartitionLane): void {
@@ -240,7 +235,16 @@ export class Batcher {
         this.#closeAll()
       }
       this.#awaitSyncs()
+      this.#dropIdleLanes()
     })
+  }
+
+  /**
+   * Lanes come and go with their batches: a deleted topic must not be remembered for ever. Only
+   * between turns: while a batch is settled, somebody below on the stack may be using its lane.
+   */
+  #dropIdleLanes(): void {
+    for (const lane of this.#lanes.values()) if (lane.isIdle) this.#lanes.delete(lane.log)
   }
 
   /** I2: the batches of every partition are in the log before the first sync is asked for. */
@@ -250,7 +254,6 @@ export class Batcher {
     for (const lane of lanes) {
       const { log, appended } = lane
       lane.appended = []
-      this.#dropIdle(lane)
       log.makeDurable(appended.at(-1)?.endOffset ?? 0).then(
         () => this.#settleAll(log, appended, undefined),
         (error: unknown) => this.#settleAll(log, appended, error),

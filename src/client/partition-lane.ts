@@ -4,7 +4,7 @@
  *
  *   open -> ready -> appended        each in the order in which the batches were opened
  */
-import { type Codec } from '../format/compression.ts'
+import type { Codec } from '../format/compression.ts'
 import { BATCH_HEADER_BYTES, MAX_BATCH_BYTES } from '../format/record-batch.ts'
 import type { ResolvedTopicConfig } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -15,8 +15,10 @@ import { checkCodec } from './producer-options.ts'
 /** The way of a producer's records into one partition. */
 export class PartitionLane {
   readonly log: PartitionLog
+  /** The settings that codec and limit come from; undefined before the first `configure`. */
+  config: ResolvedTopicConfig | undefined
   /** Of the batches that open from now on. */
-  codec: Codec
+  codec: Codec = 'none'
   /** Another record must not take a batch beyond it; bytes before compression, header included. */
   limitBytes = 0
   /** Gathers records; null between batches. */
@@ -26,19 +28,17 @@ export class PartitionLane {
   isWaitingForSync = false
   /** In the log, waiting for a sync from the end of the turn on. */
   appended: PartitionBatch[] = []
-  #config: ResolvedTopicConfig | undefined
 
-  /** @throws {LogError} `INVALID_ARGUMENT` where the topic's codec has no package here. */
-  constructor(log: PartitionLog, batchBytes: number, compression: Codec) {
+  constructor(log: PartitionLog) {
     this.log = log
-    this.codec = compression
-    this.configure(batchBytes, compression)
   }
 
-  /** Takes over settings that changed. @throws {LogError} as the constructor; nothing changed then. */
+  /**
+   * Takes over the topic's settings, as new ones or as changed.
+   * @throws {LogError} `INVALID_ARGUMENT` where its codec has no package here: nothing changed.
+   */
   configure(batchBytes: number, compression: Codec): void {
     const { config, topic } = this.log
-    if (config === this.#config) return
     const { compressionType, maxMessageBytes, maxDecompressedBytes } = config
     this.codec =
       compressionType === 'producer'
@@ -46,7 +46,7 @@ export class PartitionLane {
         : checkCodec(compressionType, `${topic}: compressionType`)
     const readableBytes = this.codec === 'none' ? maxMessageBytes : maxDecompressedBytes
     this.limitBytes = Math.min(batchBytes, maxMessageBytes, readableBytes)
-    this.#config = config
+    this.config = config
   }
 
   /**
@@ -58,7 +58,8 @@ export class PartitionLane {
     const { maxMessageBytes, maxDecompressedBytes } = this.log.config
     const batchBytes = BATCH_HEADER_BYTES + recordBytes
     if (this.codec === 'none') {
-      if (batchBytes > maxMessageBytes) throw recordTooLarge(this.log, batchBytes, 'maxMessageBytes')
+      if (batchBytes > maxMessageBytes)
+        throw recordTooLarge(this.log, batchBytes, 'maxMessageBytes')
     } else if (recordBytes > Math.min(maxDecompressedBytes, MAX_BATCH_BYTES - BATCH_HEADER_BYTES)) {
       // Readers refuse to unpack more: it would be stored and never read.
       throw recordTooLarge(this.log, batchBytes, 'maxDecompressedBytes')

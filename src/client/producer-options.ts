@@ -10,15 +10,12 @@ import { notAvailable } from './not-available.ts'
 import { partitioners, type Partitioner } from './partitioner.ts'
 import { signalOf } from './position.ts'
 
-/** When a send counts as done: handed over, written to the page cache, or synced. */
-export type Acks = 0 | 1 | 'all'
-
 /** Options of `log.producer`; what is absent or undefined takes its default. */
 export interface ProducerOptions {
   /**
    * What a resolved send survives. 0: nothing. 1: the process. 'all' (default): a power cut.
    */
-  acks?: Acks | undefined
+  acks?: 0 | 1 | 'all' | undefined
   /** Milliseconds a batch waits for more records. Default 0: it goes with the turn it began in. */
   lingerMs?: number | undefined
   /** Bytes of a batch before compression; a larger record gets one of its own. Default 65,536. */
@@ -41,7 +38,7 @@ export interface ProducerOptions {
 
 /** Complete options. */
 export interface ProducerSettings {
-  readonly acks: Acks
+  readonly acks: 0 | 1 | 'all'
   readonly lingerMs: number
   readonly batchBytes: number
   readonly bufferBytes: number
@@ -74,7 +71,7 @@ const MAX_MS = 0x7fff_ffff
  */
 export function checkProducerOptions(options: ProducerOptions | undefined): ProducerSettings {
   checkOptions(options, OPTION_NAMES, WHERE)
-  const given = options ?? {}
+  const { compression = 'none', partitioner = partitioners.murmur2, ...given } = options ?? {}
   if (given.transactionalId !== undefined) {
     throw notAvailable('transactions', `${WHERE}({ transactionalId })`)
   }
@@ -86,11 +83,8 @@ export function checkProducerOptions(options: ProducerOptions | undefined): Prod
     lingerMs: checkInteger('lingerMs', given.lingerMs, 0, 0, MAX_MS),
     batchBytes: checkInteger('batchBytes', given.batchBytes, 65_536, 1, MAX_BYTES),
     bufferBytes: checkInteger('bufferBytes', given.bufferBytes, 33_554_432, 1, MAX_BYTES),
-    compression: checkCodec(
-      given.compression === undefined ? 'none' : given.compression,
-      `${WHERE}: compression`,
-    ),
-    partitioner: given.partitioner === undefined ? partitioners.murmur2 : given.partitioner,
+    compression: checkCodec(compression, `${WHERE}: compression`),
+    partitioner,
     signal: signalOf(given.signal, WHERE),
   }
 }
@@ -117,7 +111,7 @@ export function checkCodec(codec: unknown, where: string): Codec {
   )
 }
 
-function checkAcks(acks: unknown): Acks {
+function checkAcks(acks: unknown): 0 | 1 | 'all' {
   if (acks === undefined) return 'all'
   if (acks === 0 || acks === 1 || acks === 'all') return acks
   const hint = acks === -1 ? "; Kafka's -1 is acks: 'all'" : ''

@@ -1,0 +1,365 @@
+/**
+ * Producer: sends records to the partitions of a log, gathered into batches.
+ *
+ * Owns the front: what is an argument, what is refused, and the life from open to closed. Order and
+ * room are send-queue.ts, batches and acknowledgements batcher.ts.
+ *   I1  `send` and `sendAll` never throw; `enqueue` throws only what can be known at once
+ *   I2  a record is read whole, then refused or taken; nothing of it is read later
+ *   I3  once closed, nothing is taken, and everything taken before finishes or is rejected
+ */
+import { LogError, invalidArgument } from '../errors/log-error.ts'
+import type { Clock } from '../log/clock.ts'
+import type { ResolvedTopicConfig } from '../log/log-config.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { describeValue, isArray } from './check-options.ts'
+import type { OpenTransaction, Transaction } from './group-types.ts'
+import { notAvailable } from './not-available.ts'
+import { checkProducerOptions, type ProducerOptions } from './producer-options.ts'
+import {
+  PreparedRecord,
+  prepare,
+  topicOf,
+  type SendInput,
+  type TopicRecord,
+} from './record-input.ts'
+import type { RecordTypes } from './record-types.ts'
+import { SendQueue } from './send-queue.ts'
+import {
+  SendAllResult,
+  SendResult,
+  type FailedRecord,
+  type PendingSend,
+  type RecordMetadata,
+} from './send-result.ts'
+import type { Anything } from './standard-schema.ts'
+import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
+import { WaitingRecord } from './waiting-record.ts'
+
+export type { RecordMetadata } from './send-result.ts'
+
+/** What sends records: a producer, or a transaction. */
+export interface Sender {
+  /** Sends a record of bytes to the topic it names. */
+  send(record: TopicRecord): Promise<RecordMetadata>
+  /** Sends a record with the types of a definition or a handle. */
+  send<KI, VI>(
+    topic: TopicRef<Anything, Anything, string, KI, VI>,
+    record: SendInput<KI, VI>,
+  ): Promise<RecordMetadata>
+  /** Sends records of bytes, each to the topic it names; results are in the order given. */
+  sendAll(records: readonly TopicRecord[]): Promise<readonly RecordMetadata[]>
+  /** Sends records with the types of a definition or a handle; results are in the order given. */
+  sendAll<KI, VI>(
+    topic: TopicRef<Anything, Anything, string, KI, VI>,
+    records: readonly SendInput<KI, VI>[],
+  ): Promise<readonly RecordMetadata[]>
+}
+
+/** A topic as a producer sees it, through one handle, definition or name. */
+export interface ProducerTopic {
+  readonly name: string
+  readonly types: RecordTypes
+  readonly config: ResolvedTopicConfig
+  /** May grow. */
+  readonly partitions: readonly PartitionLog[]
+}
+
+/** The log that a producer belongs to. */
+export interface ProducerHost {
+  readonly clock: Clock
+  readonly randomBytes: (byteCount: number) => Uint8Array
+  /** Records on their way keep the process alive. */
+  readonly holdsProcess: boolean
+  /** @throws {LogError} `TOPIC_NOT_FOUND`, `CLOSED`, `INVALID_ARGUMENT` for internal topics. */
+  producerTopic(topic: string | AnyTopicRef): ProducerTopic
+  /** The producer has ended: everything it took is settled. */
+  producerClosed(producer: Producer): void
+}
+
+/**
+ * Sends records, gathered into batches of one partition each. One producer is one queue: the order
+ * of `send`, `sendAll` and `enqueue` holds between them, and records of a partition are
+ * acknowledged in offset order. Made by `log.producer(options)`; a log closes its producers when it
+ * closes.
+ *
+ * @example
+ * ```ts
+ * const producer = log.producer({ lingerMs: 5 })
+ * const { offset } = await producer.send({ topic: 'orders', key: 'o-1', value: 'paid' })
+ * for (const line of lines) {
+ *   if (!producer.enqueue({ topic: 'lines', value: line })) await producer.drained()
+ * }
+ * await producer.close()
+ * ```
+ */
+export class Producer implements Sender, AsyncDisposable {
+  readonly #host: ProducerHost
+  readonly #queue: SendQueue
+  readonly #signal: AbortSignal | null
+  /** Reused from record to record; null while a call reads into it, which may call in turn. */
+  #spare: PreparedRecord | null = null
+  /** Takes nothing more. */
+  #isClosed = false
+  /** And everything it took is settled. */
+  #isFinished = false
+  /** What closed it, where that was not `close`. */
+  #closedBy: unknown
+  #ended: Promise<void> | undefined
+
+  private constructor(host: ProducerHost, options: ProducerOptions | undefined) {
+    const settings = checkProducerOptions(options)
+    this.#host = host
+    this.#queue = new SendQueue(host, settings)
+    this.#signal = settings.signal
+    if (this.#signal?.aborted === true) this.#aborted()
+    else this.#signal?.addEventListener('abort', this.#aborted, { once: true })
+  }
+
+  /**
+   * For the log that makes it.
+   * @throws {LogError} `INVALID_ARGUMENT`
+   * @internal
+   */
+  static create(host: ProducerHost, options?: ProducerOptions): Producer {
+    return new Producer(host, options)
+  }
+
+  /**
+   * Sends one record: resolves when it is acknowledged as `acks` says, with its place. Waits for
+   * room where too much is on its way. The bytes given may change once the call has returned.
+   *
+   * @throws {LogError} Never at the call. Rejects with `INVALID_ARGUMENT`, `INVALID_RECORD`,
+   * `TOPIC_NOT_FOUND`, `PARTITION_NOT_FOUND`, `RECORD_TOO_LARGE`, `BUFFER_FULL` (a record larger
+   * than bufferBytes), `CLOSED`, `ABORTED`, `NO_SPACE`, `READ_ONLY`: the record was not appended;
+   * and with `IO`, where `details.outcome: 'unknown'` says that it may have been.
+   */
+  send: Sender['send'] = (topicOrRecord: unknown, record?: unknown): Promise<RecordMetadata> => {
+    const result = new SendResult()
+    try {
+      this.#take(topicOrRecord, record, result)
+    } catch (error) {
+      result.failed(error)
+    }
+    return result.promise
+  }
+
+  /**
+   * Sends several records, all or none of which are accepted: every one is checked first. Resolves
+   * with their places in the order given. Where some fail later, it rejects as the first of them
+   * would, once all are settled; `details.failed` has them all as `{ index, error }`.
+   */
+  sendAll: Sender['sendAll'] = (
+    topicOrRecords: unknown,
+    records?: unknown,
+  ): Promise<readonly RecordMetadata[]> => this.#sendAll(topicOrRecords, records)
+
+  /**
+   * Sends a record without waiting for anything: it is taken in any case. Returns false when as
+   * much is buffered as should be: then wait for `drained` before the next.
+   *
+   * What goes wrong later rejects the next `flush`, `drained` or `close`, once.
+   * @throws {LogError} What can be known at once, as `send` rejects: the record was not taken.
+   */
+  enqueue(record: TopicRecord): boolean
+  enqueue<KI, VI>(
+    topic: TopicRef<Anything, Anything, string, KI, VI>,
+    record: SendInput<KI, VI>,
+  ): boolean
+  enqueue(topicOrRecord: unknown, record?: unknown): boolean {
+    this.#take(topicOrRecord, record, null)
+    return !this.#queue.isFull
+  }
+
+  /** Resolves when less than bufferBytes is buffered: at once, or when half of it is free. */
+  async drained(): Promise<void> {
+    if (this.#isFinished) throw this.#closedError()
+    await new Promise<void>((resolve) => this.#queue.whenDrained(resolve))
+    this.#queue.throwUnseen()
+  }
+
+  /**
+   * Resolves when everything sent and enqueued before is acknowledged as `acks` says (with acks 0:
+   * appended). Nothing lingers. Rejects with the error of an enqueued record that failed, once.
+   */
+  async flush(): Promise<void> {
+    if (this.#isFinished) throw this.#closedError()
+    await new Promise<void>((resolve) => this.#queue.flush(resolve))
+    this.#queue.throwUnseen()
+  }
+
+  /** Runs `fn` in a transaction; not part of this version. */
+  async transaction<R>(_fn: (tx: Transaction) => Promise<R> | R): Promise<R> {
+    throw notAvailable('transactions', 'producer.transaction')
+  }
+
+  /** Begins a transaction; not part of this version. */
+  async begin(): Promise<OpenTransaction> {
+    throw notAvailable('transactions', 'producer.begin')
+  }
+
+  /**
+   * Takes nothing more and resolves when everything taken is acknowledged or rejected. Rejects with
+   * the error of an enqueued record that failed, once; the producer is closed all the same.
+   */
+  async close(): Promise<void> {
+    await this.shutdown()
+    this.#queue.throwUnseen()
+  }
+
+  /** As `close`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  /**
+   * Closes it for its log: resolves when everything it took is settled, and never rejects.
+   * @internal
+   */
+  shutdown(): Promise<void> {
+    this.#isClosed = true
+    this.#ended ??= this.#finish()
+    return this.#ended
+  }
+
+  /**
+   * Closes it and rejects with `error` whatever it has not appended yet: for a log that has no more
+   * time, and for signals.
+   * @internal
+   */
+  abandon(error: LogError): void {
+    this.#closedBy ??= error
+    this.#isClosed = true
+    this.#queue.abandon(error)
+    void this.shutdown()
+  }
+
+  /** Reads one record and hands it to the queue. Hot. */
+  #take(first: unknown, second: unknown, send: PendingSend | null): void {
+    this.#checkOpen()
+    const isNamed = second === undefined
+    const topic = isNamed ? this.#topicNamedIn(first) : this.#topicOf(first)
+    const record = this.#spare ?? new PreparedRecord()
+    this.#spare = null
+    let isKept = false
+    try {
+      const input = isNamed ? first : second
+      const nowMs = this.#host.clock.now()
+      const pending = prepare(input, topic.types, isNamed ? 'topic-record' : 'send', nowMs, record)
+      this.#checkOpen() // Getters, serdes and schemas are the user's: they may have closed it.
+      if (pending === undefined) {
+        isKept = this.#queue.take(topic, record, send)
+      } else {
+        isKept = true
+        this.#queue.takeLater(topic, record, send, pending)
+      }
+    } finally {
+      if (!isKept) {
+        record.clear()
+        this.#spare = record
+      }
+    }
+  }
+
+  async #sendAll(first: unknown, second: unknown): Promise<readonly RecordMetadata[]> {
+    this.#checkOpen()
+    const isNamed = second === undefined
+    const inputs = isNamed ? first : second
+    if (!isArray(inputs)) {
+      throw invalidArgument(`sendAll: records are an array, not ${describeValue(inputs)}`, {
+        records: inputs,
+      })
+    }
+    const topic = isNamed ? null : this.#topicOf(first)
+    if (inputs.length === 0) return []
+    const result = new SendAllResult(inputs.length)
+    const { records, refused, pending } = this.#readAll(inputs, topic, result)
+    this.#checkOpen()
+    if (refused.length > 0) result.refused(refused)
+    else if (pending.length === 0) this.#queue.takeAll(records, result)
+    else
+      this.#queue.takeAllLater(
+        records,
+        result,
+        Promise.all(pending).then(() => refused),
+      )
+    return await result.promise
+  }
+
+  /** Reads the records of a `sendAll` before any is taken. `refused` grows until `pending` ends. */
+  #readAll(
+    inputs: readonly unknown[],
+    topic: ProducerTopic | null,
+    result: SendAllResult,
+  ): {
+    readonly records: readonly WaitingRecord[]
+    readonly refused: readonly FailedRecord[]
+    readonly pending: readonly Promise<unknown>[]
+  } {
+    const records: WaitingRecord[] = []
+    const refused: FailedRecord[] = []
+    const pending: Promise<unknown>[] = []
+    const nowMs = this.#host.clock.now()
+    const kind = topic === null ? 'topic-record' : 'send'
+    for (const [index, input] of inputs.entries()) {
+      try {
+        const itsTopic = topic ?? this.#topicNamedIn(input)
+        const record = new PreparedRecord()
+        const later = prepare(input, itsTopic.types, kind, nowMs, record)
+        records.push(new WaitingRecord(itsTopic, record, result.part(index)))
+        const refuse = (error: unknown): void => void refused.push({ index, error })
+        if (later !== undefined) pending.push(later.catch(refuse))
+      } catch (error) {
+        refused.push({ index, error })
+      }
+    }
+    return { records, refused, pending }
+  }
+
+  /** The topic that a record names itself. */
+  #topicNamedIn(record: unknown): ProducerTopic {
+    if (typeof record === 'object' && record !== null && 'topic' in record) {
+      const { topic } = record
+      if (typeof topic === 'string') return this.#host.producerTopic(topic)
+    }
+    return this.#host.producerTopic(topicOf(record))
+  }
+
+  /** The topic of a definition or handle. */
+  #topicOf(ref: unknown): ProducerTopic {
+    if (isTopicRef(ref)) return this.#host.producerTopic(ref)
+    const hint = typeof ref === 'string' ? `; by name, send({ topic: '${ref}', … })` : ''
+    throw invalidArgument(
+      `send: the topic is a definition or a handle, not ${describeValue(ref)}${hint}`,
+      { topic: ref },
+    )
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw this.#closedError()
+  }
+
+  #closedError(): LogError<'CLOSED'> {
+    const cause = this.#closedBy
+    const by = cause === undefined ? '' : ' by its signal or its log'
+    const message = `the producer is closed${by}: make another with log.producer`
+    return new LogError('CLOSED', message, {}, cause === undefined ? undefined : { cause })
+  }
+
+  async #finish(): Promise<void> {
+    await new Promise<void>((resolve) => this.#queue.flush(resolve))
+    this.#signal?.removeEventListener('abort', this.#aborted)
+    this.#isFinished = true
+    this.#host.producerClosed(this)
+  }
+
+  readonly #aborted = (): void => {
+    const cause: unknown = this.#signal?.reason
+    const message = 'the producer was closed by its signal before the record was appended'
+    this.abandon(new LogError('ABORTED', message, {}, { cause }))
+  }
+}
+
+function isTopicRef(value: unknown): value is AnyTopicRef {
+  if (typeof value !== 'object' || value === null || !('name' in value)) return false
+  return typeof value.name === 'string'
+}

@@ -10,23 +10,24 @@ import {
   maxTimestampOf,
   recordCountOf,
 } from '../format/record-batch.ts'
-import type { BatchBytes } from '../storage/segment.ts'
+import type { BatchSummary } from '../storage/segment-contents.ts'
 
 /** The summary of the batch at `at`, whose header was checked. */
-export function summaryOfBatch(buffer: Buffer, at: number): Omit<BatchBytes, 'buffer' | 'start'> {
+export function summaryOfBatch(buffer: Buffer, at: number): BatchSummary {
   return {
     sizeBytes: batchSizeBytesOf(buffer, at),
     lastOffset: lastOffsetOf(buffer, at),
-    maxTimestamp: timestampOf(buffer, at),
+    maxTimestamp: knownTimestampOf(buffer, at),
     recordCount: isControlBatch(attributesOf(buffer, at)) ? 0 : recordCountOf(buffer, at),
   }
 }
 
 /**
- * Others may have written timestamps that no JavaScript number holds, nanoseconds say. Such a batch
- * is whole, and must not be cut for it; for lookups by time it has none.
+ * The largest timestamp of the batch at `at`; -1 where there is none. Others may have written some
+ * that no JavaScript number holds, nanoseconds say. Such a batch is whole, and must not be cut for
+ * it; lookups by time pass it over.
  */
-function timestampOf(buffer: Buffer, at: number): number {
+export function knownTimestampOf(buffer: Buffer, at: number): number {
   try {
     return maxTimestampOf(buffer, at)
   } catch (error) {

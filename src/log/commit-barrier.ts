@@ -170,6 +170,10 @@ export class DurablePrefix {
     this.#failure ??= reason
     this.#rejectWaiters(this.#failure)
     if (this.#timer !== undefined) this.#barrier.clock.clearTimeout(this.#timer)
+    this.#forgetUnsynced()
+  }
+
+  #forgetUnsynced(): void {
     this.#barrier.countUnsynced(-this.#unsyncedBytes)
     this.#unsyncedBytes = 0
   }
@@ -207,6 +211,8 @@ export class DurablePrefix {
     // The files were closed or deleted under the round; nobody waits for it.
     if (this.#closed) return
     this.#failure = this.#partition.roundFailed(cause)
+    // Nobody will ever sync them: they must not hold up the writers of other partitions.
+    this.#forgetUnsynced()
     this.#rejectWaiters(this.#failure)
   }
 

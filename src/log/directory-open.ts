@@ -13,7 +13,6 @@
  * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.
  */
 import { LogError } from '../errors/log-error.ts'
-import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
 import {
   readCleanMarker,
@@ -31,20 +30,16 @@ import {
   type LogMetadata,
 } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
-import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { afterTurn } from './clock.ts'
-import { LeaderEpochs } from './leader-epochs.ts'
 import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
-import { readStoredConfig, resolveTopicConfig, type ResolvedTopicConfig } from './log-config.ts'
+import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
 import { LogDirectory, type LogEnvironment } from './log-directory.ts'
 import type { PartitionState } from './partition-log.ts'
-import { recoverPartition, type PartitionRecovery } from './recovery.ts'
-import { SegmentList } from './segment-list.ts'
+import { hasFindings, openPartition, type PartitionEvidence } from './partition-open.ts'
+import type { PartitionRecovery } from './recovery.ts'
 import {
-  flushFolders,
-  layPartition,
   listDeletedFolders,
   listPartitionFolders,
   partitionDirectory,
@@ -88,12 +83,6 @@ export function isLogDirectory(names: readonly string[]): boolean {
   )
 }
 
-/** What metadata says of a partition. */
-type KnownPartition = Pick<
-  PartitionState,
-  'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'
->
-
 class DirectoryOpening {
   readonly #environment: LogEnvironment
   readonly #driver: StorageDriver
@@ -102,7 +91,7 @@ class DirectoryOpening {
   readonly #adopted = new Set<string>()
   /** What the clean marker vouches for, by topic id and partition. */
   readonly #described = new Map<string, CleanPartition>()
-  #checkpoints: CheckpointedOffsets = { recoveryPoints: new Map(), logStarts: new Map() }
+  #checkpoints: CheckpointedOffsets = { recoveryPoints: new Map(), logStarts: null }
   #marker: CleanMarker | 'kafka' | undefined
   #previous: ControlFileContents | undefined
 
@@ -114,6 +103,11 @@ class DirectoryOpening {
 
   *run(): Procedure<OpenedDirectory> {
     const driver = this.#driver
+    // A log that may not be written is refused before its marker is touched.
+    const metadata = readMetadata(driver)
+    if (metadata.kind === 'found' && !metadata.writable) {
+      throw newerWriter(metadata.metadata.writeIncompatible)
+    }
     this.#marker = readCleanMarker(driver)
     if (this.#marker !== undefined) yield* removeCleanMarker(driver)
     if (this.#marker !== undefined && this.#marker !== 'kafka') {
@@ -124,9 +118,8 @@ class DirectoryOpening {
     if (isNew) yield* this.#writeIdentity()
     this.#previous = readControlFile(driver)
     this.#checkpoints = readCheckpoints(driver)
-    const metadata = yield* this.#findTopics()
-    const log = new LogDirectory(this.#environment, metadata)
-    for (const [name, topic] of metadata.topics) {
+    const log = new LogDirectory(this.#environment, yield* this.#findTopics())
+    for (const [name, topic] of log.metadata.topics) {
       const config = resolveTopicConfig(readStoredConfig(topic.config), {
         partitions: topic.partitions,
       })
@@ -134,19 +127,15 @@ class DirectoryOpening {
       const isGapless = topic.adopted !== true
       const states: PartitionState[] = []
       for (let partition = 0; partition < topic.partitions; partition++) {
-        states.push(
-          yield* this.#openPartition({
-            topic: name,
-            topicId: topic.id,
-            partition,
-            config,
-            isGapless,
-          }),
-        )
+        const known = { topic: name, topicId: topic.id, partition, config, isGapless }
+        const evidence = this.#evidenceOf(name, topic.id, partition)
+        const { state, recovery } = yield* openPartition(driver, known, evidence)
+        states.push(state)
+        if (hasFindings(recovery) || this.#adopted.has(name)) this.#reports.push(recovery)
       }
       log.admit({ name, id: topic.id, config }, states)
     }
-    this.#noteDeletions(log, metadata)
+    this.#noteDeletions(log)
     yield* this.#publish(log)
     yield* log.checkpoint()
     const report = {
@@ -177,8 +166,6 @@ class DirectoryOpening {
    */
   *#findTopics(): Procedure<LogMetadata> {
     const found = readMetadata(this.#driver)
-    if (found.kind === 'found' && !found.writable)
-      throw newerWriter(found.metadata.writeIncompatible)
     const known = found.kind === 'found' ? found.metadata : emptyMetadata()
     const isCurrent = found.kind === 'found' && found.source === 'current'
     const topics = new Map(known.topics)
@@ -213,109 +200,17 @@ class DirectoryOpening {
     setFolderAside(this.#driver, folder.directory, uniqueId, state)
   }
 
-  *#openPartition(known: KnownPartition): Procedure<PartitionState> {
-    const { topic, topicId, partition, config, isGapless } = known
+  /** What is known of a partition besides its folder. */
+  #evidenceOf(topic: string, topicId: string, partition: number): PartitionEvidence {
     const directory = partitionDirectory(topic, partition)
-    const logStartOffset = this.#checkpoints.logStarts.get(directory) ?? 0
-    if (this.#driver.status(directory) === undefined) {
-      return yield* this.#replaceMissing({ ...known, directory, logStartOffset })
-    }
-    const epochs = LeaderEpochs.load(this.#driver, directory)
-    const described = this.#describedByMarker(topicId, partition)
-    const asDescribed =
-      described === undefined
-        ? undefined
-        : openAsDescribed(this.#driver, directory, config, described)
-    const base = { ...known, directory, epochs }
-    if (asDescribed !== undefined) {
-      const start = Math.max(logStartOffset, asDescribed.first.baseOffset)
-      return {
-        ...base,
-        segments: asDescribed,
-        logStartOffset: start,
-        durableOffset: asDescribed.active.nextOffset,
-      }
-    }
-    // Before recovery: a cut may forget the newest epoch, which was used.
-    const newEpoch = epochs.latest + 1
-    const published = this.#publishedInThisBoot(topicId, partition)
-    const recovered = yield* recoverPartition({
-      driver: this.#driver,
-      topic,
-      partition,
-      directory,
-      config,
-      logStartOffset,
-      isGapless,
-      epochs,
-      recoveryPoint: Math.max(
-        this.#checkpoints.recoveryPoints.get(directory) ?? 0,
-        published?.durableOffset ?? 0,
-      ),
-      publishedEndOffset: published?.logEndOffset ?? 0,
-    })
-    const endOffset = recovered.segments.active.nextOffset
-    if (this.#marker !== 'kafka' || epochs.latest < 0)
-      epochs.assign(Math.max(newEpoch, epochs.latest + 1), endOffset)
-    yield* epochs.save()
-    const { report } = recovered
-    const found =
-      report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
-    if (found || this.#adopted.has(topic)) this.#reports.push(report)
+    const { recoveryPoints, logStarts } = this.#checkpoints
     return {
-      ...base,
-      segments: recovered.segments,
-      logStartOffset: recovered.logStartOffset,
-      durableOffset: endOffset,
+      described: this.#described.get(`${topicId}-${partition}`),
+      isBrokerClean: this.#marker === 'kafka',
+      checkpointedPoint: recoveryPoints.get(directory) ?? 0,
+      logStartOffset: logStarts === null ? null : (logStarts.get(directory) ?? 0),
+      published: this.#publishedInThisBoot(topicId, partition),
     }
-  }
-
-  /**
-   * A folder that should be there is not: the partition goes on, empty, where it is known to have
-   * been.
-   */
-  *#replaceMissing(
-    missing: Omit<PartitionState, 'segments' | 'epochs' | 'durableOffset'>,
-  ): Procedure<PartitionState> {
-    const { topic, topicId, partition, config, directory, logStartOffset } = missing
-    const startOffset = Math.max(
-      logStartOffset,
-      this.#checkpoints.recoveryPoints.get(directory) ?? 0,
-    )
-    const { segments, epochs } = layPartition({
-      driver: this.#driver,
-      topic,
-      topicId,
-      partition,
-      config,
-      startOffset,
-    })
-    yield* flushFolders(this.#driver, [directory])
-    yield () => this.#driver.flushDirectory('')
-    const gone = { firstOffset: logStartOffset, lastOffset: startOffset - 1 }
-    this.#reports.push({
-      topic,
-      partition,
-      cutBytes: 0,
-      cutAtOffset: null,
-      rebuiltIndexes: 0,
-      damage: [
-        {
-          topic,
-          partition,
-          file: directory,
-          position: 0,
-          bytes: 0,
-          ...gone,
-          reason: 'the folder is missing',
-        },
-      ],
-    })
-    return { ...missing, segments, epochs, logStartOffset: startOffset, durableOffset: startOffset }
-  }
-
-  #describedByMarker(topicId: string, partition: number): CleanPartition | undefined {
-    return this.#described.get(`${topicId}-${partition}`)
   }
 
   /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
@@ -326,9 +221,9 @@ class DirectoryOpening {
     return this.#previous.slots.get(controlSlotKey(topicId, partition))
   }
 
-  #noteDeletions(log: LogDirectory, metadata: LogMetadata): void {
+  #noteDeletions(log: LogDirectory): void {
     log.deletingFolders('', listDeletedFolders(this.#driver))
-    for (const topic of metadata.deleting) log.deletingFolders(topic.id, [])
+    for (const topic of log.metadata.deleting) log.deletingFolders(topic.id, [])
   }
 
   *#publish(log: LogDirectory): Procedure<void> {
@@ -345,33 +240,4 @@ class DirectoryOpening {
 function newerWriter(features: readonly string[]): LogError<'READ_ONLY'> {
   const message = `a newer version of streambed wrote this log with ${features.join(', ')}: this version may not write to it, install the newer one`
   return new LogError('READ_ONLY', message, { features })
-}
-
-/** The segments as the clean marker describes them; undefined where the folder says otherwise. */
-function openAsDescribed(
-  driver: StorageDriver,
-  directory: string,
-  config: ResolvedTopicConfig,
-  described: CleanPartition,
-): SegmentList | undefined {
-  const names = driver.list(directory)
-  const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
-  if (logs.length !== described.segments.length || logs.length === 0) return undefined
-  for (const [index, segment] of described.segments.entries()) {
-    const name = segmentFileName(segment.baseOffset, '.log')
-    if (
-      logs[index] !== name ||
-      driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes
-    )
-      return undefined
-    if (!names.includes(segmentFileName(segment.baseOffset, '.index'))) return undefined
-  }
-  const segments = described.segments.map((segment, index) => {
-    const place = { driver, directory, baseOffset: segment.baseOffset }
-    const isLast = index === described.segments.length - 1
-    return isLast
-      ? Segment.open(place, config, segment)
-      : Segment.openSealed(place, config, segment)
-  })
-  return new SegmentList(segments)
 }

@@ -1,7 +1,7 @@
 /**
- * Rebuilds the indexes of a segment from its log alone, by a walk over the batch headers. Used
- * where an index file is missing or does not match; recovery builds them while it checks the
- * batches.
+ * Rebuilds the indexes of a segment from its log alone, by a walk over the batch headers: where a
+ * live reader or writer finds an index file that is missing or wrong. Recovery does without; it
+ * builds them while it checks the batches.
  */
 import {
   BATCH_HEADER_BYTES,
@@ -9,29 +9,45 @@ import {
   checkBatchHeader,
   lastOffsetOf,
 } from '../format/record-batch.ts'
-import { summaryOfBatch } from './batch-summary.ts'
+import { completeProcedure } from '../storage/procedure.ts'
 import type { Segment } from '../storage/segment.ts'
-import { emptyContents } from '../storage/segment.ts'
+import { emptyContents } from '../storage/segment-contents.ts'
+import { summaryOfBatch } from './batch-summary.ts'
 import { LogWindow } from './log-window.ts'
+import { SegmentScan } from './segment-scan.ts'
 
 /**
- * Reads every batch header of `segment` and writes its indexes anew. A header that cannot be right
- * ends the walk: lookups behind it walk from the last entry and meet the damage themselves.
+ * Reads every batch header of `segment` and builds its indexes anew, in memory; the next sync of
+ * indexes writes them. Where a header cannot be right the walk goes on at the next whole batch, so
+ * that what lies behind damage can be found by offset.
  */
 export function rebuildIndexes(segment: Segment): void {
   const { sizeBytes, nextOffset } = segment.contents
   const window = new LogWindow(segment, sizeBytes)
   segment.rewind(emptyContents(segment.baseOffset))
   while (segment.sizeBytes < sizeBytes) {
-    const at = window.at(segment.sizeBytes, BATCH_HEADER_BYTES)
-    const { buffer } = window
-    const check = checkBatchHeader(buffer, at, window.end)
-    if (check !== 'ok' && check !== 'incomplete') break
-    if (window.end - at < BATCH_HEADER_BYTES || lastOffsetOf(buffer, at) < segment.nextOffset) break
-    const batchBytes = batchSizeBytesOf(buffer, at)
-    if (segment.sizeBytes + batchBytes > sizeBytes) break
-    segment.admit(summaryOfBatch(buffer, at))
+    const at = plausibleBatchAt(window, segment, nextOffset)
+    if (at >= 0) {
+      segment.admit(summaryOfBatch(window.buffer, at))
+      continue
+    }
+    const scan = new SegmentScan(segment, sizeBytes)
+    const from = { position: segment.sizeBytes, offset: segment.nextOffset, below: nextOffset }
+    const found = completeProcedure(scan.findBatch(from))
+    if (found < 0) break
+    segment.skipDamageTo(found)
   }
   segment.restoreEnd(sizeBytes, nextOffset)
   if (segment.isSealed) segment.completeIndexes()
+}
+
+/** Where in the window the batch at the segment's end lies; -1 where none can be there. */
+function plausibleBatchAt(window: LogWindow, segment: Segment, nextOffset: number): number {
+  const position = segment.sizeBytes
+  let at = window.at(position, BATCH_HEADER_BYTES)
+  if (window.end - at < BATCH_HEADER_BYTES) return -1
+  at = window.at(position, Math.max(batchSizeBytesOf(window.buffer, at), BATCH_HEADER_BYTES))
+  if (checkBatchHeader(window.buffer, at, window.end) !== 'ok') return -1
+  const lastOffset = lastOffsetOf(window.buffer, at)
+  return lastOffset >= segment.nextOffset && lastOffset < nextOffset ? at : -1
 }

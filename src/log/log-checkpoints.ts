@@ -3,7 +3,7 @@
  * two checkpoint files of the log's directory.
  *
  *   recovery-point-offset-checkpoint   recovery reads nothing below it
- *   log-start-offset-checkpoint        only partitions that start behind their first segment
+ *   log-start-offset-checkpoint        only partitions that do not start at 0
  *
  *   I1  a recovery point passes the end of a segment only when its .log, .index, .timeindex and the
  *       directory are synced: recovery takes what lies below it as it is
@@ -25,13 +25,14 @@ const LOG_STARTS = 'log-start-offset-checkpoint'
 /** Offsets by partition folder, as the checkpoint files have them. */
 export interface CheckpointedOffsets {
   readonly recoveryPoints: ReadonlyMap<string, number>
-  readonly logStarts: ReadonlyMap<string, number>
+  /** Null where the file is missing or damaged. */
+  readonly logStarts: ReadonlyMap<string, number> | null
 }
 
 /** What both files say; a missing or damaged one says nothing, so that everything is checked. */
 export function readCheckpoints(driver: StorageDriver): CheckpointedOffsets {
   return {
-    recoveryPoints: readOffsets(driver, RECOVERY_POINTS),
+    recoveryPoints: readOffsets(driver, RECOVERY_POINTS) ?? new Map(),
     logStarts: readOffsets(driver, LOG_STARTS),
   }
 }
@@ -54,7 +55,7 @@ export function* writeRecoveryPoints(
 
 /**
  * Writes where each partition starts; `moved` are starts that count once this is durable.
- * Partitions that start with their first segment need no line.
+ * Every start has its line, unlike Kafka's: a first segment that got lost shows by it.
  */
 export function* writeLogStarts(
   driver: StorageDriver,
@@ -64,18 +65,16 @@ export function* writeLogStarts(
   const entries: OffsetCheckpointEntry[] = []
   for (const partition of partitions) {
     const start = Math.max(partition.logStartOffset, moved.get(partition) ?? 0)
-    if (partition.end !== 'deleted' && start > partition.segments.first.baseOffset)
-      entries.push(entryOf(partition, start))
+    if (partition.end !== 'deleted' && start > 0) entries.push(entryOf(partition, start))
   }
   yield* replaceFile(driver, LOG_STARTS, formatOffsetCheckpoint(entries))
 }
 
-function readOffsets(driver: StorageDriver, path: string): ReadonlyMap<string, number> {
+function readOffsets(driver: StorageDriver, path: string): ReadonlyMap<string, number> | null {
   const bytes = readWholeFile(driver, path)
   const entries = bytes === undefined ? undefined : parseOffsetCheckpoint(bytes)
-  return new Map(
-    (entries ?? []).map((entry) => [`${entry.topic}-${entry.partition}`, entry.offset]),
-  )
+  if (entries === undefined) return null
+  return new Map(entries.map((entry) => [`${entry.topic}-${entry.partition}`, entry.offset]))
 }
 
 function entryOf(partition: PartitionLog, offset: number): OffsetCheckpointEntry {

@@ -254,13 +254,12 @@ export class LogDirectory {
       if (!driver.volatile) {
         yield () => settleAll(partitions)
         yield* this.#writeCheckpoints()
-        this.#publisher?.close()
         yield* writeCleanMarker(driver, { partitions: partitions.map(cleanPartition) })
       }
     } catch (error) {
       failure = error
     }
-    this.#publisher?.close()
+    this.#publisher?.close(failure === undefined)
     for (const partition of partitions) partition.finish('closed')
     for (const partition of partitions) partition.closeFiles()
     driver.close()

@@ -3,21 +3,25 @@
  * positioned read brings a megabyte; a batch larger than that widens the window for as long as it
  * is looked at.
  */
-import type { Segment } from '../storage/segment.ts'
+
+/** Whose bytes are looked at: a segment, or its file. */
+export interface ReadableLog {
+  read(target: Buffer, targetStart: number, byteLength: number, position: number): number
+}
 
 const WINDOW_BYTES = 1_048_576
 
-/** A reused buffer over a stretch of a segment's file. */
+/** A reused buffer over a stretch of a log. */
 export class LogWindow {
-  readonly #segment: Segment
+  readonly #log: ReadableLog
   readonly #fileBytes: number
-  #buffer: Buffer = Buffer.allocUnsafeSlow(WINDOW_BYTES)
+  #buffer: Buffer = Buffer.alloc(0)
   #position = 0
   #heldBytes = 0
 
-  /** Looks at the first `fileBytes` bytes of `segment`'s log. */
-  constructor(segment: Segment, fileBytes: number) {
-    this.#segment = segment
+  /** Looks at the first `fileBytes` bytes of `log`. */
+  constructor(log: ReadableLog, fileBytes: number) {
+    this.#log = log
     this.#fileBytes = fileBytes
   }
 
@@ -39,12 +43,12 @@ export class LogWindow {
     const wantedEnd = Math.min(position + byteLength, this.#fileBytes)
     if (position >= this.#position && wantedEnd <= this.#position + this.#heldBytes)
       return position - this.#position
-    const windowBytes = Math.max(WINDOW_BYTES, wantedEnd - position)
-    if (this.#buffer.length < windowBytes || this.#buffer.length > 4 * windowBytes) {
+    const leftBytes = Math.max(this.#fileBytes - position, 0)
+    const windowBytes = Math.min(Math.max(WINDOW_BYTES, byteLength), leftBytes)
+    if (this.#buffer.length < windowBytes || this.#buffer.length > 4 * WINDOW_BYTES) {
       this.#buffer = Buffer.allocUnsafeSlow(windowBytes)
     }
-    const readBytes = Math.min(windowBytes, Math.max(this.#fileBytes - position, 0))
-    this.#heldBytes = this.#segment.read(this.#buffer, 0, readBytes, position)
+    this.#heldBytes = this.#log.read(this.#buffer, 0, windowBytes, position)
     this.#position = position
     return 0
   }

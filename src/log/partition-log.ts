@@ -10,7 +10,7 @@
  *   I5  a new segment's directory entry is on the next round's list before its first byte counts
  */
 import { assert } from '../errors/invariant.ts'
-import { LogError } from '../errors/log-error.ts'
+import type { LogError } from '../errors/log-error.ts'
 import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-batch.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
@@ -21,18 +21,16 @@ import {
   type Syncable,
   type SyncRound,
 } from './commit-barrier.ts'
+import { rebuildIndexes } from './index-rebuild.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
+import { batchTooLarge, endedError, readOnlySince, syncFailed } from './partition-errors.ts'
+import { mustRoll } from './roll-policy.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail, type TailBudget } from './tail.ts'
 
-/** Kafka's segment.index.bytes: the entries an index may have before the segment rolls. */
-const INDEX_BYTES = 10_485_760
-const MAX_OFFSET_INDEX_ENTRIES = Math.floor(INDEX_BYTES / 8)
-/** One slot is kept for the entry that closes the segment. */
-const MAX_TIME_INDEX_ENTRIES = Math.floor(INDEX_BYTES / 12) - 1
-const MAX_RELATIVE_OFFSET = 0x7fff_ffff
+export { endedError } from './partition-errors.ts'
 
 /** What the partitions of one log share. */
 export interface PartitionContext {
@@ -102,8 +100,6 @@ export class PartitionLog implements Syncable, LogSource {
    * Segments whose .log has bytes that no sync has covered, the active one left out. Oldest first.
    */
   #unsyncedSegments: Segment[] = []
-  /** Sealed segments whose indexes were not synced since. Oldest first. */
-  #unindexedSegments: Segment[] = []
   #recoveryPoint: number
   /** Names were made in the directory since its last sync. */
   #unsyncedNames = false
@@ -127,19 +123,18 @@ export class PartitionLog implements Syncable, LogSource {
     this.#leaderEpoch = Math.max(state.epochs.latest, 0)
     this.#logStartOffset = state.logStartOffset
     this.#logEndOffset = state.segments.active.nextOffset
-    this.#recoveryPoint = Math.min(state.durableOffset, this.#logEndOffset)
+    const durableOffset = Math.min(state.durableOffset, this.#logEndOffset)
+    this.#recoveryPoint = durableOffset
     this.#activeSinceMs = context.clock.now()
-    this.#durable = new DurablePrefix(
-      context.barrier,
-      this,
-      Math.min(state.durableOffset, this.#logEndOffset),
-    )
+    this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
     this.#checkWatermarks()
   }
 
+  /** Complete settings of the topic. */
   get config(): ResolvedTopicConfig {
     return this.#config
   }
+  /** Stamped into every batch appended. */
   get leaderEpoch(): number {
     return this.#leaderEpoch
   }
@@ -163,15 +158,19 @@ export class PartitionLog implements Syncable, LogSource {
   get durableOffset(): number {
     return this.#context.driver.volatile ? this.#logEndOffset : this.#durable.durableOffset
   }
+  /** Rises before and after the set of files changes. */
   get layoutEpoch(): number {
     return this.#layoutEpoch
   }
+  /** The topic's flushMs; -1 for none. */
   get flushMs(): number {
     return this.#config.flushMs
   }
+  /** Why the partition is read-only. */
   get failure(): LogError | undefined {
     return this.#failure
   }
+  /** How the partition ended, where it has. */
   get end(): 'closed' | 'deleted' | undefined {
     return this.#end
   }
@@ -188,7 +187,7 @@ export class PartitionLog implements Syncable, LogSource {
    */
   append(batch: EncodedBatch): AppendedBatch {
     this.#checkWritable()
-    this.#checkSize(batch)
+    if (batch.sizeBytes > this.#config.maxMessageBytes) throw batchTooLarge(this, batch.sizeBytes)
     const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
     const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
     const baseOffset = this.#logEndOffset
@@ -244,29 +243,19 @@ export class PartitionLog implements Syncable, LogSource {
   async syncForCheckpoint(): Promise<void> {
     const offset = this.#logEndOffset
     const { active } = this.segments
-    if (offset === this.#recoveryPoint && this.#unindexedSegments.length === 0) return
     await this.makeDurable(offset)
-    const segments = [...this.#unindexedSegments, active]
-    for (const segment of segments) {
-      if (this.#end === 'deleted') return
-      segment.writeIndexes()
-      await segment.flushIndexes()
-    }
-    this.#unindexedSegments = this.#unindexedSegments.filter(
-      (segment) => !segments.includes(segment),
-    )
-    // A segment sealed meanwhile got its closing index entry after the flush above: its end must
+    await this.#flushIndexes()
+    // A segment sealed meanwhile may have got its closing index entry after that flush: its end must
     // not count as passed before the next checkpoint has flushed that entry too.
-    this.#recoveryPoint = Math.max(
-      this.#recoveryPoint,
-      active.isSealed ? active.baseOffset : offset,
-    )
+    const reached = active.isSealed ? active.baseOffset : offset
+    if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, reached)
   }
 
   /** True while so much is unsynced that whoever can wait should. */
   get isOverloaded(): boolean {
     return this.#durable.isOverloaded
   }
+  /** Bytes appended that no sync has covered. */
   get unsyncedBytes(): number {
     return this.#durable.unsyncedBytes
   }
@@ -279,6 +268,7 @@ export class PartitionLog implements Syncable, LogSource {
     this.#notify()
   }
 
+  /** What a sync has to cover now, in order (I3). */
   beginRound(): SyncRound {
     const sealed = this.#unsyncedSegments
     const { active } = this.segments
@@ -291,18 +281,14 @@ export class PartitionLog implements Syncable, LogSource {
     return { targetOffset: this.#logEndOffset, steps }
   }
 
+  /** More of the log is durable. */
   roundDone(): void {
     if (this.#end === undefined) this.#notify()
   }
 
+  /** Turns read-only for good (I4); returns what to tell those who wait. */
   roundFailed(cause: unknown): LogError {
-    const error = new LogError(
-      'IO',
-      `${this.topic}-${this.partition}: a sync failed, so what was appended since offset ${this.durableOffset} may be lost ` +
-        'at a power cut; the partition is read-only, close the log and open it again',
-      { file: this.segments.active.logPath, outcome: 'unknown' },
-      { cause },
-    )
+    const error = syncFailed(this, cause)
     this.#failure = error
     this.#context.failed(this, error)
     this.#notify()
@@ -320,9 +306,8 @@ export class PartitionLog implements Syncable, LogSource {
     active.completeIndexes()
     active.trim()
     await active.flushLog()
-    for (const segment of [...this.#unindexedSegments, active]) await segment.flushIndexes()
+    await this.#flushIndexes()
     await this.#context.driver.flushDirectory(this.directory)
-    this.#unindexedSegments = []
     this.#recoveryPoint = this.#logEndOffset
   }
 
@@ -336,6 +321,7 @@ export class PartitionLog implements Syncable, LogSource {
     this.#listeners.clear()
   }
 
+  /** Releases every file. */
   closeFiles(): void {
     for (const segment of this.segments) segment.close()
   }
@@ -349,70 +335,47 @@ export class PartitionLog implements Syncable, LogSource {
 
   #checkWritable(): void {
     if (this.#end !== undefined) throw endedError(this)
-    if (this.#failure === undefined) return
-    throw new LogError(
-      'READ_ONLY',
-      `${this.topic}-${this.partition} is read-only since a sync failed: close the log and open it again`,
-      { topic: this.topic, partition: this.partition },
-      { cause: this.#failure },
-    )
+    if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
   }
 
-  #checkSize(batch: EncodedBatch): void {
-    const { maxMessageBytes } = this.#config
-    if (batch.sizeBytes <= maxMessageBytes) return
-    throw new LogError(
-      'RECORD_TOO_LARGE',
-      `${this.topic}-${this.partition}: a batch of ${batch.sizeBytes} bytes is larger than maxMessageBytes (${maxMessageBytes}): ` +
-        'append fewer records at once, compress them, or raise the setting',
-      {
-        topic: this.topic,
-        partition: this.partition,
-        batchBytes: batch.sizeBytes,
-        maxMessageBytes,
-      },
-    )
-  }
-
-  #activeFor(batchBytes: number, timestamp: number, lastOffset: number): Segment {
-    const { active } = this.segments
-    if (!active.isSealed) {
-      if (!this.#mustRoll(active, batchBytes, timestamp, lastOffset)) return active
-      active.seal()
-      // I5: the sealed file goes on the round's list first. Should making the next file fail, the
-      // sealed one is synced all the same, and the next append tries again from here.
-      this.#unsyncedSegments.push(active)
-      this.#unindexedSegments.push(active)
+  /** Brings the index files of every segment to stable storage. */
+  async #flushIndexes(): Promise<void> {
+    for (const segment of [...this.segments]) {
+      if (!segment.areIndexesUnflushed) continue
+      if (this.#end !== undefined) return
+      segment.writeIndexes()
+      await segment.flushIndexes()
     }
-    this.#layoutEpoch += 1
-    const { driver } = this.#context
-    const next = Segment.create(
-      { driver, directory: this.directory, baseOffset: this.#logEndOffset },
-      this.#config,
-    )
-    this.#unsyncedNames = true
-    this.segments.add(next)
-    this.#layoutEpoch += 1
-    this.#activeSinceMs = this.#context.clock.now()
-    this.#context.rolled(this)
-    return next
   }
 
-  /** Kafka's LogSegment.shouldRoll, in its order. */
-  #mustRoll(active: Segment, batchBytes: number, timestamp: number, lastOffset: number): boolean {
-    if (active.sizeBytes === 0) return lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
-    const { segmentBytes, segmentMs } = this.#config
-    if (active.sizeBytes + batchBytes > segmentBytes || !active.hasRoomFor(batchBytes)) return true
-    const waitedMs =
-      active.firstTimestamp >= 0
-        ? timestamp - active.firstTimestamp
-        : this.#context.clock.now() - this.#activeSinceMs
-    if (waitedMs > segmentMs) return true
-    return (
-      active.offsetIndex.slotCount >= MAX_OFFSET_INDEX_ENTRIES ||
-      active.timeIndex.slotCount >= MAX_TIME_INDEX_ENTRIES ||
-      lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
-    )
+  #activeFor(sizeBytes: number, timestamp: number, lastOffset: number): Segment {
+    const { active } = this.segments
+    if (active.isSealed) return this.#addSegment() // Making it failed before.
+    if (active.needsIndexRebuild) rebuildIndexes(active)
+    const activeForMs = this.#context.clock.now() - this.#activeSinceMs
+    const next = { sizeBytes, timestamp, lastOffset, activeForMs }
+    if (!mustRoll(active, this.#config, next)) return active
+    active.seal()
+    // I5: the sealed file goes on the round's list first. Should making the next file fail, the
+    // sealed one is synced all the same, and the next append tries again from here.
+    if (!this.#context.driver.volatile) this.#unsyncedSegments.push(active)
+    return this.#addSegment()
+  }
+
+  #addSegment(): Segment {
+    const { driver, clock } = this.#context
+    const place = { driver, directory: this.directory, baseOffset: this.#logEndOffset }
+    this.#layoutEpoch += 1
+    try {
+      const segment = Segment.create(place, this.#config)
+      this.#unsyncedNames = true
+      this.segments.add(segment)
+      this.#activeSinceMs = clock.now()
+      this.#context.rolled(this)
+      return segment
+    } finally {
+      this.#layoutEpoch += 1
+    }
   }
 
   #afterAppend(batch: EncodedBatch): void {
@@ -438,20 +401,4 @@ export class PartitionLog implements Syncable, LogSource {
     assert(this.lastStableOffset <= this.highWatermark, 'I1: what is stable is readable')
     assert(this.highWatermark <= this.#logEndOffset, 'I1: what is readable was appended')
   }
-}
-
-/** What a call on an ended partition fails with. */
-export function endedError(log: PartitionLog): LogError<'CLOSED' | 'TOPIC_NOT_FOUND'> {
-  if (log.end === 'deleted') {
-    return new LogError(
-      'TOPIC_NOT_FOUND',
-      `topic ${log.topic} was deleted; a topic created anew by that name needs a new handle`,
-      { topic: log.topic },
-    )
-  }
-  return new LogError(
-    'CLOSED',
-    `the log is closed: ${log.topic}-${log.partition} can be neither read nor written`,
-    { topic: log.topic, partition: log.partition },
-  )
 }

@@ -6,20 +6,22 @@
 import {
   BATCH_HEADER_BYTES,
   BATCH_MAGIC,
+  type BatchCheck,
   baseOffsetOf,
   batchSizeBytesOf,
   checkBatch,
+  lastOffsetOf,
   leaderEpochOf,
   magicOf,
   nextOffsetOf,
-  type BatchCheck,
 } from '../format/record-batch.ts'
+import type { Procedure } from '../storage/procedure.ts'
 import type { Segment } from '../storage/segment.ts'
 import { summaryOfBatch } from './batch-summary.ts'
 import { nextTurn } from './clock.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { LogWindow } from './log-window.ts'
-import type { Procedure } from '../storage/procedure.ts'
+import { MAX_RELATIVE_OFFSET } from './roll-policy.ts'
 
 /** Bytes checked before other work of the process gets its turn. */
 const SLICE_BYTES = 4_194_304
@@ -45,12 +47,23 @@ export interface ScanExpectation {
   readonly epochs: LeaderEpochs
 }
 
+/** What is looked for behind a bad batch. */
+export interface BatchSearch {
+  /** Where the bad batch starts. */
+  readonly position: number
+  /** Least base offset of what is found. */
+  readonly offset: number
+  /** Where the offsets of the segment end at the latest. */
+  readonly below: number
+}
+
 /** A walk over one segment's file. */
 export class SegmentScan {
   readonly #segment: Segment
   readonly #fileBytes: number
   readonly #window: LogWindow
 
+  /** Of the first `fileBytes` bytes of the segment's file. */
   constructor(segment: Segment, fileBytes: number) {
     this.#segment = segment
     this.#fileBytes = fileBytes
@@ -74,12 +87,17 @@ export class SegmentScan {
   }
 
   /**
-   * Where behind `position` a whole batch of offset `atLeast` or more starts; -1 where none does.
+   * Where the next whole batch of the offsets looked for starts; -1 where none does. What a bad
+   * batch says of its own length is tried first: its payload may well hold something that looks
+   * like a batch, a copy of another log say.
    */
-  *findBatch(position: number, atLeast: number): Procedure<number> {
+  *findBatch(search: BatchSearch): Procedure<number> {
+    const { position } = search
+    const claimed = this.#claimedEnd(position)
+    for (const at of [position, claimed]) if (this.#isFound(at, search)) return at
     let sliceEnd = position + SLICE_BYTES
-    for (let at = position; at + BATCH_HEADER_BYTES <= this.#fileBytes; at++) {
-      if (this.#looksWhole(at, atLeast)) return at
+    for (let at = position + 1; at + BATCH_HEADER_BYTES <= this.#fileBytes; at++) {
+      if (this.#isFound(at, search)) return at
       if (at < sliceEnd) continue
       sliceEnd = at + SLICE_BYTES
       yield nextTurn
@@ -87,14 +105,15 @@ export class SegmentScan {
     return -1
   }
 
-  /** The last byte behind `position` that is not zero, plus one: where a torn write really ends. */
+  /** The last byte from `position` on that is not zero, plus one: where a torn write really ends. */
   endOfContent(position: number): number {
     let end = position
     for (let from = position; from < this.#fileBytes; from += LOOK_BYTES) {
       const at = this.#window.at(from, LOOK_BYTES)
       const stop = Math.min(this.#window.end, at + LOOK_BYTES)
-      for (let byte = at; byte < stop; byte++)
+      for (let byte = at; byte < stop; byte++) {
         if (this.#window.buffer[byte] !== 0) end = from + byte - at + 1
+      }
     }
     return end
   }
@@ -102,9 +121,8 @@ export class SegmentScan {
   /** A copy of the bytes at `position`. Owned. */
   copy(position: number, byteLength: number): Buffer {
     const at = this.#window.at(position, byteLength)
-    return Buffer.from(
-      this.#window.buffer.subarray(at, Math.min(at + byteLength, this.#window.end)),
-    )
+    const end = Math.min(at + byteLength, this.#window.end)
+    return Buffer.from(this.#window.buffer.subarray(at, end))
   }
 
   #isZeroFrom(position: number): boolean {
@@ -116,14 +134,17 @@ export class SegmentScan {
     if (check !== 'ok') return check
     const at = this.#window.at(position, BATCH_HEADER_BYTES)
     const baseOffset = baseOffsetOf(this.#window.buffer, at)
-    if (baseOffset === expected.nextOffset) return 'ok'
-    return baseOffset < expected.nextOffset || expected.isGapless ? 'gap' : 'ok'
+    // The CRC does not cover the base offset: it must be one that a batch of this place can have.
+    const relative = lastOffsetOf(this.#window.buffer, at) - this.#segment.baseOffset
+    if (baseOffset < expected.nextOffset || relative > MAX_RELATIVE_OFFSET) return 'gap'
+    return baseOffset > expected.nextOffset && expected.isGapless ? 'gap' : 'ok'
   }
 
   #checkWhole(position: number): BatchCheck {
     let at = this.#window.at(position, BATCH_HEADER_BYTES)
-    if (this.#window.end - at < BATCH_HEADER_BYTES)
+    if (this.#window.end - at < BATCH_HEADER_BYTES) {
       return this.#isZeroFrom(position) ? 'zeros' : 'incomplete'
+    }
     const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
     if (batchBytes > BATCH_HEADER_BYTES && position + batchBytes <= this.#fileBytes) {
       at = this.#window.at(position, batchBytes)
@@ -131,14 +152,27 @@ export class SegmentScan {
     return checkBatch(this.#window.buffer, at, this.#window.end)
   }
 
-  #looksWhole(position: number, atLeast: number): boolean {
+  /** Where the batch at `position` ends by its own words; `position` where they make no sense. */
+  #claimedEnd(position: number): number {
     const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    if (this.#window.end - at < BATCH_HEADER_BYTES) return position
+    const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
+    return position + (batchBytes >= BATCH_HEADER_BYTES ? batchBytes : 0)
+  }
+
+  #isFound(position: number, search: BatchSearch): boolean {
+    if (position + BATCH_HEADER_BYTES > this.#fileBytes) return false
+    let at = this.#window.at(position, BATCH_HEADER_BYTES)
     if (magicOf(this.#window.buffer, at) !== BATCH_MAGIC) return false
     const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
     if (batchBytes < BATCH_HEADER_BYTES || position + batchBytes > this.#fileBytes) return false
     if (this.#checkWhole(position) !== 'ok') return false
+    at = this.#window.at(position, BATCH_HEADER_BYTES)
+    const lastOffset = lastOffsetOf(this.#window.buffer, at)
     return (
-      baseOffsetOf(this.#window.buffer, this.#window.at(position, BATCH_HEADER_BYTES)) >= atLeast
+      baseOffsetOf(this.#window.buffer, at) >= search.offset &&
+      lastOffset < search.below &&
+      lastOffset - this.#segment.baseOffset <= MAX_RELATIVE_OFFSET
     )
   }
 
@@ -146,8 +180,9 @@ export class SegmentScan {
     const at = this.#window.at(position, BATCH_HEADER_BYTES)
     const { buffer } = this.#window
     const leaderEpoch = leaderEpochOf(buffer, at)
-    if (leaderEpoch > expected.epochs.latest)
+    if (leaderEpoch > expected.epochs.latest) {
       expected.epochs.assign(leaderEpoch, baseOffsetOf(buffer, at))
+    }
     this.#segment.admit(summaryOfBatch(buffer, at))
     expected.nextOffset = nextOffsetOf(buffer, at)
   }

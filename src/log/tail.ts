@@ -9,7 +9,7 @@
  */
 import { assert } from '../errors/invariant.ts'
 import { baseOffsetOf, batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
-import type { BatchBytes } from '../storage/segment.ts'
+import type { BatchBytes } from '../storage/segment-contents.ts'
 
 const FIRST_CHUNK_BYTES = 16_384
 const LAST_CHUNK_BYTES = 1_048_576

@@ -4,20 +4,29 @@
  *
  * At once when idle; under load at most once per turn of the event loop and per millisecond.
  * Published values only have to be true when they are written; a late one costs a reader time, and
- * recovery a longer check.
+ * recovery a longer check. So a write that fails fails nobody: the values stay due, and the next
+ * change, or the close, tries again.
  */
+import { LogError } from '../errors/log-error.ts'
 import type { ControlFile } from '../storage/control-file.ts'
 import type { Clock } from './clock.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 const MIN_INTERVAL_MS = 1
 
+/** What a partition is published under. */
+interface Published {
+  readonly topicId: Buffer
+  /** Undefined until there was room for one. */
+  slot: number | undefined
+}
+
 /** Collects partitions that changed and publishes them together. */
 export class WatermarkPublisher {
   readonly #control: ControlFile
   readonly #clock: Clock
   readonly #afterTurn: (fn: () => void) => void
-  readonly #slots = new Map<PartitionLog, number>()
+  readonly #partitions = new Map<PartitionLog, Published>()
   readonly #changed = new Set<PartitionLog>()
   #isScheduled = false
   #publishedAtMs = -Infinity
@@ -32,20 +41,23 @@ export class WatermarkPublisher {
 
   /** Gives a partition its slot and publishes it. */
   add(partition: PartitionLog, topicId: Buffer): void {
-    this.#slots.set(partition, this.#control.slotFor(topicId, partition.partition))
+    this.#partitions.set(partition, { topicId, slot: undefined })
+    this.#changed.add(partition)
     this.#publish(partition)
   }
 
   /** Takes the slot of a deleted partition away. */
   remove(partition: PartitionLog): void {
-    const slot = this.#slots.get(partition)
-    this.#slots.delete(partition)
+    const slot = this.#partitions.get(partition)?.slot
+    this.#partitions.delete(partition)
     this.#changed.delete(partition)
-    if (slot !== undefined) this.#control.freeSlot(slot)
+    // What stays published of a topic id that never comes again misleads nobody.
+    if (slot !== undefined) toleratingFailure(() => this.#control.freeSlot(slot))
   }
 
+  /** Its watermarks moved. */
   changed(partition: PartitionLog): void {
-    if (this.#isClosed) return
+    if (this.#isClosed || !this.#partitions.has(partition)) return
     this.#changed.add(partition)
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -54,24 +66,38 @@ export class WatermarkPublisher {
     else this.#afterTurn(() => this.publishAll())
   }
 
+  /** Publishes what is due now. */
   publishAll(): void {
     this.#isScheduled = false
     if (this.#isClosed) return
     for (const partition of this.#changed) this.#publish(partition)
-    this.#changed.clear()
     this.#publishedAtMs = this.#clock.monotonicNow()
   }
 
-  /** Publishes the last values and stops. */
-  close(): void {
+  /** Publishes the last values and stops; `isClean` where the log was closed with all it has. */
+  close(isClean: boolean): void {
     if (this.#isClosed) return
     this.publishAll()
     this.#isClosed = true
     if (this.#timer !== undefined) this.#clock.clearTimeout(this.#timer)
+    if (isClean) toleratingFailure(() => this.#control.markClean())
   }
 
   #publish(partition: PartitionLog): void {
-    const slot = this.#slots.get(partition)
-    if (slot !== undefined) this.#control.publish(slot, partition)
+    const published = this.#partitions.get(partition)
+    if (published === undefined) return
+    toleratingFailure(() => {
+      published.slot ??= this.#control.slotFor(published.topicId, partition.partition)
+      this.#control.publish(published.slot, partition)
+      this.#changed.delete(partition)
+    })
+  }
+}
+
+function toleratingFailure(write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    if (!LogError.is(error)) throw error // Ours alone: a bug is never passed over.
   }
 }

@@ -14,7 +14,7 @@
 import { readWholeFile, replaceFile } from './checkpoint-file.ts'
 import type { Procedure } from './procedure.ts'
 import { isJsonObject, parseJson, sealed, unsealed } from './sealed-json.ts'
-import type { SegmentContents } from './segment.ts'
+import type { SegmentContents } from './segment-contents.ts'
 import type { StorageDriver } from './storage-driver.ts'
 
 /** The file's name in the log's directory. */

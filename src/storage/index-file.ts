@@ -7,8 +7,12 @@
  * slots.
  *   I1  the first `writtenSlots` slots in memory equal the file's
  *   I2  slots are only appended, or cut from the end
+ *   I3  a file with a part of an index looks like a whole one: what is rebuilt for a segment that
+ *       recovery takes as it is stays in memory until it takes the place of the file as a whole
  */
 import { assert } from '../errors/invariant.ts'
+import { replaceFile } from './checkpoint-file.ts'
+import { type Procedure, runProcedure } from './procedure.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
 
 /** Slots held back at most before they are written: a crash loses no more hints than this. */
@@ -26,6 +30,7 @@ export class IndexFile {
   #slotCount = 0
   #writtenSlots = 0
   #unflushed = false
+  #isDetached = false
   /** True where there was no file to load. */
   readonly wasMissing: boolean
 
@@ -94,24 +99,36 @@ export class IndexFile {
 
   /** True once enough slots wait that writing them is worth a call. */
   get isBehind(): boolean {
-    return (this.#slotCount - this.#writtenSlots) * this.#slotBytes >= WRITE_BEHIND_BYTES
+    return (
+      !this.#isDetached &&
+      (this.#slotCount - this.#writtenSlots) * this.#slotBytes >= WRITE_BEHIND_BYTES
+    )
   }
 
   /** Drops every slot from number `slotCount` on. */
   truncateTo(slotCount: number): void {
     assert(slotCount >= 0 && slotCount <= this.#slotCount, 'I2: slots are cut from the end')
     this.#slotCount = slotCount
-    if (this.#writtenSlots <= slotCount) return
+    if (this.#isDetached || this.#writtenSlots <= slotCount) return
     this.#writtenSlots = slotCount
     this.#open().resize(slotCount * this.#slotBytes)
     this.#unflushed = true
   }
 
+  /** Starts over without a slot, leaving the file as it is until `flush` replaces it (I3). */
+  detach(): void {
+    this.#slotCount = 0
+    this.#writtenSlots = 0
+    this.#isDetached = true
+  }
+
   /**
    * Brings the file up to date, and to its exact size.
+   *
    * @throws {LogError} NO_SPACE or IO: the slots stay in memory, a later call tries again.
    */
   writeOut(): void {
+    if (this.#isDetached) return
     const file = this.#open()
     const wholeBytes = this.#slotCount * this.#slotBytes
     if (this.#slotCount > this.#writtenSlots) {
@@ -128,24 +145,45 @@ export class IndexFile {
 
   /** True while the file differs from what is known to be on stable storage. */
   get isUnflushed(): boolean {
-    return this.#unflushed || this.#slotCount > this.#writtenSlots
+    return this.#isDetached || this.#unflushed || this.#slotCount > this.#writtenSlots
   }
 
-  /** Forces what was written out to stable storage. */
+  /**
+   * Forces what was written out to stable storage; what was rebuilt takes the place of its file.
+   *
+   * @throws {LogError} IO or NO_SPACE: it may be called again.
+   */
   async flush(): Promise<void> {
+    if (this.#isDetached) return await runProcedure(this.#replace())
     if (!this.#unflushed) return
     this.#unflushed = false
     try {
       await this.#open().flush()
     } catch (error) {
+      // The kernel may have dropped any page of it: only bytes written anew reach the disk for sure.
+      this.#writtenSlots = 0
       this.#unflushed = true
       throw error
     }
   }
 
+  /** Releases the file; slots that were not written out are lost. */
   close(): void {
     this.#file?.close()
     this.#file = undefined
+  }
+
+  *#replace(): Procedure<void> {
+    const slotCount = this.#slotCount
+    this.close()
+    yield* replaceFile(
+      this.#driver,
+      this.#path,
+      this.#bytes.subarray(0, slotCount * this.#slotBytes),
+    )
+    this.#isDetached = false
+    this.#writtenSlots = slotCount
+    this.#unflushed = false
   }
 
   #open(): StorageFile {

@@ -120,11 +120,19 @@ export class OffsetIndex {
     this.#verified.fill(0)
   }
 
+  /** Starts over without an entry; the file stays as it is until it is flushed. */
+  startAnew(): void {
+    this.#file.detach()
+    this.#verified.fill(0)
+  }
+
+  /** True where every batch from the slot's entry up to the next one's passed its CRC here. */
   isVerified(slot: number): boolean {
     const bit = slot + 1
     return ((this.#verified[bit >>> 3] ?? 0) & (1 << (bit & 7))) !== 0
   }
 
+  /** Notes that the batches of the slot's stretch passed their CRC. */
   markVerified(slot: number): void {
     const bit = slot + 1
     const byte = bit >>> 3

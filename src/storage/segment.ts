@@ -14,10 +14,16 @@
  */
 import { assert } from '../errors/invariant.ts'
 import { LogError } from '../errors/log-error.ts'
-import { segmentFileName } from '../format/segment-name.ts'
-import { OffsetIndex } from './offset-index.ts'
-import type { StorageDriver, StorageFile } from './storage-driver.ts'
-import { TimeIndex } from './time-index.ts'
+import type { OffsetIndex } from './offset-index.ts'
+import {
+  type BatchBytes,
+  type BatchSummary,
+  emptyContents,
+  type SegmentContents,
+} from './segment-contents.ts'
+import { SegmentIndexes, segmentPath, type SegmentPlace } from './segment-indexes.ts'
+import type { StorageFile } from './storage-driver.ts'
+import type { TimeIndex } from './time-index.ts'
 
 const FIRST_GROWTH_BYTES = 65_536
 const LAST_GROWTH_BYTES = 16_777_216
@@ -31,61 +37,13 @@ export interface SegmentSettings {
   readonly segmentBytes: number
 }
 
-/** Where a segment lies. */
-export interface SegmentPlace {
-  readonly driver: StorageDriver
-  readonly directory: string
-  readonly baseOffset: number
-}
-
-/** What is known of a segment's contents without reading them. */
-export interface SegmentContents {
-  readonly sizeBytes: number
-  readonly nextOffset: number
-  /** Largest record timestamp; -1 where there is none. */
-  readonly largestTimestamp: number
-  /** Last offset of the earliest batch that has it; -1 where there is none. */
-  readonly offsetOfLargestTimestamp: number
-  /**
-   * Largest timestamp of the first batch, from which the age of the segment counts; -1 where there
-   * is none.
-   */
-  readonly firstTimestamp: number
-  /** User records held; null where nobody counted them. */
-  readonly recordCount: number | null
-}
-
-/** A validated batch with its offsets assigned. */
-export interface BatchBytes {
-  readonly buffer: Buffer
-  readonly start: number
-  readonly sizeBytes: number
-  readonly lastOffset: number
-  readonly maxTimestamp: number
-  /** User records in it: 0 for a control batch. */
-  readonly recordCount: number
-}
-
-/** Contents of a segment without a batch. */
-export function emptyContents(baseOffset: number): SegmentContents {
-  return {
-    sizeBytes: 0,
-    nextOffset: baseOffset,
-    largestTimestamp: -1,
-    offsetOfLargestTimestamp: -1,
-    firstTimestamp: -1,
-    recordCount: 0,
-  }
-}
-
 /** One .log with its indexes. */
 export class Segment {
+  /** Lower bound of the offsets held, and the name of the files. */
   readonly baseOffset: number
-  readonly #place: SegmentPlace
   readonly #settings: SegmentSettings
   readonly #log: StorageFile
-  #index: OffsetIndex | undefined
-  #timeIndex: TimeIndex | undefined
+  readonly #indexes: SegmentIndexes
   #sizeBytes: number
   #nextOffset: number
   #largestTimestamp: number
@@ -93,20 +51,18 @@ export class Segment {
   #firstTimestamp: number
   #recordCount: number | null
   #sealed = false
-  #indexesTrusted = false
   #indexNextBatch = false
-  #largestInIndex = false
   #damaged = false
 
   private constructor(
     place: SegmentPlace,
     settings: SegmentSettings,
-    log: StorageFile,
+    files: { readonly log: StorageFile; readonly indexes: SegmentIndexes },
     contents: SegmentContents,
   ) {
-    this.#place = place
     this.#settings = settings
-    this.#log = log
+    this.#log = files.log
+    this.#indexes = files.indexes
     this.baseOffset = place.baseOffset
     this.#sizeBytes = contents.sizeBytes
     this.#nextOffset = contents.nextOffset
@@ -119,40 +75,40 @@ export class Segment {
   /**
    * New, empty files. The directory entry is durable only after a `flushDirectory`. Empty files
    * that an earlier, failed attempt left are taken over.
+   *
+   * @throws {LogError} NO_SPACE or IO: some of the files may be there, empty.
    */
   static create(place: SegmentPlace, settings: SegmentSettings): Segment {
     const { driver, baseOffset } = place
-    const path = pathOf(place, '.log')
+    const path = segmentPath(place, '.log')
     const leftover = driver.status(path)
-    assert(
-      leftover === undefined || leftover.sizeBytes === 0,
-      'a segment that holds data is never created anew',
-    )
+    assert((leftover?.sizeBytes ?? 0) === 0, 'a segment that holds data is never created anew')
     const log = driver.openFile(path, leftover === undefined ? 'create' : 'write')
-    const segment = new Segment(place, settings, log, emptyContents(baseOffset))
-    segment.#index = OffsetIndex.create(driver, pathOf(place, '.index'), baseOffset)
-    segment.#timeIndex = TimeIndex.create(driver, pathOf(place, '.timeindex'), baseOffset)
-    segment.#indexesTrusted = true
-    return segment
+    try {
+      const files = { log, indexes: SegmentIndexes.create(place) }
+      return new Segment(place, settings, files, emptyContents(baseOffset))
+    } catch (error) {
+      log.close()
+      throw error
+    }
   }
 
   /** Existing files whose contents are known; indexes are read when first used. */
   static open(place: SegmentPlace, settings: SegmentSettings, contents: SegmentContents): Segment {
-    const log = place.driver.openFile(pathOf(place, '.log'), 'write')
-    return new Segment(place, settings, log, contents)
+    const log = place.driver.openFile(segmentPath(place, '.log'), 'write')
+    return new Segment(place, settings, { log, indexes: new SegmentIndexes(place) }, contents)
   }
 
-  /** Existing files of a segment that ended before. What is not given is in its time index. */
+  /** Existing files of a segment that ended before. */
   static openSealed(
     place: SegmentPlace,
     settings: SegmentSettings,
-    contents: SegmentContents | Pick<SegmentContents, 'sizeBytes' | 'nextOffset'>,
+    contents: SegmentContents,
   ): Segment {
-    const log = place.driver.openFile(pathOf(place, '.log'), 'read')
-    const known = { ...emptyContents(place.baseOffset), recordCount: null, ...contents }
-    const segment = new Segment(place, settings, log, known)
+    const log = place.driver.openFile(segmentPath(place, '.log'), 'read')
+    const files = { log, indexes: new SegmentIndexes(place) }
+    const segment = new Segment(place, settings, files, contents)
     segment.#sealed = true
-    segment.#largestInIndex = !('largestTimestamp' in contents)
     return segment
   }
 
@@ -166,14 +122,9 @@ export class Segment {
   }
   /** Largest record timestamp; -1 where there is none. */
   get largestTimestamp(): number {
-    if (this.#largestInIndex) {
-      const last = this.timeIndex.last // Sealing wrote the closing entry.
-      this.#largestTimestamp = last?.timestamp ?? -1
-      this.#offsetOfLargestTimestamp = last?.offset ?? -1
-      this.#largestInIndex = false
-    }
     return this.#largestTimestamp
   }
+  /** Largest timestamp of the first batch; -1 where there is none. */
   get firstTimestamp(): number {
     return this.#firstTimestamp
   }
@@ -181,6 +132,7 @@ export class Segment {
   get recordCount(): number | null {
     return this.#recordCount
   }
+  /** Nothing is appended any more. */
   get isSealed(): boolean {
     return this.#sealed
   }
@@ -188,11 +140,9 @@ export class Segment {
   get isDamaged(): boolean {
     return this.#damaged
   }
+  /** Path of the .log. */
   get logPath(): string {
     return this.#log.path
-  }
-  get directory(): string {
-    return this.#place.directory
   }
 
   /** What a clean marker records, so that the next open needs to read nothing. */
@@ -209,42 +159,26 @@ export class Segment {
 
   /** The offset index, read at its first use. */
   get offsetIndex(): OffsetIndex {
-    this.#index ??= OffsetIndex.load(
-      this.#place.driver,
-      pathOf(this.#place, '.index'),
-      this.baseOffset,
-    )
-    return this.#index
+    return this.#indexes.offset
   }
 
   /** The time index, read at its first use. */
   get timeIndex(): TimeIndex {
-    this.#timeIndex ??= TimeIndex.load(
-      this.#place.driver,
-      pathOf(this.#place, '.timeindex'),
-      this.baseOffset,
-    )
-    return this.#timeIndex
+    return this.#indexes.time
   }
 
   /**
    * True where an index file is missing or cannot be what was written: rebuild it from the log
-   * before use.
+   * before any lookup or append.
    */
   get needsIndexRebuild(): boolean {
-    if (!this.#indexesTrusted) {
-      this.#indexesTrusted =
-        !this.offsetIndex.file.wasMissing &&
-        !this.timeIndex.file.wasMissing &&
-        this.offsetIndex.isSound(this.#sizeBytes) &&
-        this.timeIndex.isSound(this.#nextOffset)
-    }
-    return !this.#indexesTrusted
+    return !this.#indexes.isUsable(this.#sizeBytes, this.#nextOffset)
   }
 
   /**
-   * Forgets everything from the batch at `position` on, in memory and in the indexes, so that a
-   * walk of the log can `admit` those batches again. `nextOffset` is what the walk expects there.
+   * Forgets everything from the batch at `to.sizeBytes` on, in memory and in the indexes, so that a
+   * walk of the log can `admit` those batches again. `to.nextOffset` is what the walk expects there.
+   * Indexes that start over leave their files alone until `flushIndexes`.
    */
   rewind(to: SegmentContents): void {
     this.#sizeBytes = to.sizeBytes
@@ -253,19 +187,13 @@ export class Segment {
     this.#offsetOfLargestTimestamp = to.offsetOfLargestTimestamp
     this.#firstTimestamp = to.firstTimestamp
     this.#recordCount = to.recordCount
-    this.#largestInIndex = false
-    if (to.sizeBytes === 0) {
-      this.offsetIndex.file.truncateTo(0)
-      this.timeIndex.file.truncateTo(0)
-    } else {
-      this.offsetIndex.truncateToOffset(to.nextOffset)
-      this.timeIndex.truncateToOffset(to.nextOffset)
-    }
-    this.#indexesTrusted = true
+    if (to.sizeBytes === 0) this.#indexes.startAnew()
+    else this.#indexes.truncateToOffset(to.nextOffset)
   }
 
-  /** After a walk that could not reach the end: the segment still ends where it did. */
+  /** After a walk that may not have reached the end: the segment ends where it did. */
   restoreEnd(sizeBytes: number, nextOffset: number): void {
+    if (sizeBytes !== this.#sizeBytes) this.#recordCount = null
     this.#sizeBytes = sizeBytes
     this.#nextOffset = nextOffset
   }
@@ -275,9 +203,10 @@ export class Segment {
    * entry.
    */
   skipDamageTo(position: number): void {
-    assert(position > this.#sizeBytes, 'damage has at least one byte')
+    assert(position >= this.#sizeBytes, 'a walk goes forward')
     this.#sizeBytes = position
     this.#indexNextBatch = true
+    this.#recordCount = null
   }
 
   /** False where a batch of `sizeBytes` would pass the largest position Kafka can name. */
@@ -309,7 +238,7 @@ export class Segment {
    * Takes a batch that is in the file behind the ones known into account: indexes, size, offsets.
    * What `append` does after its write, and recovery for each batch it accepts.
    */
-  admit(batch: Omit<BatchBytes, 'buffer' | 'start'>): void {
+  admit(batch: BatchSummary): void {
     const { lastOffset, maxTimestamp } = batch
     const position = this.#sizeBytes
     if (maxTimestamp > this.#largestTimestamp) {
@@ -317,35 +246,22 @@ export class Segment {
       this.#offsetOfLargestTimestamp = lastOffset
     }
     if (position === 0) this.#firstTimestamp = maxTimestamp
-    const index = this.offsetIndex
+    const { lastIndexedPosition } = this.#indexes.offset
     // Data before index: a crash in between costs one entry, so a longer walk. Measured from the
     // last indexed batch, which recovery can do too: a rebuilt index equals the one written live.
     // The batch behind damage is always indexed: no walk could come to it from before.
-    if (
-      this.#indexNextBatch ||
-      position - index.lastIndexedPosition > this.#settings.indexIntervalBytes
-    ) {
+    const isDue = position - lastIndexedPosition > this.#settings.indexIntervalBytes
+    if (isDue || this.#indexNextBatch) {
       this.#indexNextBatch = false
-      this.#addIndexEntry(index, lastOffset, position)
+      this.#indexes.add({ offset: lastOffset, position }, this.#largest)
     }
     this.#sizeBytes = position + batch.sizeBytes
     this.#nextOffset = lastOffset + 1
     if (this.#recordCount !== null) this.#recordCount += batch.recordCount
   }
 
-  #addIndexEntry(index: OffsetIndex, offset: number, position: number): void {
-    index.append({ offset, position })
-    const timeIndex = this.timeIndex
-    if (this.#largestTimestamp >= 0) {
-      timeIndex.offer({ timestamp: this.#largestTimestamp, offset: this.#offsetOfLargestTimestamp })
-    }
-    if (!index.file.isBehind) return
-    try {
-      this.writeIndexes()
-    } catch (error) {
-      // The batch is written and acknowledged by position; its hints wait for room on the disk.
-      if (!LogError.is(error, 'NO_SPACE')) throw error
-    }
+  get #largest(): { readonly timestamp: number; readonly offset: number } {
+    return { timestamp: this.#largestTimestamp, offset: this.#offsetOfLargestTimestamp }
   }
 
   /**
@@ -359,24 +275,20 @@ export class Segment {
     this.#sealed = true
   }
 
+  /** See `isDamaged`. */
   markDamaged(): void {
     this.#damaged = true
   }
 
   /** Offers the closing time entry and writes both indexes out. */
   completeIndexes(): void {
-    if (this.#largestTimestamp >= 0) {
-      this.timeIndex.offer({
-        timestamp: this.#largestTimestamp,
-        offset: this.#offsetOfLargestTimestamp,
-      })
-    }
-    this.writeIndexes()
+    this.#indexes.offer(this.#largest)
+    this.#indexes.writeOut()
   }
 
+  /** Brings the index files up to date. */
   writeIndexes(): void {
-    this.offsetIndex.file.writeOut()
-    this.timeIndex.file.writeOut()
+    this.#indexes.writeOut()
   }
 
   /** Forces the .log to stable storage. Not the indexes: recovery rebuilds them from the .log. */
@@ -384,10 +296,14 @@ export class Segment {
     return this.#log.flush()
   }
 
+  /** True while an index file differs from what is known to be on stable storage. */
+  get areIndexesUnflushed(): boolean {
+    return this.#indexes.isUnflushed
+  }
+
   /** Forces what was written of the indexes to stable storage. */
-  async flushIndexes(): Promise<void> {
-    await this.#index?.file.flush()
-    await this.#timeIndex?.file.flush()
+  flushIndexes(): Promise<void> {
+    return this.#indexes.flush()
   }
 
   /** Reads bytes of the .log; fewer than asked only at its end. */
@@ -413,19 +329,10 @@ export class Segment {
     if (this.#log.sizeBytes !== this.#sizeBytes) this.#log.resize(this.#sizeBytes)
   }
 
+  /** Releases the files. Does not flush. */
   close(): void {
     this.#log.close()
-    this.#index?.close()
-    this.#timeIndex?.close()
-  }
-
-  /** The segment's files, for deletion. */
-  fileNames(): readonly string[] {
-    return [
-      segmentFileName(this.baseOffset, '.log'),
-      segmentFileName(this.baseOffset, '.index'),
-      segmentFileName(this.baseOffset, '.timeindex'),
-    ]
+    this.#indexes.close()
   }
 
   /**
@@ -454,8 +361,4 @@ export class Segment {
       // The write's own error is the one to report; recovery cuts a torn batch as well.
     }
   }
-}
-
-function pathOf(place: SegmentPlace, suffix: '.log' | '.index' | '.timeindex'): string {
-  return `${place.directory}/${segmentFileName(place.baseOffset, suffix)}`
 }

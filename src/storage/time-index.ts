@@ -57,7 +57,8 @@ export class TimeIndex {
     for (let slot = 0; slot < slotCount; slot++) {
       const nextTimestamp = readTimeIndexTimestamp(view, slot)
       const nextRelative = readTimeIndexRelativeOffset(view, slot)
-      if (nextTimestamp <= timestamp || nextRelative < relativeOffset) return false
+      const isHigher = nextTimestamp > timestamp && nextRelative >= relativeOffset
+      if (!isHigher || !Number.isSafeInteger(nextTimestamp)) return false
       timestamp = nextTimestamp
       relativeOffset = nextRelative
     }

@@ -1,0 +1,173 @@
+/**
+ * Opening one partition: as the clean marker describes it where its folder agrees, by recovery
+ * otherwise, anew where the folder is missing.
+ *
+ *   I1  after anything but a clean stop the partition starts a new leader epoch, on stable storage
+ *       before any append: offsets that a power cut took may be used again only in a newer epoch
+ *   I2  what the log is known to have had is never forgotten: it goes on behind it
+ */
+import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
+import type { CleanPartition } from '../storage/clean-marker.ts'
+import type { PublishedPartition } from '../storage/control-slot.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { Segment } from '../storage/segment.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import { LeaderEpochs } from './leader-epochs.ts'
+import type { ResolvedTopicConfig } from './log-config.ts'
+import type { PartitionState } from './partition-log.ts'
+import { type PartitionRecovery, recoverPartition } from './recovery.ts'
+import { SegmentList } from './segment-list.ts'
+import { flushFolders, layPartition, partitionDirectory } from './topic-directory.ts'
+
+/** What metadata says of a partition. */
+export type KnownPartition = Pick<
+  PartitionState,
+  'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'
+>
+
+/** What other files of the log say of it. */
+export interface PartitionEvidence {
+  /** By the clean marker. */
+  readonly described: CleanPartition | undefined
+  /** A broker closed the directory, without a word on what the folders hold. */
+  readonly isBrokerClean: boolean
+  readonly checkpointedPoint: number
+  /** Null where the checkpoint of log starts is missing or damaged. */
+  readonly logStartOffset: number | null
+  /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
+  readonly published: PublishedPartition | undefined
+}
+
+/** A partition that can be appended to, and what had to be done for that. */
+export interface OpenedPartition {
+  readonly state: PartitionState
+  readonly recovery: PartitionRecovery
+}
+
+/** Brings one partition into a state that can be appended to. */
+export function* openPartition(
+  driver: StorageDriver,
+  known: KnownPartition,
+  evidence: PartitionEvidence,
+): Procedure<OpenedPartition> {
+  const directory = partitionDirectory(known.topic, known.partition)
+  if (driver.status(directory) === undefined) return yield* replaceMissing(driver, known, evidence)
+  const epochs = LeaderEpochs.load(driver, directory)
+  const { described } = evidence
+  // Without its epochs the log must not go on: one that was used would be used again.
+  if (described !== undefined && epochs.latest >= 0) {
+    const segments = openAsDescribed(driver, directory, known.config, described)
+    if (segments !== undefined) {
+      const firstOffset = known.isGapless ? 0 : segments.first.baseOffset
+      const logStartOffset = Math.max(
+        evidence.logStartOffset ?? segments.first.baseOffset,
+        firstOffset,
+      )
+      const durableOffset = segments.active.nextOffset
+      const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
+      return { state, recovery: nothingDone(known) }
+    }
+  }
+  return yield* recover(driver, { known, evidence, directory, epochs })
+}
+
+function* recover(
+  driver: StorageDriver,
+  of: {
+    readonly known: KnownPartition
+    readonly evidence: PartitionEvidence
+    readonly directory: string
+    readonly epochs: LeaderEpochs
+  },
+): Procedure<OpenedPartition> {
+  const { known, evidence, directory, epochs } = of
+  const { published } = evidence
+  const usedEpoch = epochs.latest // Before recovery: a cut may forget the newest epoch, which was used.
+  const recovered = yield* recoverPartition({
+    ...known,
+    driver,
+    directory,
+    epochs,
+    logStartOffset: evidence.logStartOffset,
+    recoveryPoint: Math.max(evidence.checkpointedPoint, published?.durableOffset ?? 0),
+    publishedEndOffset: published?.logEndOffset ?? 0,
+  })
+  const { segments, logStartOffset, report } = recovered
+  const durableOffset = segments.active.nextOffset
+  if (!evidence.isBrokerClean || hasFindings(report) || epochs.latest < 0) {
+    epochs.assign(Math.max(usedEpoch, epochs.latest) + 1, durableOffset)
+  }
+  yield* epochs.save()
+  const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
+  return { state, recovery: report }
+}
+
+/** True where recovery had more to do than to look. */
+export function hasFindings(report: PartitionRecovery): boolean {
+  return report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
+}
+
+/** A folder that should be there is not: the partition goes on where it is known to have been (I2). */
+function* replaceMissing(
+  driver: StorageDriver,
+  known: KnownPartition,
+  evidence: PartitionEvidence,
+): Procedure<OpenedPartition> {
+  const { topic, partition, isGapless } = known
+  const firstOffset = evidence.logStartOffset ?? 0
+  const { checkpointedPoint, published, described } = evidence
+  const startOffset = Math.max(
+    firstOffset,
+    checkpointedPoint,
+    published?.logEndOffset ?? 0,
+    described?.logEndOffset ?? 0,
+  )
+  const { directory, segments, epochs } = layPartition({ ...known, driver, startOffset })
+  yield* flushFolders(driver, [directory])
+  yield () => driver.flushDirectory('')
+  const isLoss = startOffset > firstOffset
+  const damage = {
+    topic,
+    partition,
+    file: directory,
+    position: 0,
+    bytes: 0,
+    firstOffset: isLoss ? firstOffset : null,
+    lastOffset: isLoss ? startOffset - 1 : null,
+    reason: 'the folder is missing',
+  }
+  const logStartOffset = isGapless ? firstOffset : startOffset
+  return {
+    state: { ...known, directory, segments, epochs, logStartOffset, durableOffset: startOffset },
+    recovery: { ...nothingDone(known), damage: [damage] },
+  }
+}
+
+function nothingDone({ topic, partition }: KnownPartition): PartitionRecovery {
+  return { topic, partition, cutBytes: 0, cutAtOffset: null, rebuiltIndexes: 0, damage: [] }
+}
+
+/** The segments as the clean marker describes them; undefined where the folder says otherwise. */
+function openAsDescribed(
+  driver: StorageDriver,
+  directory: string,
+  config: ResolvedTopicConfig,
+  described: CleanPartition,
+): SegmentList | undefined {
+  const names = driver.list(directory)
+  const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
+  if (logs.length !== described.segments.length || logs.length === 0) return undefined
+  for (const [index, segment] of described.segments.entries()) {
+    const name = segmentFileName(segment.baseOffset, '.log')
+    if (logs[index] !== name) return undefined
+    if (driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes) return undefined
+  }
+  const segments = described.segments.map((segment, index) => {
+    const place = { driver, directory, baseOffset: segment.baseOffset }
+    const isLast = index === described.segments.length - 1
+    return isLast
+      ? Segment.open(place, config, segment)
+      : Segment.openSealed(place, config, segment)
+  })
+  return new SegmentList(segments)
+}

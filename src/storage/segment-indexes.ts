@@ -1,0 +1,136 @@
+/**
+ * SegmentIndexes: the two indexes of one segment, which are filled, cut, judged and synced together.
+ *
+ *   00000000000000004096.index       last offset of a batch -> position (offset-index.ts)
+ *   00000000000000004096.timeindex   largest timestamp so far -> offset (time-index.ts)
+ *
+ * Both are hints, read when they are first needed. Files that are missing, or that cannot be what
+ * was written, have to be rebuilt from the log before anything is looked up in them or added.
+ *   I1  an entry of the time index is offered with every entry of the offset index, and at the end
+ *       of the segment once more
+ */
+import { LogError } from '../errors/log-error.ts'
+import { segmentFileName } from '../format/segment-name.ts'
+import { OffsetIndex } from './offset-index.ts'
+import type { StorageDriver } from './storage-driver.ts'
+import { TimeIndex, type TimestampAndOffset } from './time-index.ts'
+
+/** Where a segment lies. */
+export interface SegmentPlace {
+  readonly driver: StorageDriver
+  readonly directory: string
+  readonly baseOffset: number
+}
+
+/** Path of one of a segment's files. */
+export function segmentPath(place: SegmentPlace, suffix: '.log' | '.index' | '.timeindex'): string {
+  return `${place.directory}/${segmentFileName(place.baseOffset, suffix)}`
+}
+
+/** The indexes of one segment. */
+export class SegmentIndexes {
+  readonly #place: SegmentPlace
+  #offset: OffsetIndex | undefined
+  #time: TimeIndex | undefined
+  #isTrusted = false
+
+  /** Of files that exist, or should; they are read at the first use. */
+  constructor(place: SegmentPlace) {
+    this.#place = place
+  }
+
+  /** Empty ones: new files, or what was there cut to nothing. */
+  static create(place: SegmentPlace): SegmentIndexes {
+    const { driver, baseOffset } = place
+    const indexes = new SegmentIndexes(place)
+    try {
+      indexes.#offset = OffsetIndex.create(driver, segmentPath(place, '.index'), baseOffset)
+      indexes.#time = TimeIndex.create(driver, segmentPath(place, '.timeindex'), baseOffset)
+    } catch (error) {
+      indexes.close()
+      throw error
+    }
+    indexes.#isTrusted = true
+    return indexes
+  }
+
+  get offset(): OffsetIndex {
+    const { driver, baseOffset } = this.#place
+    this.#offset ??= OffsetIndex.load(driver, segmentPath(this.#place, '.index'), baseOffset)
+    return this.#offset
+  }
+
+  get time(): TimeIndex {
+    const { driver, baseOffset } = this.#place
+    this.#time ??= TimeIndex.load(driver, segmentPath(this.#place, '.timeindex'), baseOffset)
+    return this.#time
+  }
+
+  /** True where the files can be what was written for a log that ends there. Reads them once. */
+  isUsable(sizeBytes: number, nextOffset: number): boolean {
+    this.#isTrusted ||=
+      !this.offset.file.wasMissing &&
+      !this.time.file.wasMissing &&
+      this.offset.isSound(sizeBytes) &&
+      this.time.isSound(nextOffset)
+    return this.#isTrusted
+  }
+
+  /** Adds the entry of a batch, and offers the largest timestamp up to and with it (I1). */
+  add(
+    entry: { readonly offset: number; readonly position: number },
+    largest: TimestampAndOffset,
+  ): void {
+    this.offset.append(entry)
+    this.offer(largest)
+    if (!this.offset.file.isBehind) return
+    try {
+      this.writeOut()
+    } catch (error) {
+      // The batch is in the log, and counts; its hints wait in memory. Should the disk fail for
+      // good, whoever seals or syncs the segment is told.
+      if (!LogError.is(error)) throw error
+    }
+  }
+
+  /** Notes the largest timestamp so far, where there is one. */
+  offer(largest: TimestampAndOffset): void {
+    if (largest.timestamp >= 0) this.time.offer(largest)
+  }
+
+  /** Drops the entries of batches that end at or behind `offset`. */
+  truncateToOffset(offset: number): void {
+    this.offset.truncateToOffset(offset)
+    this.time.truncateToOffset(offset)
+    this.#isTrusted = true
+  }
+
+  /** Starts both anew in memory; the files stay as they are until `flush`. */
+  startAnew(): void {
+    this.offset.startAnew()
+    this.time.file.detach()
+    this.#isTrusted = true
+  }
+
+  /** @throws {LogError} NO_SPACE or IO: the entries stay in memory, a later call tries again. */
+  writeOut(): void {
+    this.offset.file.writeOut()
+    this.time.file.writeOut()
+  }
+
+  /** True while a file differs from what is known to be on stable storage. */
+  get isUnflushed(): boolean {
+    return this.#offset?.file.isUnflushed === true || this.#time?.file.isUnflushed === true
+  }
+
+  /** Forces what was written out to stable storage. */
+  async flush(): Promise<void> {
+    await this.#offset?.file.flush()
+    await this.#time?.file.flush()
+  }
+
+  close(): void {
+    this.#offset?.close()
+    this.#time?.close()
+  }
+}

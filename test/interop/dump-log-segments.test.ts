@@ -2,24 +2,19 @@
  * Kafka's own tool reads what was written here: DumpLogSegments lists every batch and record of the
  * .log files, and checks the indexes against them. One log was closed, one recovered from a kill.
  */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Readable } from 'node:stream'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog } from '../../src/index.ts'
 import { parseDump, type DumpedFile } from './dump-output.ts'
 import { KafkaDriver, missingKafka, type PlainRecord } from './kafka-driver.ts'
+import { writeKilledLog } from './killed-log.ts'
 import { CODECS, appendSamples, folderOf, writeSampleLog } from './sample-log.ts'
 import type { ExpectedRecords } from './sample-log.ts'
 
 const PRINT_ALL = ['--deep-iteration', '--print-data-log']
 const AS_HEX = ['--key-decoder-class', 'HexDecoder', '--value-decoder-class', 'HexDecoder']
-const CHILD = fileURLToPath(new URL('sample-log-child.ts', import.meta.url))
 
 let kafka: KafkaDriver
 let root: string
@@ -56,7 +51,7 @@ describe.skipIf(missingKafka !== null).each(ORIGINS)('a log %s', (_, name, write
       const batches = files.flatMap((file) => file.batches)
       expect(batches.filter((batch) => !batch.isValid)).toEqual([])
       expect(nextOffsets(batches)).toEqual(batches.map((batch) => batch.baseOffset))
-      expect(codecsOf(batches)).toEqual(records.length === 0 ? [] : codecsIn(folder))
+      expect(codecsOf(batches)).toEqual(records.length === 0 ? [] : [...codecsIn(folder)].sort())
       if (records.length > 0) expect(files.length).toBeGreaterThan(2)
     }
   })
@@ -95,29 +90,16 @@ async function writeAndClose(directory: string): Promise<ExpectedRecords> {
 
 /** Killed with all of it unsynced, opened again, written to some more, closed. */
 async function writeKilledAndRecover(directory: string): Promise<ExpectedRecords> {
-  const child = spawn(process.execPath, ['--import', 'tsx', CHILD, directory], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  const ended = once(child, 'exit')
-  const line = await firstLine(child.stdout)
-  child.kill('SIGKILL')
-  await ended
-  const expected = JSON.parse(line) as ExpectedRecords // as the child printed them
+  const expected = await writeKilledLog(directory)
   const log = await EventLog.open(directory)
   expect(log.recovery.clean).toBe(false)
   for (const partition of log.topics().flatMap((topic) => topic.partitions)) {
     if (partition.logEndOffset === 0) continue
-    const codec = CODECS[partition.logEndOffset % CODECS.length] ?? 'none'
-    const codecs = partition.topic.startsWith('codec.') ? codecsIn(folderOf(partition)) : [codec]
-    expected[folderOf(partition)]?.push(...appendSamples(partition, codecs, 20))
+    const folder = folderOf(partition)
+    expected[folder]?.push(...appendSamples(partition, codecsIn(folder), 20))
   }
   await log.close()
   return expected
-}
-
-async function firstLine(stream: Readable): Promise<string> {
-  for await (const line of createInterface(stream)) return line
-  throw new Error('the child ended before it was done')
 }
 
 async function dump(
@@ -158,7 +140,8 @@ function codecsOf(batches: DumpedFile['batches']): readonly string[] {
   return [...new Set(batches.map((batch) => batch.codec))].sort()
 }
 
-function codecsIn(folder: string): readonly (typeof CODECS)[number][] {
+/** What the batches of a folder are compressed with, besides those of all codecs. */
+function codecsIn(folder: string): typeof CODECS {
   const own = CODECS.filter((codec) => folder.startsWith(`codec.${codec}-`))
-  return own.length > 0 ? own : [...CODECS].sort()
+  return own.length > 0 ? own : CODECS
 }

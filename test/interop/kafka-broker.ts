@@ -19,10 +19,10 @@ export interface TopicToCreate {
 }
 
 /** A topic that lies in the directory before the broker's first start. */
-export interface TopicToAdmit {
-  readonly name: string
+export interface TopicToAdmit extends TopicToCreate {
   readonly id: string
-  readonly partitions: number
+  /** Above every epoch in the topic. */
+  readonly leaderEpoch: number
 }
 
 /** What the cluster is told of a directory at its first start. */
@@ -128,6 +128,10 @@ export class KafkaBroker {
 
   async createTopics(topics: readonly TopicToCreate[]): Promise<void> {
     await this.#driver.request('createTopics', { settings: this.#settings, topics })
+  }
+
+  async deleteTopic(topic: string): Promise<void> {
+    await this.#driver.request('deleteTopic', { settings: this.#settings, topic })
   }
 
   /** Sends records with Kafka's producer; returns the offsets they got. */

@@ -53,6 +53,14 @@ final class BrokerClients {
     return NullNode.getInstance();
   }
 
+  static JsonNode deleteTopic(JsonNode request) throws Exception {
+    try (Admin admin = Admin.create(settings(request))) {
+      List<String> names = List.of(request.get("topic").textValue());
+      admin.deleteTopics(names).all().get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
+    }
+    return NullNode.getInstance();
+  }
+
   /** Sends in order; every `flushEvery` records what was gathered goes out as batches. */
   static JsonNode produce(JsonNode request) throws Exception {
     String transaction = request.get("transaction").textValue();

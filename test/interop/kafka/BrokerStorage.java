@@ -9,7 +9,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.metadata.ConfigRecord;
 import org.apache.kafka.common.metadata.PartitionRecord;
 import org.apache.kafka.common.metadata.TopicRecord;
 import org.apache.kafka.metadata.bootstrap.BootstrapDirectory;
@@ -23,7 +26,7 @@ import org.apache.kafka.server.util.FileLock;
  * records that a controller with an empty metadata log begins with.
  */
 final class BrokerStorage {
-  private static final int NO_LEADER = -1;
+  private static final int NODE_ID = 1;
 
   private BrokerStorage() {}
 
@@ -60,20 +63,33 @@ final class BrokerStorage {
     List<ApiMessageAndVersion> records = new ArrayList<>(formatted.records());
     for (JsonNode topic : topics) {
       Uuid id = Uuid.fromString(topic.get("id").textValue());
-      TopicRecord named = new TopicRecord().setName(topic.get("name").textValue()).setTopicId(id);
+      String name = topic.get("name").textValue();
+      TopicRecord named = new TopicRecord().setName(name).setTopicId(id);
       records.add(new ApiMessageAndVersion(named, (short) 0));
       for (int partition = 0; partition < topic.get("partitions").intValue(); partition++) {
         PartitionRecord placed =
             new PartitionRecord()
                 .setPartitionId(partition)
                 .setTopicId(id)
-                .setReplicas(List.of(1))
-                .setIsr(List.of(1))
-                .setLeader(NO_LEADER)
-                .setLeaderEpoch(0)
+                .setReplicas(List.of(NODE_ID))
+                .setIsr(List.of(NODE_ID))
+                // As if it had led before: a partition that nobody led waits for a leader for ever.
+                .setLeader(NODE_ID)
+                // Above those in the log: consumers take a lower one for old news.
+                .setLeaderEpoch(topic.get("leaderEpoch").intValue())
                 .setPartitionEpoch(0)
                 .setDirectories(List.of(directoryId));
-        records.add(new ApiMessageAndVersion(placed, formatted.metadataVersion().partitionRecordVersion()));
+        short version = formatted.metadataVersion().partitionRecordVersion();
+        records.add(new ApiMessageAndVersion(placed, version));
+      }
+      for (Map.Entry<String, JsonNode> setting : topic.get("config").properties()) {
+        ConfigRecord configured =
+            new ConfigRecord()
+                .setResourceType(ConfigResource.Type.TOPIC.id())
+                .setResourceName(name)
+                .setName(setting.getKey())
+                .setValue(setting.getValue().textValue());
+        records.add(new ApiMessageAndVersion(configured, (short) 0));
       }
     }
     Files.delete(Path.of(directory, BootstrapDirectory.BINARY_BOOTSTRAP_FILENAME));

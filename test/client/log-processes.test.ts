@@ -1,0 +1,83 @@
+/**
+ * What only several processes show: the lock between them, what keeps one alive and what does not,
+ * and how much memory a reader keeps.
+ */
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
+import { EventLog } from '../../src/client/event-log.ts'
+import { compileToPlainSource } from '../support/plain-source.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { closeWhenDone, texts } from './open-log.ts'
+
+const CHILD = compileToPlainSource(fileURLToPath(new URL('log-child.ts', import.meta.url)))
+afterAll(() => CHILD.remove())
+
+const ANY_NUMBER: unknown = expect.any(Number)
+
+interface Child {
+  readonly process: ChildProcess
+  /** All that it said, once it has ended by itself or by `signal`. */
+  readonly output: Promise<string>
+  /** Resolves when it has said `text`. */
+  said(text: string): Promise<void>
+}
+
+function start(what: string, directory: string, ...flags: readonly string[]): Child {
+  const child = spawn(process.execPath, [...flags, CHILD.path, what, directory])
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr.pipe(process.stderr)
+  return {
+    process: child,
+    output: once(child, 'close').then(() => output),
+    async said(text) {
+      while (!output.includes(text)) await once(child.stdout, 'data')
+    },
+  }
+}
+
+describe('a process', () => {
+  it('is told which other one has the log', async () => {
+    const directory = temporaryDirectory()
+    const log = await EventLog.open(directory)
+    closeWhenDone(log)
+    const said: unknown = JSON.parse(await start('refused', directory).output)
+    expect(said).toEqual({
+      code: 'LOCKED',
+      details: { pid: process.pid, startedAt: ANY_NUMBER, directory },
+    })
+  })
+
+  it('ends by itself while an idle log is open, and leaves the log free', async () => {
+    const directory = temporaryDirectory()
+    const child = start('idle', directory)
+    expect(await child.output).toBe('idle\n')
+    expect(child.process.exitCode).toBe(0)
+    const log = await EventLog.open(directory)
+    expect(texts(log.topic('t').partition(0).records())).toEqual(['x'])
+    await log.close()
+  })
+
+  it('is kept alive by a read that waits, until the log closes', async () => {
+    const child = start('waits', temporaryDirectory())
+    await child.said('still there')
+    child.process.kill('SIGTERM')
+    expect(await child.output).toBe('still there\nthe read has ended\nended\n')
+    expect(child.process.exitCode).toBe(0)
+  })
+
+  it('is not kept alive by a read of a log in memory', async () => {
+    const child = start('waits in memory', '')
+    expect(await child.output).toBe('ended\n')
+  })
+
+  it('does not keep megabytes alive by the small values that it keeps', async () => {
+    const child = start('keeps small values', temporaryDirectory(), '--expose-gc')
+    const { kept, bytes } = JSON.parse(await child.output) as { kept: number; bytes: number } // ours
+    expect(kept).toBe(500)
+    expect(bytes).toBeLessThan(8_000_000)
+  })
+})

@@ -32,6 +32,8 @@ interface WaitingChild {
   readonly plan: Writable
   readonly reports: Readable
   readonly errors: string[]
+  /** Ended, and all it told was read. Awaited from the start: it may end while it waits. */
+  readonly closed: Promise<unknown[]>
 }
 
 /** Runs children one after the other. */
@@ -83,8 +85,7 @@ export class CrashLives {
     })
     child.plan.end(JSON.stringify(plan))
     kill('started')
-    // When the pipe is empty, too.
-    const [code, signal] = (await once(child.process, 'close')) as [number | null, string | null] // As documented.
+    const [code, signal] = (await child.closed) as [number | null, string | null] // As documented.
     clearTimeout(hanging)
     if (failure !== undefined) throw failure
     const wasKilled = signal === 'SIGKILL'
@@ -94,8 +95,7 @@ export class CrashLives {
 
   /** Ends the child that waits. */
   async end(): Promise<void> {
-    const { process } = this.#next
-    const closed = once(process, 'close')
+    const { process, closed } = this.#next
     process.kill('SIGKILL')
     await closed
     this.#source.remove()
@@ -113,6 +113,7 @@ export class CrashLives {
       plan: plan as Writable,
       reports: reports as Readable,
       errors: lines,
+      closed: once(started, 'close'),
     }
     child.reports.setEncoding('utf8')
     errors?.on('data', (text: Buffer) => lines.push(text.toString()))

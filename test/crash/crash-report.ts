@@ -34,6 +34,8 @@ export interface LifePlan {
   /** Records acknowledged after which it closes the log; null: it goes on until it is killed. */
   readonly closesAfter: number | null
   readonly selfKill: SelfKill | null
+  /** The disk fills up now and then: records are sent one by one, and may be refused. */
+  readonly roomIsScarce: boolean
   /** How many records of each partition, by `partitionName`, need no reading any more. */
   readonly known: Readonly<Record<string, number>>
 }

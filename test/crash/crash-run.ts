@@ -60,6 +60,7 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRunResu
         changesTopics: ending.name.includes('topics') || random.below(3) === 0,
         closesAfter: ending.closesAfter ?? null,
         selfKill: ending.selfKill ?? null,
+        roomIsScarce: false,
         known: model.known,
       }
       model.begins(life)
@@ -123,18 +124,19 @@ function randomEnding(random: SeededRandom, openMs: number): LifeEnding {
   )
 }
 
-/** Reads all of it in this process, twice: after the last kill, and after closing it. */
-async function checkWhole(directory: string, model: CrashModel): Promise<number> {
+/**
+ * Reads all of it in this process, twice: after the last kill, and after closing it.
+ * @returns how many records there are. @throws where the log is not what the model knows.
+ */
+export async function checkWhole(directory: string, model: CrashModel): Promise<number> {
   let records = 0
   for (const isLast of [false, true]) {
     const log = await EventLog.open(directory, { onWarning: () => undefined })
     try {
       if (log.recovery.clean !== isLast)
         throw new Error(`${directory}: clean: ${log.recovery.clean}`)
-      if (!isLast) {
-        // What the last life sent is not known yet: as if one more child had opened the log.
-        takeRest(log, model)
-      }
+      // What the last life sent is not known yet.
+      if (!isLast) readInto(model, log, 0)
       records = checkContents(log, model)
     } finally {
       await log.close()
@@ -144,9 +146,10 @@ async function checkWhole(directory: string, model: CrashModel): Promise<number>
   return records
 }
 
-function takeRest(log: EventLog, model: CrashModel): void {
+/** Tells the model what is in a log of this process, as if a child had opened it in this life. */
+export function readInto(model: CrashModel, log: EventLog, life: number): void {
   const topics = log.topics().map(({ name, partitions }) => [name, partitions] as const)
-  model.begins(0)
+  model.begins(life)
   model.take({
     is: 'opened',
     clean: log.recovery.clean,

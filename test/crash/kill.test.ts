@@ -14,24 +14,27 @@ import { runSeed } from '../support/seeded-random.ts'
 import type { Writing } from './crash-report.ts'
 import { runCrashes } from './crash-run.ts'
 
-const RUNS: readonly (readonly [writing: Writing, kills: number])[] = [
-  ['acks all', budget.kills],
-  ['acks 1', Math.ceil(budget.kills / 4)],
-  ['append', Math.ceil(budget.kills / 4)],
+const RUNS: readonly (readonly [writing: Writing, kills: number, seed: number])[] = [
+  ['acks all', budget.kills, runSeed],
+  ['acks 1', Math.ceil(budget.kills / 4), runSeed + 1],
+  ['append', Math.ceil(budget.kills / 4), runSeed + 2],
 ]
 
 describe(`a process that is killed at random moments, seed ${runSeed}`, () => {
-  it.each(RUNS)('loses, repeats or invents nothing with %s in %i kills', async (writing, kills) => {
-    const directory = mkdtempSync(join(tmpdir(), 'streambed-kills-'))
-    const what = `${writing}, STREAMBED_SEED=${runSeed}, ${directory}`
-    const result = await runCrashes({ directory, seed: runSeed, kills, writing }).catch(
-      (error: unknown) => {
-        throw new Error(`${what}: ${String(error)}`, { cause: error })
-      },
-    )
-    process.stdout.write(`${what}: ${JSON.stringify(result)}\n`)
-    expect(result.kills).toBe(kills)
-    expect(result.acknowledged).toBeGreaterThan(kills)
-    rmSync(directory, { recursive: true })
-  })
+  it.each(RUNS)(
+    'loses, repeats or invents nothing with %s in %i kills',
+    async (writing, kills, seed) => {
+      const directory = mkdtempSync(join(tmpdir(), 'streambed-kills-'))
+      const what = `${writing}, STREAMBED_SEED=${runSeed}, ${directory}`
+      const result = await runCrashes({ directory, seed, kills, writing }).catch(
+        (error: unknown) => {
+          throw new Error(`${what}: ${String(error)}`, { cause: error })
+        },
+      )
+      process.stdout.write(`${what}: ${JSON.stringify(result)}\n`)
+      expect(result.kills).toBe(kills)
+      expect(result.acknowledged).toBeGreaterThan(kills)
+      rmSync(directory, { recursive: true })
+    },
+  )
 })

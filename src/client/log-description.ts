@@ -2,6 +2,8 @@
  * `log.describe()`: sizes and times of everything, from memory but for the first batch of each
  * partition.
  */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { LogError } from '../errors/log-error.ts'
 import type { LogTopic } from '../log/log-directory.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
@@ -38,7 +40,17 @@ function describePartition(
   }
 }
 
+/** Null where there is none, or where damage hides it: a description is given all the same. */
 function firstTimestamp(log: PartitionLog): number | null {
+  try {
+    return timestampOfFirstRecord(log)
+  } catch (error) {
+    if (error instanceof CorruptBytes || LogError.is(error, 'CORRUPT')) return null
+    throw error
+  }
+}
+
+function timestampOfFirstRecord(log: PartitionLog): number | null {
   const cursor = log.cursor(log.logStartOffset, { readBytes: READ_BYTES })
   const reader = new RecordBatchReader()
   for (

@@ -7,6 +7,7 @@
  *   I1  a batch from a file passed its CRC in this process before it is handed out
  *   I2  offsets ascend; in a log that was never compacted they do so without a gap
  *   I3  what is handed out is private memory of the caller, or of this cursor where it reuses it
+ *       or, where it may lend, of a mapping: those bytes never get to anybody but a lookup
  */
 import { LogError } from '../errors/log-error.ts'
 import {
@@ -42,6 +43,11 @@ export interface LogSource {
 export interface CursorOptions {
   /** What `next` returns is borrowed until the next call. */
   readonly reuse?: boolean
+  /**
+   * Does not even copy where it can: what `next` returns is borrowed until the next call of anything
+   * that reads or changes this log, and empty then. For looking things up; never to be handed out.
+   */
+  readonly borrow?: boolean
   /** Bytes of one read; a larger batch is read whole all the same. */
   readonly readBytes?: number
 }
@@ -58,6 +64,7 @@ export class LogCursor {
   readonly #source: LogSource
   readonly #readBytes: number
   readonly #reusable: Buffer | undefined
+  readonly #borrows: boolean
   #offset: number
   #segment: Segment | undefined
   #position = 0
@@ -73,6 +80,7 @@ export class LogCursor {
     this.#source = source
     this.#offset = offset
     this.#readBytes = options.readBytes ?? READ_BYTES
+    this.#borrows = options.borrow === true
     this.#reusable = options.reuse === true ? Buffer.allocUnsafeSlow(this.#readBytes) : undefined
   }
 
@@ -98,12 +106,10 @@ export class LogCursor {
       if (fromTail !== undefined) return fromTail
       const plan = this.#plan(this.#readBytes)
       if (plan === undefined) return undefined
-      const fits = this.#reusable !== undefined && plan.byteLength <= this.#reusable.length
-      const buffer =
-        fits && this.#reusable !== undefined
-          ? this.#reusable
-          : Buffer.allocUnsafeSlow(plan.byteLength)
-      const read = plan.segment.read(buffer, 0, plan.byteLength, plan.position)
+      const { segment, byteLength, position } = plan
+      const lent = this.#borrows ? segment.borrow(byteLength, position) : undefined
+      const buffer = lent ?? this.#room(byteLength)
+      const read = lent?.length ?? segment.read(buffer, 0, byteLength, position)
       const run = this.#take(plan, buffer, read, limitOffset)
       if (run !== undefined) return run
     }
@@ -145,6 +151,12 @@ export class LogCursor {
       this.#offset + 1,
     )
     return this.#offset
+  }
+
+  #room(byteLength: number): Buffer {
+    const reusable = this.#reusable
+    const fits = reusable !== undefined && byteLength <= reusable.length
+    return fits ? reusable : Buffer.allocUnsafeSlow(byteLength)
   }
 
   #fromTail(limitOffset: number): BatchRun | undefined {

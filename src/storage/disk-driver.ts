@@ -26,7 +26,7 @@ export interface DiskDriverOptions {
   /** Descriptors kept open, >= 1; pinned ones may exceed it. Default 512. */
   readonly maxOpenFiles?: number
   /** Through which frozen files are read, and which the driver closes. Default none. */
-  readonly mappings?: MappingPool
+  readonly mappings?: MappingPool | undefined
 }
 
 /** How a disk driver's `flush` reaches stable storage. */

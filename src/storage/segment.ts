@@ -109,6 +109,7 @@ export class Segment {
     const files = { log, indexes: new SegmentIndexes(place) }
     const segment = new Segment(place, settings, files, contents)
     segment.#sealed = true
+    log.freeze?.()
     return segment
   }
 
@@ -273,6 +274,8 @@ export class Segment {
     this.completeIndexes()
     if (!this.#damaged) this.trim()
     this.#sealed = true
+    // A damaged one is for somebody to look at and to repair: it stays out of mappings.
+    if (!this.#damaged) this.#log.freeze?.()
   }
 
   /** See `isDamaged`. */
@@ -309,6 +312,17 @@ export class Segment {
   /** Reads bytes of the .log; fewer than asked only at its end. */
   read(target: Buffer, targetStart: number, byteLength: number, position: number): number {
     return this.#log.read(target, targetStart, byteLength, position)
+  }
+
+  /**
+   * As `read`, without a copy; undefined where `read` is the better way. Borrowed until the next
+   * call that reads or changes anything of this log, and empty then.
+   */
+  borrow(byteLength: number, position: number): Buffer | undefined {
+    const lent = this.#log.borrow?.(position, byteLength)
+    if (lent === undefined) return undefined
+    const start = position - lent.position
+    return lent.bytes.subarray(start, start + byteLength)
   }
 
   /** As `read`, off the event loop. Owned. */

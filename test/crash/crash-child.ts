@@ -18,7 +18,7 @@ const MAIN_TOPIC = 'events'
 const MAIN_PARTITIONS = 4
 const CHANGING_TOPICS = ['orders', 'invoices', 'notes']
 /** Small, so that every life rolls. */
-const SEGMENT_BYTES = 32_768
+const SEGMENT_BYTES = 65_536
 const MAX_IN_FLIGHT = 200
 
 const plan = JSON.parse(readFileSync(0, 'utf8')) as LifePlan // The parent wrote it.

@@ -24,7 +24,7 @@ export const appendThroughput: Question = {
     sizesOf(scale).flatMap((size) =>
       // A batch of a thousand records of 10 KiB is more than anything here would write at once.
       (size.valueBytes < KIB_10 ? [1, 100, 1_000] : [1, 10, 100]).map((batchRecords) => {
-        const base = batchRecords === 1 ? 40_000 : 400_000
+        const base = batchRecords === 1 ? 100_000 : 600_000
         return caseOf(size, batchRecords, recordsFor(base, size, scale))
       }),
     ),

@@ -2,9 +2,9 @@
  * How fast are records handed over one by one, when nobody waits for each? Measured up to the point
  * where all of them have been written, safe from a kill of the process.
  *
- * streambed: `producer.enqueue`, acks 1. SQLite: a queue by hand, one transaction a turn of the event
- * loop. lmdb: `put`, not awaited, which it commits in groups by itself. Limits: raw writes of 64 KiB
- * from a buffer; copying the bytes and nothing else. All of them hand over 1,000 a turn.
+ * streambed: `producer.enqueue`, acks 1. SQLite: a queue by hand, one transaction a turn of the
+ * event loop. lmdb: `put`, not awaited, which it commits in groups by itself. Limits: raw writes of
+ * 64 KiB from a buffer; copying the bytes and nothing else. All of them hand over 1,000 a turn.
  */
 import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
@@ -12,14 +12,13 @@ import { SqliteLog } from './contestants/sqlite.ts'
 import { checkLog, openLog } from './contestants/streambed.ts'
 import { Dataset, mustEqual, type BenchRecord } from './runner/dataset.ts'
 import type { Contestant, Measurement, Question } from './runner/question.ts'
-import { recordsFor, sizesOf } from './runner/scale.ts'
+import { recordsFor, sizesOf, warmUpFor } from './runner/scale.ts'
 import { timed, turn } from './runner/stopwatch.ts'
 
 const RECORDS_PER_TURN = 1_000
 const WRITE_BYTES = 65_536
 /** So many unawaited puts lmdb gets before it is waited for, or it would hold all of them. */
 const LMDB_WINDOW = 20_000
-const WARM_UP_PART = 4
 
 /** The question. */
 export const enqueueThroughput: Question = {
@@ -29,7 +28,7 @@ export const enqueueThroughput: Question = {
   cases: (scale) =>
     sizesOf(scale).map((size) => {
       const dataset = new Dataset(size.valueBytes)
-      const recordCount = recordsFor(400_000, size, scale)
+      const recordCount = recordsFor(600_000, size, scale)
       const plan = { dataset, recordCount }
       return {
         name: size.name,
@@ -43,7 +42,9 @@ interface Plan {
   readonly recordCount: number
 }
 
-/** Takes one record after the other; `turnOver` at the end of each turn, `finish` at the very end. */
+/**
+ * Takes one record after the other; `turnOver` at the end of each turn, `finish` at the very end.
+ */
 interface Sink {
   take(index: number): void
   turnOver(): void | Promise<void>
@@ -63,7 +64,7 @@ async function timedHandOver(
     }
     await sink.finish()
   }
-  const warmUpCount = recordCount / WARM_UP_PART
+  const warmUpCount = warmUpFor(recordCount)
   const writtenCount = warmUpCount + recordCount
   await handOver(0, warmUpCount)
   const measurement = await timed(recordCount, dataset.byteCount(recordCount), () =>

@@ -1,11 +1,11 @@
 /**
  * How long does it take to open a log that was closed cleanly, up to the first record read from its
- * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. The process is fresh, and nothing is warm but the page
- * cache.
+ * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. The process is fresh, and nothing is
+ * warm but the page cache.
  *
- * Loading packages, their native parts included, is left out: streambed loads its own with the first
- * log that is opened, so an empty one is opened before. 'first log' shows what that adds. A limit:
- * opening a file and reading one record of it.
+ * Loading packages, their native parts included, is left out: streambed loads its own with the
+ * first log that is opened, so an empty one is opened before. 'first log' shows what that adds. A
+ * limit: opening a file and reading one record of it.
  */
 import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -2,8 +2,8 @@
  * How fast is a single record found by its offset, anywhere in the log? Everything is in the page
  * cache; the process that wrote it is gone.
  *
- * streambed: `partition.get` and its value. SQLite: by primary key. lmdb: `getBinaryFast`. Limits: a
- * raw positioned read where the position is known; the same from memory.
+ * streambed: `partition.get` and its value. SQLite: by primary key. lmdb: `getBinaryFast`. Limits:
+ * a raw positioned read where the position is known; the same from memory.
  */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
@@ -12,10 +12,8 @@ import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { openLog, streambedStore } from './contestants/streambed.ts'
 import { Dataset, KEY_BYTES, mustEqual, scatteredOffsets, touch } from './runner/dataset.ts'
 import type { Contestant, Measurement, Question } from './runner/question.ts'
-import { recordsFor, sizesOf } from './runner/scale.ts'
+import { recordsFor, sizesOf, warmUpFor } from './runner/scale.ts'
 import { timed } from './runner/stopwatch.ts'
-
-const WARM_UP_PART = 4
 
 /** The question. */
 export const randomGet: Question = {
@@ -46,7 +44,7 @@ interface Plan {
 type Get = (offset: number) => number
 
 async function timedGets({ dataset, recordCount, getCount }: Plan, get: Get): Promise<Measurement> {
-  const warmUpCount = getCount / WARM_UP_PART
+  const warmUpCount = warmUpFor(getCount)
   const offsets = scatteredOffsets(warmUpCount + getCount, recordCount)
   for (let index = 0; index < warmUpCount; index += 1) get(offsets[index] ?? 0)
   let sum = 0

@@ -19,7 +19,7 @@ import { caseReport } from './runner/report.ts'
 import { answersTo, type Terms } from './runner/rounds.ts'
 import { rowsOf } from './runner/statistics.ts'
 
-const QUICK_ROUNDS = 3
+const QUICK_ROUNDS = 2
 const FULL_ROUNDS = 5
 
 const { values, positionals } = parseArgs({

@@ -1,10 +1,11 @@
 /**
- * How fast is a log read from its start to its end, looking at each value? Everything is in the page
- * cache; the process that wrote it is gone.
+ * How fast is a log read from its start to its end, looking at each value? Everything is in the
+ * page cache; the process that wrote it is gone.
  *
  * streambed: `scan` (a reused cursor), `records()` (an object a record), `for await` over `read()`.
  * SQLite: pages of 1,000 rows, faster than its iterator. lmdb: `getBinaryFast` of one key after the
- * other, faster than its ranges. Limits: raw positioned reads of 256 KiB; values copied from memory.
+ * other, faster than its ranges. Limits: raw positioned reads of 256 KiB; values copied from
+ * memory.
  */
 import { openSync, statSync, closeSync, readFileSync } from 'node:fs'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'

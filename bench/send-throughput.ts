@@ -1,11 +1,12 @@
 /**
- * How fast are records sent one by one, when each sender waits until its record is safe: from a kill
- * of the process (acks 1), from a power cut (acks 'all')? With one sender, and with 256 at once.
+ * How fast are records sent one by one, when each sender waits until its record is safe: from a
+ * kill of the process (acks 1), from a power cut (acks 'all')? With one sender, and with 256 at
+ * once.
  *
- * streambed: `producer.send`. SQLite: NORMAL for acks 1, FULL for 'all'; a transaction each with one
- * sender, a queue by hand and a transaction a turn with 256. lmdb: `put` with and without syncs.
- * Limits: raw writes, for 'all' into a preallocated file and followed by an awaited fdatasync, with
- * 256 senders one of each a turn; copying the bytes and nothing else.
+ * streambed: `producer.send`. SQLite: NORMAL for acks 1, FULL for 'all'; a transaction each with
+ * one sender, a queue by hand and a transaction a turn with 256. lmdb: `put` with and without
+ * syncs. Limits: raw writes, for 'all' into a preallocated file and followed by an awaited
+ * fdatasync, with 256 senders one of each a turn; copying the bytes and nothing else.
  */
 import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
@@ -13,7 +14,7 @@ import { SqliteLog } from './contestants/sqlite.ts'
 import { checkLog, openLog } from './contestants/streambed.ts'
 import { Dataset } from './runner/dataset.ts'
 import type { Case, Contestant, Measurement, Question } from './runner/question.ts'
-import { recordsFor, sizesOf, type Size } from './runner/scale.ts'
+import { recordsFor, sizesOf, warmUpFor, type Size } from './runner/scale.ts'
 import { GroupCommit } from './runner/group-commit.ts'
 import { timed } from './runner/stopwatch.ts'
 
@@ -25,7 +26,6 @@ const KINDS = [
 ] as const
 /** Sent before the clock starts: with fewer, JavaScript is still being compiled while it runs. */
 const MIN_WARM_UP_RECORDS = 2_000
-const WARM_UP_PART = 4
 
 /** The question. */
 export const sendThroughput: Question = {
@@ -72,7 +72,7 @@ async function timedSends(
   const sendUpTo = async (end: number): Promise<void> => {
     await Promise.all(Array.from({ length: senderCount }, () => sender(end)))
   }
-  const warmUpCount = Math.max(MIN_WARM_UP_RECORDS, recordCount / WARM_UP_PART)
+  const warmUpCount = Math.max(MIN_WARM_UP_RECORDS, warmUpFor(recordCount))
   const writtenCount = warmUpCount + recordCount
   await sendUpTo(warmUpCount)
   const measurement = await timed(recordCount, dataset.byteCount(recordCount), () =>

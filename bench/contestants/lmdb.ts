@@ -1,6 +1,6 @@
 /**
- * lmdb as a log: the offset is the key, key and value of a record are its value. Tuned as far as its
- * manual goes: keys as uint32, `append`, values encoded beforehand, no copy when reading.
+ * lmdb as a log: the offset is the key, key and value of a record are its value. Tuned as far as
+ * its manual goes: keys as uint32, `append`, values encoded beforehand, no copy when reading.
  *
  * Written: no syncs, a writable mapping: survives a kill of the process, as acks 1 does. Durable: a
  * commit is over when it is synced.

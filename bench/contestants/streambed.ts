@@ -15,14 +15,18 @@ export interface OpenLog {
   readonly partition: Package.Partition
 }
 
-/** Records of a batch while a store is filled: what a producer's batches of 64 KiB hold at 100 B. */
+/**
+ * Records of a batch while a store is filled: what a producer's batches of 64 KiB hold at 100 B.
+ */
 const FILL_BATCH_BYTES = 65_536
 const TOPIC = 'bench'
 /** A thousand records of 1 KiB in one batch are a little more than the default allows. */
 const MAX_MESSAGE_BYTES = 2_097_152
 
-/** The directory of the build that is measured; another one than the default compares two builds. */
-export const BUILD: string =
+/**
+ * The directory of the build that is measured; another one than the default compares two builds.
+ */
+const BUILD: string =
   process.env['STREAMBED_BUILD'] ??
   join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'dist')
 

@@ -1,6 +1,6 @@
 /**
- * GroupCommit: the queue that users of a store without one write by hand. What arrives during a turn
- * of the event loop, or while the commit before is under way, is committed together.
+ * GroupCommit: the queue that users of a store without one write by hand. What arrives during a
+ * turn of the event loop, or while the commit before is under way, is committed together.
  */
 
 interface Waiting<T> {

@@ -1,6 +1,6 @@
 /**
- * What a benchmark is made of. A question has cases; a case is answered by contestants, which all do
- * the same work on the same records: streambed, its peers, and limits that nobody can pass.
+ * What a benchmark is made of. A question has cases; a case is answered by contestants, which all
+ * do the same work on the same records: streambed, its peers, and limits that nobody can pass.
  *
  *   question  append-throughput
  *   case      100 B, batches of 100

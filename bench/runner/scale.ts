@@ -13,17 +13,25 @@ export interface Size {
 
 const ALL_SIZES: readonly Size[] = [
   { name: '100 B', valueBytes: 100, divisor: 1 },
-  { name: '1 KiB', valueBytes: 1_024, divisor: 4 },
-  { name: '10 KiB', valueBytes: 10_240, divisor: 20 },
+  { name: '1 KiB', valueBytes: 1_024, divisor: 6 },
+  { name: '10 KiB', valueBytes: 10_240, divisor: 60 },
 ]
 /** How many times more a full run does. */
-const FULL = 3
+const FULL = 2
 /** Counts are whole rounds of the record pool, and whole batches. */
 const GRAIN = 1_000
 
 /** The sizes of values that are measured. */
 export function sizesOf({ quick }: Scale): readonly Size[] {
   return quick ? ALL_SIZES.slice(0, 1) : ALL_SIZES
+}
+
+/**
+ * Records before the clock starts, where `recordCount` are measured. V8 compiles while the first
+ * few hundred thousand run, in threads whose CPU counts: that belongs to nobody's record.
+ */
+export function warmUpFor(recordCount: number): number {
+  return Math.ceil(recordCount / 2 / GRAIN) * GRAIN
 }
 
 /** Records of a measurement that takes `base` of the smallest in a quick run. */

@@ -62,7 +62,7 @@ export function bestPeerOf(rows: readonly Row[]): string | undefined {
 }
 
 /** Median and spread of some numbers. */
-export function summary(numbers: readonly number[]): Summary {
+function summary(numbers: readonly number[]): Summary {
   const sorted = numbers.toSorted((a, b) => a - b)
   const low = sorted[(sorted.length - 1) >> 1] ?? NaN
   const high = sorted[sorted.length >> 1] ?? NaN

@@ -2,6 +2,7 @@
  * Writes in batches, first some that do not count: without warm-up whoever has more JavaScript is
  * measured while it is compiled.
  */
+import { warmUpFor } from './scale.ts'
 import { timed, turn } from './stopwatch.ts'
 import type { Dataset } from './dataset.ts'
 import type { Measurement } from './question.ts'
@@ -19,15 +20,13 @@ export interface TimedWrites {
   readonly writtenCount: number
 }
 
-const WARM_UP_PART = 4
-
 /** Calls `writeBatch` for each batch, synchronously; its argument counts the batches from 0. */
 export async function timedWrites(
   { dataset, recordCount, batchRecords }: WritePlan,
   writeBatch: (batch: number) => void,
 ): Promise<TimedWrites> {
   const batchCount = Math.ceil(recordCount / batchRecords)
-  const warmUpCount = Math.ceil(batchCount / WARM_UP_PART)
+  const warmUpCount = Math.ceil(warmUpFor(recordCount) / batchRecords)
   for (let batch = 0; batch < warmUpCount; batch += 1) writeBatch(batch)
   await turn()
   const measuredRecords = batchCount * batchRecords

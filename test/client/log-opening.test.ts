@@ -2,7 +2,6 @@
  * Opening a directory: what is accepted as a log, what is refused and how, and who may have it.
  */
 import {
-  chmodSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -255,14 +254,5 @@ describe('a log', () => {
     const [found] = log.recovery.partitions
     expect(found).toMatchObject({ damage: [{ topic: 't', firstOffset: 0, lastOffset: 2 }] })
     expect(log.topic('t').partition(0).append({ value: 'v' }).baseOffset).toBe(3)
-  })
-
-  it('is READ_ONLY where nobody may write, unless one is allowed everything', async () => {
-    const directory = temporaryDirectory()
-    chmodSync(directory, 0o500)
-    const refused = await EventLog.open(directory).catch((error: unknown) => error)
-    chmodSync(directory, 0o700)
-    if (process.getuid?.() !== 0) expect(refused).toMatchObject({ code: 'READ_ONLY' })
-    if (refused instanceof EventLog) await refused.close()
   })
 })

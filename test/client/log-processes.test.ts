@@ -4,6 +4,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { chmodSync, mkdirSync, readdirSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { EventLog } from '../../src/client/event-log.ts'
@@ -14,6 +16,7 @@ import { closeWhenDone, texts } from './open-log.ts'
 const CHILD = compileToPlainSource(fileURLToPath(new URL('log-child.ts', import.meta.url)))
 afterAll(() => CHILD.remove())
 
+const NOBODY = 65_534
 const ANY_NUMBER: unknown = expect.any(Number)
 
 interface Child {
@@ -24,8 +27,14 @@ interface Child {
   said(text: string): Promise<void>
 }
 
-function start(what: string, directory: string, ...flags: readonly string[]): Child {
-  const child = spawn(process.execPath, [...flags, CHILD.path, what, directory])
+interface ChildOptions {
+  readonly flags?: readonly string[]
+  readonly uid?: number
+}
+
+function start(what: string, directory: string, options: ChildOptions = {}): Child {
+  const { flags = [], ...user } = options
+  const child = spawn(process.execPath, [...flags, CHILD.path, what, directory], user)
   onTestFinished(() => void child.kill('SIGKILL'))
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -49,6 +58,17 @@ describe('a process', () => {
       code: 'LOCKED',
       details: { pid: process.pid, startedAt: ANY_NUMBER, directory },
     })
+  })
+
+  it.runIf(process.getuid?.() === 0)('is refused a directory it may not write', async () => {
+    const closed = join(temporaryDirectory(), 'closed')
+    mkdirSync(closed, { mode: 0o555 })
+    chmodSync(dirname(closed), 0o755)
+    for (const directory of [closed, join(closed, 'log')]) {
+      const said = await start('refused', directory, { uid: NOBODY }).output
+      expect(JSON.parse(said)).toMatchObject({ code: 'READ_ONLY' })
+    }
+    expect(readdirSync(closed)).toEqual([])
   })
 
   it('ends by itself while an idle log is open, and leaves the log free', async () => {
@@ -75,7 +95,7 @@ describe('a process', () => {
   })
 
   it('does not keep megabytes alive by the small values that it keeps', async () => {
-    const child = start('keeps small values', temporaryDirectory(), '--expose-gc')
+    const child = start('keeps small values', temporaryDirectory(), { flags: ['--expose-gc'] })
     const { kept, bytes } = JSON.parse(await child.output) as { kept: number; bytes: number } // ours
     expect(kept).toBe(500)
     expect(bytes).toBeLessThan(8_000_000)

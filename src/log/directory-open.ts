@@ -11,6 +11,8 @@
  *   5  control file and checkpoints are written anew
  *
  * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.
+ * Where a broker has had the directory, topics may also have been created, deleted and compacted
+ * since metadata.json was written: what the folders say counts then.
  */
 import { LogError } from '../errors/log-error.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
@@ -28,6 +30,7 @@ import {
   readMetadata,
   writeMetadata,
   type LogMetadata,
+  type TopicMetadata,
 } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
@@ -64,6 +67,9 @@ export interface OpenedDirectory {
   readonly report: OpenReport
 }
 
+/** A broker writes its high watermarks there soon after its start. We have no such file. */
+const BROKER_FILE = 'replication-offset-checkpoint'
+
 /** Opens what the driver holds; an empty directory becomes an empty log. */
 export function* openLogDirectory(environment: LogEnvironment): Procedure<OpenedDirectory> {
   if (environment.driver.volatile) {
@@ -94,6 +100,8 @@ class DirectoryOpening {
   #checkpoints: CheckpointedOffsets = { recoveryPoints: new Map(), logStarts: null }
   #marker: CleanMarker | 'kafka' | undefined
   #previous: ControlFileContents | undefined
+  /** A broker has had the directory, now or ever: topics may have changed behind metadata's back. */
+  #wasBrokers = false
 
   constructor(environment: LogEnvironment) {
     this.#environment = environment
@@ -118,13 +126,14 @@ class DirectoryOpening {
     if (isNew) yield* this.#writeIdentity()
     this.#previous = readControlFile(driver)
     this.#checkpoints = readCheckpoints(driver)
+    this.#wasBrokers = driver.status(BROKER_FILE) !== undefined
     const log = new LogDirectory(this.#environment, yield* this.#findTopics())
     for (const [name, topic] of log.metadata.topics) {
       const config = resolveTopicConfig(readStoredConfig(topic.config), {
         partitions: topic.partitions,
       })
-      // Of a topic that this library created nothing was ever compacted away: a gap is damage.
-      const isGapless = topic.adopted !== true
+      // Of a topic that was only ever here nothing was compacted away: a gap is damage.
+      const isGapless = topic.adopted !== true && !this.#wasBrokers
       const states: PartitionState[] = []
       for (let partition = 0; partition < topic.partitions; partition++) {
         const known = { topic: name, topicId: topic.id, partition, config, isGapless }
@@ -168,18 +177,14 @@ class DirectoryOpening {
     const found = readMetadata(this.#driver)
     const known = found.kind === 'found' ? found.metadata : emptyMetadata()
     const isCurrent = found.kind === 'found' && found.source === 'current'
-    const topics = new Map(known.topics)
     const folders = listPartitionFolders(this.#driver)
-    // The previous metadata may still list a topic that was deleted since.
-    if (!isCurrent)
-      for (const name of topics.keys())
-        if (!folders.some((folder) => folder.topic === name)) topics.delete(name)
+    const topics = this.#topicsStillThere(known.topics, folders, isCurrent)
     const deleting = new Set(known.deleting.map((topic) => topic.id))
     for (const folder of folders) {
       const listed = topics.get(folder.topic)
       if (folder.topicId !== null && deleting.has(folder.topicId)) this.#setAside(folder, 'delete')
       else if (listed !== undefined && folder.partition < listed.partitions) continue
-      else if (!folder.holdsData && isCurrent) this.#setAside(folder, 'stray')
+      else if (!folder.holdsData && isCurrent && !this.#wasBrokers) this.#setAside(folder, 'stray')
       else {
         this.#adopted.add(folder.topic)
         const id = folder.topicId ?? randomTopicId(this.#environment.randomBytes)
@@ -188,11 +193,46 @@ class DirectoryOpening {
       }
     }
     const metadata = { ...known, topics }
-    if (this.#adopted.size > 0 || !isCurrent) {
+    if (this.#adopted.size > 0 || topics.size !== known.topics.size || !isCurrent) {
       yield () => this.#driver.flushDirectory('')
       yield* writeMetadata(this.#driver, metadata)
     }
     return metadata
+  }
+
+  /**
+   * The topics that metadata lists, without those that were deleted since: by ourselves, where it
+   * is the previous metadata, or by a broker, which does not know of it.
+   */
+  #topicsStillThere(
+    listed: LogMetadata['topics'],
+    folders: readonly PartitionFolder[],
+    isCurrent: boolean,
+  ): Map<string, TopicMetadata> {
+    const ids = new Map<string, (string | null)[]>()
+    for (const { topic, topicId } of folders) {
+      const idsOfTopic = ids.get(topic)
+      if (idsOfTopic === undefined) ids.set(topic, [topicId])
+      else idsOfTopic.push(topicId)
+    }
+    const topics = new Map<string, TopicMetadata>()
+    for (const [name, topic] of listed) {
+      const found = ids.get(name)
+      // A topic of that name that was created anew is another one, with an end of its own.
+      const isReplaced = found?.every((id) => id !== null && id !== topic.id) ?? false
+      const isGone = found === undefined && (!isCurrent || this.#wasDeletedByBroker(name, topic))
+      if (!isReplaced && !isGone) topics.set(name, topic)
+    }
+    return topics
+  }
+
+  /** A broker that deletes a topic writes the checkpoint without it; we list every partition. */
+  #wasDeletedByBroker(name: string, topic: TopicMetadata): boolean {
+    if (!this.#wasBrokers) return false
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      if (this.#checkpoints.recoveryPoints.has(partitionDirectory(name, partition))) return false
+    }
+    return true
   }
 
   #setAside(folder: PartitionFolder, state: 'delete' | 'stray'): void {

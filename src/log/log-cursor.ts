@@ -20,12 +20,15 @@ import {
   nextOffsetOf,
 } from '../format/record-batch.ts'
 import type { Segment } from '../storage/segment.ts'
+import { findBehindDamage } from './damage-search.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { BatchRun, Tail } from './tail.ts'
 
 /** Bytes of one sequential read: larger gains nothing, smaller costs calls (docs/decisions). */
-export const READ_BYTES = 262_144
+const READ_BYTES = 262_144
+/** Instead of the end of a run: the offset lies behind damage, the walk goes on there. */
+const ELSEWHERE = -1
 /** Bytes of one read off the event loop, where a call costs ten times as much. */
 const READ_AHEAD_BYTES = 1_048_576
 
@@ -74,6 +77,8 @@ export class LogCursor {
   #expectedOffset = -1
   /** Bytes that the batch at `#position` needs, where it is larger than one read. */
   #neededBytes = 0
+  /** Where the last CORRUPT was met. */
+  #damage: { readonly segment: Segment; readonly position: number } | undefined
 
   /** Reads from `offset` on. */
   constructor(source: LogSource, offset: number, options: CursorOptions = {}) {
@@ -133,23 +138,20 @@ export class LogCursor {
   /** After CORRUPT: goes on at the next batch that can be found, and returns its offset. */
   skipDamage(): number {
     const { segments } = this.#source
-    const segment = this.#segment ?? segments.floor(this.#offset)
-    const { offsetIndex } = segment
-    const slot = offsetIndex.slotForPosition(this.#position) + 1
-    if (slot < offsetIndex.slotCount) {
-      this.#enter(segment, offsetIndex.positionOfSlot(slot), -1)
-      const header = Buffer.allocUnsafe(BATCH_HEADER_BYTES)
-      const read = segment.read(header, 0, BATCH_HEADER_BYTES, this.#position)
-      if (read === BATCH_HEADER_BYTES && baseOffsetOf(header, 0) >= this.#offset) {
-        this.#offset = baseOffsetOf(header, 0)
-        return this.#offset
-      }
+    const { segment, position } = this.#damage ?? {
+      segment: segments.floor(this.#offset),
+      position: 0,
     }
-    this.#segment = undefined
-    this.#offset = Math.max(
-      segments.after(segment)?.baseOffset ?? segment.nextOffset,
-      this.#offset + 1,
-    )
+    this.#damage = undefined
+    const found = findBehindDamage(segment, position, this.#offset)
+    if (found === undefined) {
+      const resumesAt = segments.after(segment)?.baseOffset ?? segment.nextOffset
+      this.seek(Math.max(resumesAt, this.#offset + 1))
+    } else {
+      this.#enter(segment, found.position, -1)
+      this.#expectedOffset = found.offset
+      this.#offset = found.offset
+    }
     return this.#offset
   }
 
@@ -177,14 +179,14 @@ export class LogCursor {
     let segment = this.#segment
     if (segment === undefined || !segments.includes(segment))
       segment = this.#locate(segments.floor(this.#offset))
-    while (this.#position >= segment.sizeBytes) {
+    while (this.#position >= segment.sizeBytes || this.#offset >= segment.nextOffset) {
       const next = segments.after(segment)
       if (next === undefined) return undefined
       segment = this.#enter(next, 0, -1)
-      // Where nothing is missing, a segment starts with the offset that ended the one before.
-      if (this.#source.isGapless && next.baseOffset > this.#offset)
-        throw this.#corrupt(segment, 0, 'gap')
     }
+    // Where nothing is missing, a segment starts with the offset that ended the one before.
+    const isAhead = this.#position === 0 && segment.baseOffset > this.#offset
+    if (isAhead && this.#source.isGapless) throw this.#corrupt(segment, 0, 'gap')
     const wantedBytes = Math.max(readBytes, this.#neededBytes)
     return {
       segment,
@@ -224,9 +226,11 @@ export class LogCursor {
     }
     this.#hintedOffset = -1
     const end = this.#checkRun(plan, buffer, byteLength, limitOffset)
+    if (end === ELSEWHERE) return undefined
     let start = 0
-    while (start < end && lastOffsetOf(buffer, start) < this.#offset)
+    while (start < end && lastOffsetOf(buffer, start) < this.#offset) {
       start += batchSizeBytesOf(buffer, start)
+    }
     this.#position = plan.position + end
     // Nothing is left below it.
     if (end === 0 && this.#neededBytes === 0) this.#offset = limitOffset
@@ -280,6 +284,7 @@ export class LogCursor {
       if (reason !== undefined) {
         // What is whole is handed out first; the next call meets this batch again.
         if (at > 0) break
+        if (this.#passOver(plan.segment, position)) return ELSEWHERE
         throw this.#corrupt(plan.segment, position, reason)
       }
       if (baseOffsetOf(buffer, at) >= limitOffset) break
@@ -295,8 +300,19 @@ export class LogCursor {
     return baseOffset < this.#expectedOffset || this.#source.isGapless ? 'gap' : undefined
   }
 
+  /** Damage may lie before the batch that holds the offset: then the walk goes on behind it. */
+  #passOver(segment: Segment, position: number): boolean {
+    const leastOffset = Math.max(this.#expectedOffset, segment.baseOffset)
+    const found = findBehindDamage(segment, position, leastOffset)
+    if (found === undefined || found.offset > this.#offset) return false
+    this.#enter(segment, found.position, -1)
+    this.#expectedOffset = found.offset
+    return true
+  }
+
   #corrupt(segment: Segment, position: number, reason: string): LogError<'CORRUPT'> {
     const { topic, partition } = this.#source
+    this.#damage = { segment, position }
     return new LogError(
       'CORRUPT',
       `${topic}-${partition}: damaged batch at offset ${this.#offset} (${segment.logPath}, position ${position}: ${reason}); ` +

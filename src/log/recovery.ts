@@ -212,10 +212,12 @@ class Recovery {
     this.#accepted.push({ segment, from: start.sizeBytes })
     if (start.sizeBytes > 0) expected.nextOffset = start.nextOffset
     const scan = new SegmentScan(segment, fileBytes)
+    // A segment that ended below the recovery point was whole: nothing of it can be torn.
+    const isTearable = (later[0] ?? Infinity) > this.#input.recoveryPoint
     for (;;) {
       const end = yield* scan.run(expected)
       if (end.kind === 'whole') return false
-      if (!this.#isDamage(end.offset) && !segment.isDamaged) {
+      if (isTearable && !this.#isDamage(end.offset) && !segment.isDamaged) {
         yield* this.#cutInside(segment, scan, end.position, later)
         return true
       }
@@ -319,7 +321,7 @@ class Recovery {
     const { topic, partition } = this.#input
     const firstOffset = Math.max(found.firstOffset, this.#logStartOffset)
     const isLoss = found.resumesAt > firstOffset
-    if (!isLoss && (found.bytes === 0 || found.resumesAt < this.#logStartOffset)) return // I5
+    if (!isLoss && (found.bytes === 0 || found.resumesAt <= this.#logStartOffset)) return // I5
     this.#damage.push({
       topic,
       partition,

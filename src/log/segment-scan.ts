@@ -168,12 +168,20 @@ export class SegmentScan {
     if (batchBytes < BATCH_HEADER_BYTES || position + batchBytes > this.#fileBytes) return false
     if (this.#checkWhole(position) !== 'ok') return false
     at = this.#window.at(position, BATCH_HEADER_BYTES)
-    const lastOffset = lastOffsetOf(this.#window.buffer, at)
-    return (
-      baseOffsetOf(this.#window.buffer, at) >= search.offset &&
-      lastOffset < search.below &&
-      lastOffset - this.#segment.baseOffset <= MAX_RELATIVE_OFFSET
-    )
+    const nextOffset = nextOffsetOf(this.#window.buffer, at)
+    if (baseOffsetOf(this.#window.buffer, at) < search.offset || nextOffset > search.below) {
+      return false
+    }
+    if (nextOffset - 1 - this.#segment.baseOffset > MAX_RELATIVE_OFFSET) return false
+    return !this.#isContradicted(position + batchBytes, nextOffset)
+  }
+
+  /** A base offset, which no CRC covers, is wrong where the next whole batch starts below its end. */
+  #isContradicted(position: number, nextOffset: number): boolean {
+    if (position + BATCH_HEADER_BYTES > this.#fileBytes) return false
+    if (this.#checkWhole(position) !== 'ok') return false
+    const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    return baseOffsetOf(this.#window.buffer, at) < nextOffset
   }
 
   #admit(position: number, expected: ScanExpectation): void {

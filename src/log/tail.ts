@@ -38,30 +38,34 @@ interface Chunk {
 /** Bounds the memory of all tails of one log: the oldest chunk of any of them goes first. */
 export class TailBudget {
   readonly #maxBytes: number
-  /** The tail of each chunk, oldest chunk first. */
-  readonly #owners: Tail[] = []
+  /** Every chunk with its tail, oldest first; a chunk that is given up is a tail's own oldest. */
+  readonly #owners = new Map<Chunk, Tail>()
   #heldBytes = 0
 
+  /** For tails that may hold `maxBytes` together. */
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
   }
 
+  /** Memory of all chunks. */
   get heldBytes(): number {
     return this.#heldBytes
   }
 
   /** A tail took a chunk; others may have to give theirs up. */
-  took(tail: Tail, chunkBytes: number): void {
-    this.#heldBytes += chunkBytes
-    this.#owners.push(tail)
-    while (this.#heldBytes > this.#maxBytes && this.#owners.length > 1)
-      this.#owners[0]?.dropOldest()
+  took(tail: Tail, chunk: Chunk): void {
+    this.#heldBytes += chunk.buffer.length
+    this.#owners.set(chunk, tail)
+    for (const [oldest, owner] of this.#owners) {
+      if (this.#heldBytes <= this.#maxBytes || oldest === chunk) return
+      owner.dropOldest()
+    }
   }
 
   /** A tail gave its oldest chunk up. */
-  gave(tail: Tail, chunkBytes: number): void {
-    this.#heldBytes -= chunkBytes
-    this.#owners.splice(this.#owners.indexOf(tail), 1)
+  gave(chunk: Chunk): void {
+    this.#heldBytes -= chunk.buffer.length
+    this.#owners.delete(chunk)
   }
 }
 
@@ -147,7 +151,7 @@ export class Tail {
     assert(chunk !== undefined, 'a tail without chunks owes none')
     this.#heldBytes -= chunk.buffer.length
     if (this.#chunks.length === 0) this.#nextChunkBytes = FIRST_CHUNK_BYTES
-    this.#budget.gave(this, chunk.buffer.length)
+    this.#budget.gave(chunk)
   }
 
   /** Gives every chunk up. */
@@ -167,7 +171,7 @@ export class Tail {
     this.#nextChunkBytes = Math.min(this.#nextChunkBytes * 2, LAST_CHUNK_BYTES)
     this.#heldBytes += chunkBytes
     while (this.#heldBytes > TAIL_BYTES && this.#chunks.length > 1) this.dropOldest()
-    this.#budget.took(this, chunkBytes)
+    this.#budget.took(this, chunk)
     return chunk
   }
 

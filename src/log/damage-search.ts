@@ -1,0 +1,38 @@
+/**
+ * Where a reader that met a damaged batch can go on: at the next whole batch of its segment, found
+ * byte by byte. Index entries divide the way, so that no stretch is gone over twice.
+ */
+import { BATCH_HEADER_BYTES, baseOffsetOf } from '../format/record-batch.ts'
+import { completeProcedure } from '../storage/procedure.ts'
+import type { Segment } from '../storage/segment.ts'
+import { SegmentScan } from './segment-scan.ts'
+
+/** A whole batch. */
+export interface FoundBatch {
+  readonly position: number
+  /** Its base offset. */
+  readonly offset: number
+}
+
+/**
+ * The next whole batch of `segment` from `position` on that starts at `offset` or behind it;
+ * undefined where there is none.
+ */
+export function findBehindDamage(
+  segment: Segment,
+  position: number,
+  offset: number,
+): FoundBatch | undefined {
+  const { offsetIndex, sizeBytes, nextOffset } = segment
+  let from = position
+  for (let slot = offsetIndex.slotForPosition(position) + 1; from < sizeBytes; slot++) {
+    const end = slot < offsetIndex.slotCount ? offsetIndex.positionOfSlot(slot) : sizeBytes
+    const scan = new SegmentScan(segment, end)
+    const found = completeProcedure(scan.findBatch({ position: from, offset, below: nextOffset }))
+    if (found >= 0) {
+      return { position: found, offset: baseOffsetOf(scan.copy(found, BATCH_HEADER_BYTES), 0) }
+    }
+    from = end
+  }
+  return undefined
+}

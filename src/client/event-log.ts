@@ -23,7 +23,8 @@ import type {
 } from './group-types.ts'
 import { describeLog } from './log-description.ts'
 import type { LogHost } from './log-host.ts'
-import { openInMemory, openOnDisk, type DiskPlace, type OpenedLog } from './log-opening.ts'
+import { MEMORY_READS } from './log-reads.ts'
+import { openInMemory, openOnDisk, type OpenedLog, type OpenedPlace } from './log-opening.ts'
 import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
 import type { Guarantees, LogDescription, RecoveryReport } from './log-reports.ts'
 import { notAvailable } from './not-available.ts'
@@ -55,7 +56,7 @@ export class EventLog implements AsyncDisposable {
   /** What opening found and did. */
   readonly recovery: RecoveryReport
   readonly #host: LogHost
-  readonly #place: DiskPlace | null
+  readonly #place: OpenedPlace | null
   #closing: Promise<void> | undefined
 
   private constructor({ host, place, report }: OpenedLog) {
@@ -207,7 +208,8 @@ export class EventLog implements AsyncDisposable {
         acks: { 0: 'nothing', 1: 'nothing', all: 'nothing' },
         syncMethod: 'memory',
         fileSystem: 'memory',
-        reads: 'memory',
+        reads: MEMORY_READS.kind,
+        readsReason: MEMORY_READS.reason,
         lock: 'none',
       }
     }
@@ -219,7 +221,8 @@ export class EventLog implements AsyncDisposable {
       },
       syncMethod: diskSyncMethod(),
       fileSystem: place.fileSystem.name,
-      reads: 'pread',
+      reads: place.reads.kind,
+      readsReason: place.reads.reason,
       lock: place.lock.kind,
     }
   }

@@ -7,6 +7,7 @@
  *   3  the engine, with recovery
  *   4  the topics of the options
  */
+import { join } from 'node:path'
 import { invalidArgument } from '../errors/log-error.ts'
 import { loadNativeCrc32c } from '../format/crc32c.ts'
 import { delay, holdProcess } from '../log/clock.ts'
@@ -18,6 +19,7 @@ import { openDiskDriver } from '../storage/disk-driver.ts'
 import { fileSystemOf, type FileSystemKind } from '../storage/file-system.ts'
 import { directoryKey, prepareLogDirectory } from '../storage/log-location.ts'
 import { openMemoryDriver } from '../storage/memory-driver.ts'
+import { META_PROPERTIES_FILE } from '../storage/meta-properties.ts'
 import { emptyMetadata } from '../storage/metadata-file.ts'
 import { runProcedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
@@ -25,6 +27,7 @@ import { acquireWriterLock, type WriterLock } from '../storage/writer-lock.ts'
 import { enableZstdPackage } from '../storage/zstd-package.ts'
 import { LogHost } from './log-host.ts'
 import type { CheckedLogOptions } from './log-options.ts'
+import { mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
 import { fellBackToReads, warnOfRecovery, warnTo } from './log-warnings.ts'
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
@@ -38,11 +41,16 @@ export interface DiskPlace {
   readonly fileSystem: FileSystemKind
 }
 
+/** A log on disk that is open. */
+export interface OpenedPlace extends DiskPlace {
+  readonly reads: ReadMethod
+}
+
 /** An open log, before it has a handle. */
 export interface OpenedLog {
   readonly host: LogHost
   /** Null for a log in memory. */
-  readonly place: DiskPlace | null
+  readonly place: OpenedPlace | null
   readonly report: OpenReport
 }
 
@@ -92,13 +100,13 @@ async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise
   loadNativeCrc32c() // Native helpers are looked for at the first open, never at import.
   enableZstdPackage()
   const warn = warnTo(options.onWarning)
-  const { host, report } = await openEngine(place, options)
+  const { host, report, reads } = await openEngine(place, options)
   try {
     warnOfRecovery(warn, report)
-    if (options.io === 'mmap') warn(fellBackToReads())
+    if (options.io === 'mmap' && reads.kind !== 'mmap') warn(fellBackToReads(reads.reason))
     host.start()
     for (const topic of options.topics) await host.ensureTopic(topic, undefined)
-    return { host, place, report }
+    return { host, place: { ...place, reads }, report }
   } catch (error) {
     await host.close(0).catch(() => undefined) // It fails with what failed it.
     throw error
@@ -106,10 +114,11 @@ async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise
 }
 
 async function openEngine(
-  { directory }: DiskPlace,
+  { directory, fileSystem }: DiskPlace,
   options: CheckedLogOptions,
-): Promise<Omit<OpenedLog, 'place'>> {
-  const driver = openDiskDriver(directory)
+): Promise<Omit<OpenedLog, 'place'> & Pick<OpenedPlace, 'reads'>> {
+  const mappings = mappingsFor(options.io, fileSystem)
+  const driver = openDiskDriver(directory, { mappings })
   try {
     const events = new LateHost()
     const boot = bootId()
@@ -120,7 +129,8 @@ async function openEngine(
     const { log: engine, report } = await runProcedure(openLogDirectory(environment))
     const host = new LogHost(engine, options, {}, warnTo(options.onWarning))
     events.host = host
-    return { host, report }
+    const reads = tryMappings(options.io, mappings, join(directory, META_PROPERTIES_FILE))
+    return { host, report, reads }
   } catch (error) {
     driver.close()
     throw error

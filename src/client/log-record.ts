@@ -118,6 +118,27 @@ export class StoredRecord implements LogRecord<unknown, unknown> {
     )
   }
 
+  /** As `at`, from a copy of the record's own bytes: the reader's may be gone at the next call. */
+  static copyAt(reader: RecordBatchReader, types: RecordTypes, partition: number): StoredRecord {
+    const { buffer, keyStart, headersEnd } = reader
+    // Its fields follow on each other, the first one from the key's place on.
+    const chunk = Buffer.from(buffer.subarray(keyStart, headersEnd))
+    return new StoredRecord(
+      types,
+      partition,
+      reader.offset,
+      reader.timestamp,
+      reader.leaderEpoch,
+      chunk,
+      0,
+      reader.keyLength,
+      reader.valueStart - keyStart,
+      reader.valueLength,
+      reader.headersStart - keyStart,
+      reader.headerCount,
+    )
+  }
+
   get topic(): string {
     return this.#types.topic
   }

@@ -58,6 +58,9 @@ export interface Guarantees {
   readonly syncMethod: 'fdatasync' | 'fullfsync' | 'memory'
   /** Type of the file system, as the kernel names it; 'memory' for a log in memory. */
   readonly fileSystem: string
+  /** How sealed segments are read; 'mmap' where any of the reads are through memory mappings. */
   readonly reads: 'mmap' | 'pread' | 'memory'
+  /** Why they are read that way, for people. */
+  readonly readsReason: string
   readonly lock: 'kernel' | 'portable' | 'none'
 }

@@ -83,10 +83,10 @@ export function housekeepingFailed(cause: unknown): LogWarning {
 }
 
 /** What was asked for is not there; the log does without. */
-export function fellBackToReads(): LogWarning {
+export function fellBackToReads(reason: string): LogWarning {
   return {
     code: 'FALLBACK',
-    message: 'this version reads by positioned reads only: io is as if it were pread',
-    details: { io: 'mmap' },
+    message: `io: 'mmap' is not to be had, positioned reads are used instead: ${reason}`,
+    details: { io: 'mmap', reason },
   }
 }

@@ -10,6 +10,7 @@ import type { Codec } from '../format/compression.ts'
 import { batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
+import type { LogCursor } from '../log/log-cursor.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import { StoredRecord, type LogRecord } from './log-record.ts'
@@ -32,8 +33,8 @@ import type { Bytes, InputOf } from './topic-ref.ts'
 import type { TopicState } from './topic-state.ts'
 
 const APPEND_OPTIONS: readonly string[] = ['compression', 'expectOffset']
-/** One record is wanted: a stretch of the index and a batch fit. */
-const POINT_READ_BYTES = 16_384
+/** One record is wanted: a stretch of the index and a batch fit. It is copied out at once. */
+const POINT_CURSOR = { readBytes: 16_384, reuse: true, borrow: true }
 
 /** Where appended records ended up. */
 export interface AppendResult {
@@ -91,6 +92,8 @@ export class Partition<
   readonly #log: PartitionLog
   readonly #state: TopicState
   readonly #types: RecordTypes
+  /** Of `get`: made at its first call. */
+  #pointCursor: LogCursor | undefined
 
   private constructor(state: TopicState, types: RecordTypes, log: PartitionLog) {
     this.topic = log.topic as N // The handle of the topic named N made this one.
@@ -215,7 +218,9 @@ export class Partition<
     this.#state.checkUsable()
     checkOffset(offset, `${this.#name}: get: offset`)
     checkReadable(this.#log, offset, this.#log.logEndOffset - 1)
-    const run = this.#log.cursor(offset, { readBytes: POINT_READ_BYTES }).next(offset + 1)
+    this.#pointCursor ??= this.#log.cursor(offset, POINT_CURSOR)
+    this.#pointCursor.seek(offset)
+    const run = this.#pointCursor.next(offset + 1)
     if (run === undefined) return undefined
     let at = run.start
     while (at < run.end && lastOffsetOf(run.buffer, at) < offset)
@@ -277,7 +282,7 @@ export class Partition<
       if (reader.isControl) return undefined
       while (reader.next()) {
         if (reader.offset !== offset) continue
-        const record: unknown = StoredRecord.at(reader, this.#types, this.index)
+        const record: unknown = StoredRecord.copyAt(reader, this.#types, this.index)
         // The types of this handle are those its record types decode to.
         return record as LogRecord<K, V, N>
       }

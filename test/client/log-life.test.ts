@@ -8,6 +8,7 @@ import { defineTopic } from '../../src/client/topic-definition.ts'
 import { serdes } from '../../src/client/serde.ts'
 import { LogError } from '../../src/errors/log-error.ts'
 import { systemClock } from '../../src/log/clock.ts'
+import { nativeBinding } from '../../src/storage/native-binding.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { LOG_KINDS, numbered, openLog, texts } from './open-log.ts'
 import { refusal, rejection } from './refusal.ts'
@@ -44,12 +45,13 @@ describe.each(LOG_KINDS)('a log on %s', (kind) => {
         syncMethod: 'memory',
         fileSystem: 'memory',
         reads: 'memory',
+        readsReason: 'the log is in memory',
         lock: 'none',
       })
     } else {
       expect(guarantees).toMatchObject({
         acks: { 0: 'nothing', 1: 'process-crash' },
-        reads: 'pread',
+        reads: nativeBinding() === null ? 'pread' : 'mmap',
       })
       expect(['power-loss', 'process-crash']).toContain(guarantees.acks.all)
       expect(['kernel', 'portable']).toContain(guarantees.lock)

@@ -1,0 +1,58 @@
+/**
+ * How sealed segments of a log are read: chosen by the option `io`, as far as this machine can.
+ *
+ *   'pread'  positioned reads, nothing else
+ *   'auto'   small reads through memory mappings where they are frequent, else positioned reads; no
+ *            mappings on a network file system, where another machine may cut a file under them
+ *   'mmap'   through memory mappings whatever can be
+ *
+ * Bytes handed out are copies in every case. What is unsealed is never mapped.
+ */
+import type { FileSystemKind } from '../storage/file-system.ts'
+import { MappingPool } from '../storage/mapping-pool.ts'
+import type { MappingRefusal } from '../storage/mapping-probe.ts'
+import type { CheckedLogOptions } from './log-options.ts'
+
+/** How a log reads, and why. */
+export interface ReadMethod {
+  readonly kind: 'mmap' | 'pread' | 'memory'
+  readonly reason: string
+}
+
+/** Of a log in memory. */
+export const MEMORY_READS: ReadMethod = { kind: 'memory', reason: 'the log is in memory' }
+
+const REFUSALS: Readonly<Record<MappingRefusal, string>> = {
+  'no-binding':
+    'the package koffi is not installed, cannot be loaded here, or has no mappings here',
+  unsupported: 'this file system or this engine does not map files',
+  mismatch: 'mappings of this file system show other bytes than reads of it',
+}
+
+/** The mappings that a log may use once they are tried; undefined where it is not to use any. */
+export function mappingsFor(
+  io: CheckedLogOptions['io'],
+  { isNetwork }: FileSystemKind,
+): MappingPool | undefined {
+  if (io === 'pread' || (io === 'auto' && isNetwork)) return undefined
+  return new MappingPool(io === 'auto' ? 'points' : 'everything')
+}
+
+/** Tries the mappings on `file`, which holds something and is never cut, and says what is used. */
+export function tryMappings(
+  io: CheckedLogOptions['io'],
+  mappings: MappingPool | undefined,
+  file: string,
+): ReadMethod {
+  if (mappings === undefined) {
+    const reason = io === 'pread' ? "io is 'pread'" : 'another machine may change these files'
+    return { kind: 'pread', reason }
+  }
+  const refusal = mappings.enable(file)
+  if (refusal !== null) return { kind: 'pread', reason: REFUSALS[refusal] }
+  const reason =
+    io === 'auto'
+      ? 'frequent small reads of sealed segments go through mappings, all others are positioned'
+      : "io is 'mmap'"
+  return { kind: 'mmap', reason }
+}

@@ -130,6 +130,11 @@ export class KafkaBroker {
     await this.#driver.request('createTopics', { settings: this.#settings, topics })
   }
 
+  /** Lets a topic have `total` partitions. */
+  async addPartitions(topic: string, total: number): Promise<void> {
+    await this.#driver.request('addPartitions', { settings: this.#settings, topic, total })
+  }
+
   async deleteTopic(topic: string): Promise<void> {
     await this.#driver.request('deleteTopic', { settings: this.#settings, topic })
   }

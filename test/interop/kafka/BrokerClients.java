@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
@@ -49,6 +50,14 @@ final class BrokerClients {
     }
     try (Admin admin = Admin.create(settings(request))) {
       admin.createTopics(topics).all().get(TIMEOUT_MS, TimeUnit.MILLISECONDS);
+    }
+    return NullNode.getInstance();
+  }
+
+  static JsonNode addPartitions(JsonNode request) throws Exception {
+    try (Admin admin = Admin.create(settings(request))) {
+      NewPartitions total = NewPartitions.increaseTo(request.get("total").intValue());
+      admin.createPartitions(Map.of(request.get("topic").textValue(), total)).all().get();
     }
     return NullNode.getInstance();
   }

@@ -53,6 +53,7 @@ public final class InteropDriver {
       case "format" -> BrokerStorage.format(request);
       case "canLock" -> BrokerStorage.canLock(request);
       case "createTopics" -> BrokerClients.createTopics(request);
+      case "addPartitions" -> BrokerClients.addPartitions(request);
       case "deleteTopic" -> BrokerClients.deleteTopic(request);
       case "awaitBroker" -> BrokerClients.awaitBroker(request);
       case "produce" -> BrokerClients.produce(request);

@@ -3,7 +3,7 @@
  * are refused with NO_SPACE then; what was acknowledged stays, and appends go on when there is
  * room again, with and without kills in between. Mounting it takes root.
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -22,9 +22,9 @@ const canMount = trialMount()
 /** A disk of its own, its directory removed with it. */
 function smallDisk(): string {
   const directory = mkdtempSync(join(tmpdir(), 'streambed-disk-'))
-  execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${DISK_BYTES}`, 'streambed-test', directory])
+  expect(mount(directory, DISK_BYTES)).toBe(true)
   onTestFinished(() => {
-    execFileSync('umount', [directory])
+    unmount(directory)
     rmSync(directory, { recursive: true })
   })
   return directory
@@ -33,17 +33,20 @@ function smallDisk(): string {
 function trialMount(): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
   const directory = mkdtempSync(join(tmpdir(), 'streambed-disk-'))
-  const { status } = spawnSync('mount', [
-    '-t',
-    'tmpfs',
-    '-o',
-    'size=65536',
-    'streambed-test',
-    directory,
-  ])
-  if (status === 0) execFileSync('umount', [directory])
+  const isMounted = mount(directory, 65_536)
+  if (isMounted) unmount(directory)
   rmSync(directory, { recursive: true })
-  return status === 0
+  return isMounted
+}
+
+function mount(directory: string, bytes: number): boolean {
+  const how = ['-t', 'tmpfs', '-o', `size=${bytes}`, 'streambed-test']
+  return spawnSync('mount', [...how, directory]).status === 0
+}
+
+/** Also of a disk that somebody still has a file open on: the kernel forgets it after that. */
+function unmount(directory: string): void {
+  spawnSync('umount', ['--lazy', directory])
 }
 
 /** Takes all room that is left. */

@@ -1,5 +1,6 @@
 /**
- * Appending without a producer: what is stored, what is refused, and that a refusal changes nothing.
+ * Appending without a producer: what is stored, what is refused, and that a refusal changes
+ * nothing.
  */
 import { describe, expect, it } from 'vitest'
 import fc from 'fast-check'

@@ -96,7 +96,8 @@ describe('a process', () => {
 
   it('does not keep megabytes alive by the small values that it keeps', async () => {
     const child = start('keeps small values', temporaryDirectory(), { flags: ['--expose-gc'] })
-    const { kept, bytes } = JSON.parse(await child.output) as { kept: number; bytes: number } // ours
+    // Ours to shape.
+    const { kept, bytes } = JSON.parse(await child.output) as { kept: number; bytes: number }
     expect(kept).toBe(500)
     expect(bytes).toBeLessThan(8_000_000)
   })

@@ -260,7 +260,8 @@ describe.each(LOG_KINDS)('topics of a log on %s', (kind) => {
   it('take tombstones once they are compacted, through handles made before', async () => {
     const log = await openLog(kind, { topics: [Orders] })
     const typed = log.topic(Orders)
-    const tombstone = { key: 'k', value: null } as { key: string; value: never } // as JavaScript may
+    // As JavaScript may.
+    const tombstone = { key: 'k', value: null } as { key: string; value: never }
     expect(refusal(() => typed.partition(0).append(tombstone)).code).toBe('INVALID_RECORD')
     await typed.alterConfig({ cleanupPolicy: 'compact' })
     typed.partition(0).append(tombstone)

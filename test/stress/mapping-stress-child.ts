@@ -30,7 +30,7 @@ const IN_FLIGHT = 40
 const MOST_BORROWED = 2_000
 /** Of every round, how often a log, and how often a driver of files alone, is opened and closed. */
 const SHORT_ROUNDS = 5
-const FILE_ROUNDS = 500
+const FILE_ROUNDS = 1_000
 
 /** What came of a run. */
 export interface StressReport {

@@ -3,7 +3,7 @@
  * child program, which is what runs. STREAMBED_NODES names other versions of Node to run it with
  * as well, separated as in PATH (.ci/other-nodes.mjs installs some).
  */
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -23,12 +23,13 @@ afterAll(() => CHILD.remove())
 
 const otherNodes = (process.env['STREAMBED_NODES'] ?? '').split(delimiter).filter(Boolean)
 const canMap = nativeBinding() !== null
-const RUNS = [process.execPath, ...otherNodes].flatMap((node) =>
-  (['mmap', 'auto', 'pread'] as const).map((io) => [node, io] as const),
-)
+const RUNS = [process.execPath, ...otherNodes].flatMap((node) => {
+  const version = spawnSync(node, ['--version'], { encoding: 'utf8' }).stdout.trim()
+  return (['mmap', 'auto', 'pread'] as const).map((io) => ({ node, version, io }))
+})
 
 describe.skipIf(!canCountResources)('bytes of a log that is closed, deleted and collected', () => {
-  it.each(RUNS)('stay whole and leak nothing on %s with io %s', async (node, io) => {
+  it.each(RUNS)('stay whole and leak nothing on Node $version, io $io', async ({ node, io }) => {
     const report = await stress(node, io)
     expect(report).toMatchObject({
       reads: canMap && io !== 'pread' ? 'mmap' : 'pread',

@@ -4,7 +4,7 @@ import { budgetOf } from './budget.ts'
 
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
-    expect(budgetOf({})).toEqual({ kills: 100, propertyRuns: 100, stressRounds: 6 })
+    expect(budgetOf({})).toEqual({ kills: 100, propertyRuns: 100, stressRounds: 3 })
     expect(budgetOf({ STREAMBED_KILLS: '' }).kills).toBe(100)
   })
 

@@ -4,7 +4,7 @@
  * the same tests:
  *   STREAMBED_KILLS   times that the crash test kills its child, 100
  *   FAST_CHECK_RUNS   cases per property that names no number of its own, 100
- *   STREAMBED_STRESS  rounds in which the stress test makes, reads and ends logs, 6
+ *   STREAMBED_STRESS  rounds in which the stress test makes, reads and ends logs, 3
  */
 
 /** Sizes of one run of the tests. */
@@ -19,7 +19,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
   return {
     kills: countOf(environment, 'STREAMBED_KILLS', 100),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
-    stressRounds: countOf(environment, 'STREAMBED_STRESS', 6),
+    stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
   }
 }
 

@@ -131,7 +131,8 @@ export class LogHost implements TopicHost, ProducerHost {
   async deleteTopic(ref: unknown): Promise<void> {
     this.checkOpen('log.deleteTopic')
     await this.#run(() => this.#catalog.deletion(ref, 'log.deleteTopic'), 'log.deleteTopic')
-    if (this.#directory.hasSpaceToFree) this.#inBackground(this.#freeSpace())
+    // A log that closes meanwhile leaves it to the next one (I3).
+    if (this.#isOpen && this.#directory.hasSpaceToFree) this.#inBackground(this.#freeSpace())
   }
 
   async alterTopic(state: TopicState, changes: TopicConfig): Promise<void> {

@@ -310,6 +310,22 @@ describe('a log in a directory', () => {
     await second.close()
   })
 
+  it('finishes a deletion that has begun, and the next log frees its space', async () => {
+    const directory = temporaryDirectory()
+    const log = await EventLog.open(directory, { topics: [Orders, defineTopic('kept')] })
+    log.topic('orders').partition(0).append(numbered(3))
+    const deleted = log.deleteTopic('orders')
+    await Promise.resolve() // It has begun, and the next one waits for it.
+    const created = log.createTopic('new').catch((error: unknown) => error)
+    await Promise.all([deleted, log.close()])
+    expect(await created).toMatchObject({ code: 'CLOSED' })
+    const again = await EventLog.open(directory)
+    expect(again.topics().map(({ name }) => name)).toEqual(['kept'])
+    await again.close()
+    const folders = fs.readdirSync(directory).filter((name) => name.startsWith('orders'))
+    expect(folders).toEqual([])
+  })
+
   it('deletes a topic while it is sent to, read and synced', async () => {
     const log = await openLog('disk')
     const topic = await log.createTopic('t', { segmentBytes: 16_384 })

@@ -1,7 +1,7 @@
 /**
  * Every file of examples/ that is a program runs as a reader would run it, in an empty directory,
- * and says what its comments promise. The main job runs four times: killed half-way, to its end, over
- * what it left, and over a log that lost a part.
+ * and says what its comments promise. The main job runs four times: killed half-way, to its end,
+ * over what it left, and over a log that lost a part.
  */
 import { spawn } from 'node:child_process'
 import { readFileSync, readdirSync, truncateSync } from 'node:fs'

@@ -4,7 +4,17 @@
  */
 
 /** Why bytes were refused. */
-export type CorruptReason = 'length' | 'magic' | 'crc' | 'attributes' | 'record' | 'compression' | 'limit' | 'codec-missing' | 'version' | 'number'
+export type CorruptReason =
+  | 'length'
+  | 'magic'
+  | 'crc'
+  | 'attributes'
+  | 'record'
+  | 'compression'
+  | 'limit'
+  | 'codec-missing'
+  | 'version'
+  | 'number'
 
 /** Bytes that cannot be decoded; `position` is relative to the buffer that was handed in. */
 export class CorruptBytes extends Error {
@@ -12,7 +22,12 @@ export class CorruptBytes extends Error {
   readonly reason: CorruptReason
   readonly position: number
 
-  constructor(reason: CorruptReason, message: string, position: number, options?: { readonly cause?: unknown }) {
+  constructor(
+    reason: CorruptReason,
+    message: string,
+    position: number,
+    options?: { readonly cause?: unknown },
+  ) {
     super(message, options)
     this.reason = reason
     this.position = position

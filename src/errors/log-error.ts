@@ -5,11 +5,33 @@
 
 /** Every code a `LogError` can carry. */
 export const LOG_ERROR_CODES = [
-  'INVALID_ARGUMENT', 'CLOSED', 'LOCKED', 'READ_ONLY', 'TOPIC_EXISTS', 'TOPIC_NOT_FOUND',
-  'PARTITION_NOT_FOUND', 'CONFIG_MISMATCH', 'OFFSET_OUT_OF_RANGE', 'OFFSET_CONFLICT',
-  'RECORD_TOO_LARGE', 'INVALID_RECORD', 'CORRUPT', 'UNSUPPORTED_FORMAT', 'NO_SPACE', 'IO',
-  'TIMEOUT', 'ABORTED', 'BUFFER_FULL', 'FENCED', 'OUT_OF_ORDER_SEQUENCE', 'TRANSACTION_ABORTED',
-  'REBALANCED', 'NO_OFFSET', 'GROUP_NOT_FOUND', 'GROUP_NOT_EMPTY', 'WRONG_VERSION',
+  'INVALID_ARGUMENT',
+  'CLOSED',
+  'LOCKED',
+  'READ_ONLY',
+  'TOPIC_EXISTS',
+  'TOPIC_NOT_FOUND',
+  'PARTITION_NOT_FOUND',
+  'CONFIG_MISMATCH',
+  'OFFSET_OUT_OF_RANGE',
+  'OFFSET_CONFLICT',
+  'RECORD_TOO_LARGE',
+  'INVALID_RECORD',
+  'CORRUPT',
+  'UNSUPPORTED_FORMAT',
+  'NO_SPACE',
+  'IO',
+  'TIMEOUT',
+  'ABORTED',
+  'BUFFER_FULL',
+  'FENCED',
+  'OUT_OF_ORDER_SEQUENCE',
+  'TRANSACTION_ABORTED',
+  'REBALANCED',
+  'NO_OFFSET',
+  'GROUP_NOT_FOUND',
+  'GROUP_NOT_EMPTY',
+  'WRONG_VERSION',
   'CONDITION_FAILED',
 ] as const
 
@@ -44,15 +66,25 @@ export interface LogErrorDetails {
   }
 }
 
-/** The shape of `details` for one code; a frozen bag of values where the code has none of its own. */
+/**
+ * The shape of `details` for one code; a frozen bag of values where the code has none of its own.
+ */
 export type DetailsOf<C> = C extends keyof LogErrorDetails
   ? LogErrorDetails[C]
   : Readonly<Record<string, unknown>>
 
 /** Codes for which the same call may succeed later without a change by the caller. */
-const RETRIABLE: ReadonlySet<LogErrorCode> = new Set(['LOCKED', 'NO_SPACE', 'TIMEOUT', 'BUFFER_FULL', 'REBALANCED'])
+const RETRIABLE: ReadonlySet<LogErrorCode> = new Set([
+  'LOCKED',
+  'NO_SPACE',
+  'TIMEOUT',
+  'BUFFER_FULL',
+  'REBALANCED',
+])
 
-/** Recognises errors of another copy of this package, or of another thread, where instanceof fails. */
+/**
+ * Recognises errors of another copy of this package, or of another thread, where instanceof fails.
+ */
 const MARK = 'streambed.LogError'
 
 /**
@@ -76,7 +108,12 @@ export class LogError<C extends LogErrorCode = LogErrorCode> extends Error {
   /** Present on every LogError, structured clones included. @internal */
   readonly kind: string = MARK
 
-  constructor(code: C, message: string, details: DetailsOf<C>, options?: { readonly cause?: unknown }) {
+  constructor(
+    code: C,
+    message: string,
+    details: DetailsOf<C>,
+    options?: { readonly cause?: unknown },
+  ) {
     super(message, options)
     this.name = code === 'ABORTED' ? 'AbortError' : 'LogError'
     this.code = code
@@ -84,16 +121,30 @@ export class LogError<C extends LogErrorCode = LogErrorCode> extends Error {
     this.retriable = RETRIABLE.has(code)
   }
 
-  /** True for a LogError with one of `codes` (any code when none is given), of whichever copy of the package. */
+  /**
+   * True for a LogError with one of `codes` (any code when none is given), of whichever copy of the
+   * package.
+   */
   static is<C extends LogErrorCode>(error: unknown, ...codes: readonly C[]): error is LogError<C> {
     if (typeof error !== 'object' || error === null) return false
-    const { kind, code } = error as { readonly kind?: unknown; readonly code?: unknown } // reads only, checked below
+    // reads only, checked below
+    const { kind, code } = error as { readonly kind?: unknown; readonly code?: unknown }
     if (kind !== MARK && !(error instanceof LogError)) return false
-    return codes.length === 0 || (codes as readonly unknown[]).includes(code)
+    const wanted: readonly unknown[] = codes
+    return wanted.length === 0 || wanted.includes(code)
   }
 }
 
 /** The caller gave a value that can never be right: names the value and what is allowed. */
-export function invalidArgument(message: string, details: Readonly<Record<string, unknown>> = {}, cause?: unknown): LogError<'INVALID_ARGUMENT'> {
-  return new LogError('INVALID_ARGUMENT', message, details, cause === undefined ? undefined : { cause })
+export function invalidArgument(
+  message: string,
+  details: Readonly<Record<string, unknown>> = {},
+  cause?: unknown,
+): LogError<'INVALID_ARGUMENT'> {
+  return new LogError(
+    'INVALID_ARGUMENT',
+    message,
+    details,
+    cause === undefined ? undefined : { cause },
+  )
 }

@@ -51,7 +51,9 @@ export class RecordBatchBuilder {
   #buffer: Buffer = NO_BUFFER
   #start = 0
   #position = BATCH_HEADER_BYTES
-  /** Bytes that may be written without asking: the end of the buffer, or 0 while no batch is open. */
+  /**
+   * Bytes that may be written without asking: the end of the buffer, or 0 while no batch is open.
+   */
   #limit = 0
   #isOpen = false
   #recordCount = 0
@@ -68,7 +70,9 @@ export class RecordBatchBuilder {
     return this.#start
   }
 
-  /** Size of the batch so far, header included: uncompressed before `finish`, as stored after it. */
+  /**
+   * Size of the batch so far, header included: uncompressed before `finish`, as stored after it.
+   */
   get sizeBytes(): number {
     return this.#position - this.#start
   }
@@ -186,7 +190,9 @@ export class RecordBatchBuilder {
     this.#position = this.#start + sizeBytes
   }
 
-  /** Sees to `neededBytes` for the whole batch. Seldom called: the bound that `add` tries is wide. */
+  /**
+   * Sees to `neededBytes` for the whole batch. Seldom called: the bound that `add` tries is wide.
+   */
   #makeRoom(neededBytes: number): void {
     assert(this.#isOpen, 'records are added between begin and finish')
     if (this.#start + neededBytes <= this.#limit) return

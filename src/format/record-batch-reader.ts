@@ -30,7 +30,9 @@ const NO_BUFFER: Buffer = Buffer.alloc(0)
 
 /** Reads batches record by record: `reset`, then `next` until it says false. */
 export class RecordBatchReader {
-  /** What all positions point into. Borrowed from `reset`, or decompressed and then never reused. */
+  /**
+   * What all positions point into. Borrowed from `reset`, or decompressed and then never reused.
+   */
   buffer: Buffer = NO_BUFFER
   /** Of the batch: epoch of the writer that took it in. */
   leaderEpoch = -1
@@ -171,7 +173,9 @@ export class RecordBatchReader {
     this.#isPayloadReady = true
   }
 
-  /** With the last record, as in Kafka: one too many in the payload is found before it is missed. */
+  /**
+   * With the last record, as in Kafka: one too many in the payload is found before it is missed.
+   */
   #checkEnd(): void {
     if (this.#position !== this.#end) throw broken('more bytes follow the last one', this.#position)
     if (this.#offsetDelta > this.#lastOffsetDelta) {

@@ -111,7 +111,9 @@ export function nextOffsetOf(buffer: Buffer, at: number): number {
   return lastOffsetOf(buffer, at) + 1
 }
 
-/** What the records' timestamps count from, -1 none; the delete horizon where `hasDeleteHorizon`. */
+/**
+ * What the records' timestamps count from, -1 none; the delete horizon where `hasDeleteHorizon`.
+ */
 export function baseTimestampOf(buffer: Buffer, at: number): number {
   return readInt64(buffer, at + BASE_TIMESTAMP_AT)
 }

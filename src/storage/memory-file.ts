@@ -34,6 +34,7 @@ export interface DirectoryNode {
   modifiedMs: number
 }
 
+/** What a name in memory stands for. */
 export type MemoryNode = FileNode | DirectoryNode
 
 /** One open file of a memory driver. */

@@ -12,7 +12,8 @@
  *       `flushDirectory` of its directory that began afterwards has
  *   D4  failure: a full disk is `NO_SPACE`, anything else `IO`, both with the file and the cause;
  *       a failed `write` may have left part of its bytes, a failed `flush` says nothing about which
- *   D5  a file with unsynced bytes keeps its descriptor until a flush of it succeeds or it is closed
+ *   D5  a file with unsynced bytes keeps its descriptor until a flush of it succeeds or it is
+ *       closed
  */
 
 /** Bytes of a file as they lie in memory. */
@@ -29,9 +30,13 @@ export interface StorageFile {
   readonly path: string
   /** Of the whole file, preallocated bytes included. */
   readonly sizeBytes: number
-  /** Reads up to `byteLength` bytes at `position` into `target`; fewer only at the end of the file. */
+  /**
+   * Reads up to `byteLength` bytes at `position` into `target`; fewer only at the end of the file.
+   */
   read(target: Uint8Array, targetStart: number, byteLength: number, position: number): number
-  /** Reads without holding the event loop. Owned; shorter than asked only at the end of the file. */
+  /**
+   * Reads without holding the event loop. Owned; shorter than asked only at the end of the file.
+   */
   readAhead(position: number, byteLength: number): Promise<Buffer>
   /** Writes all `byteLength` bytes of `source` from `sourceStart`, looping on short counts. */
   write(source: Uint8Array, sourceStart: number, byteLength: number, position: number): void
@@ -41,7 +46,8 @@ export interface StorageFile {
   flush(): Promise<void>
   /**
    * Says that nobody changes or cuts the file any more: its driver may read it through mappings
-   * from now on. Until it is closed, a `resize` of the file is a bug. Absent where nothing is mapped.
+   * from now on. Until it is closed, a `resize` of the file is a bug. Absent where nothing is
+   * mapped.
    */
   freeze?(): void
   /**
@@ -50,7 +56,10 @@ export interface StorageFile {
    * driver, and empty then: they are for looking things up, and never handed to anybody.
    */
   borrow?(position: number, byteLength: number): BorrowedBytes | undefined
-  /** Releases the descriptor. Does not flush. A second close does nothing; any other call after it is a bug. */
+  /**
+   * Releases the descriptor. Does not flush. A second close does nothing; any other call after it
+   * is a bug.
+   */
   close(): void
 }
 
@@ -66,7 +75,10 @@ export interface StorageDriver {
   readonly kind: 'disk' | 'memory'
   /** Nothing outlives the process: there is nothing to wait for, every flush is a no-op. */
   readonly volatile: boolean
-  /** Opens a file: 'create' makes it anew (an existing one is `IO` with cause EEXIST), 'write' and 'read' need it to exist. */
+  /**
+   * Opens a file: 'create' makes it anew (an existing one is `IO` with cause EEXIST), 'write' and
+   * 'read' need it to exist.
+   */
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile
   /** What is there, or undefined where nothing is. Does not follow symbolic links. */
   status(path: string): FileStatus | undefined

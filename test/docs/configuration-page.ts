@@ -2,6 +2,7 @@
  * docs/configuration.md, written from the table of settings in src/log/log-config.ts, so that the
  * page cannot say anything else than the code does. `npm run docs:configuration` writes it.
  */
+import { readFileSync } from 'node:fs'
 import { TOPIC_SETTINGS } from '../../src/log/log-config.ts'
 
 /** Settings that are checked and stored, and that nothing acts on in this version. */
@@ -17,23 +18,7 @@ export const STORED_ONLY: readonly string[] = [
   'fileDeleteDelayMs',
 ]
 
-const OPENING = `# Settings of a topic
-
-<!-- Written by \`npm run docs:configuration\` from src/log/log-config.ts: change it there. -->
-
-Given with \`createTopic\`, \`ensureTopic\`, \`defineTopic\`, or as \`topicDefaults\` of a log; changed by
-\`topic.alterConfig\`, but for \`partitions\`, which \`addPartitions\` raises. An argument wins over a
-definition, a definition over \`topicDefaults\`, those over the defaults here. An unknown name or a
-value that is not allowed is \`INVALID_ARGUMENT\`, at once.
-
-\`Ms\` are milliseconds, \`Bytes\` bytes; −1 means never, or without limit. The names are Kafka's in
-camel case where one is given, and so are the defaults, with −1 for Kafka's largest numbers, but for
-two: \`retentionMs\` (Kafka deletes after 7 days, here nothing is deleted unasked) and \`preallocate\`
-(off in Kafka).
-
-Settings with a circle (○) are checked and stored, but nothing acts on them yet: this version does
-not delete or compact by itself.
-`
+const OPENING = readFileSync(new URL('configuration-opening.txt', import.meta.url), 'utf8')
 
 /** The whole page. */
 export function configurationPage(): string {

@@ -1,3 +1,4 @@
+/** CRC-32C by Kafka's vectors, and the native and the plain way against each other. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { crc32c, loadNativeCrc32c } from '../../src/format/crc32c.ts'

@@ -1,3 +1,4 @@
+/** int64 as safe integers: every edge, and refusal beyond them. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CorruptBytes } from '../../src/errors/corrupt-bytes.ts'

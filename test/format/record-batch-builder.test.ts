@@ -1,3 +1,4 @@
+/** Building batches: Kafka's bytes where they are uncompressed, its records where they are not. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvariantError } from '../../src/errors/invariant.ts'
@@ -195,7 +196,8 @@ const inputLists: fc.Arbitrary<readonly Input[]> = fc.array(
 /** What reading has to give for `inputs`. */
 function expected(inputs: readonly Input[]): readonly PlainRecord[] {
   const hex = (field: Field): string | null =>
-    field === null ? null : Buffer.from(field as string).toString('hex') // bytes are copied, text is encoded
+    // bytes are copied, text is encoded
+    field === null ? null : Buffer.from(field as string).toString('hex')
   return inputs.map(({ timestamp, key, value, headers }, offset) => {
     const pairs: [string, string | null][] = []
     const flat = headers ?? []

@@ -1,3 +1,4 @@
+/** Reading batches: everything that Kafka and its clients wrote, and failing where Kafka fails. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CorruptBytes } from '../../src/errors/corrupt-bytes.ts'

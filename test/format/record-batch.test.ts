@@ -1,3 +1,4 @@
+/** The batch header: fields, checks, and what a log assigns on append. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { InvariantError } from '../../src/errors/invariant.ts'

@@ -1,3 +1,4 @@
+/** Zigzag varints by Kafka's vectors, edge values and encodings that are refused. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { CorruptBytes } from '../../src/errors/corrupt-bytes.ts'

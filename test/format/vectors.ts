@@ -128,7 +128,9 @@ export function currentRecord(reader: RecordBatchReader): PlainRecord {
   }
 }
 
-/** Long values are listed by a rule: two batches have one of 70,000 bytes, clients repeat a text. */
+/**
+ * Long values are listed by a rule: two batches have one of 70,000 bytes, clients repeat a text.
+ */
 function listedValue(record: RecordVector): string | null {
   if (record.value !== undefined) return record.value
   if (record.valueLength === 1_240) {

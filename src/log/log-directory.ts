@@ -15,7 +15,7 @@
 import { assert } from '../errors/invariant.ts'
 import { LogError } from '../errors/log-error.ts'
 import { writeCleanMarker, type CleanPartition } from '../storage/clean-marker.ts'
-import { writeMetadata, type LogMetadata, type TopicMetadata } from '../storage/metadata-file.ts'
+import type { LogMetadata } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { parseTopicId, randomTopicId } from '../storage/topic-id.ts'
@@ -24,8 +24,15 @@ import { CommitBarrier } from './commit-barrier.ts'
 import { writeLogStarts, writeRecoveryPoints } from './log-checkpoints.ts'
 import { resolveTopicConfig, type ResolvedTopicConfig, type TopicConfig } from './log-config.ts'
 import { PartitionLog, type PartitionContext, type PartitionState } from './partition-log.ts'
+import { StoredTopics, type TopicsChange } from './stored-topics.ts'
 import { TailBudget } from './tail.ts'
-import { flushFolders, layPartition, setFolderAside } from './topic-directory.ts'
+import {
+  flushFolders,
+  layPartition,
+  partitionDirectory,
+  removeFolders,
+  setFolderAside,
+} from './topic-directory.ts'
 import type { WatermarkPublisher } from './watermark-publisher.ts'
 
 /** Memory that the tails of all partitions may take together. */
@@ -65,14 +72,16 @@ export class LogDirectory {
   readonly #environment: LogEnvironment
   readonly #topics = new Map<string, OpenTopic>()
   readonly #context: PartitionContext
-  #metadata: LogMetadata
+  readonly #stored: StoredTopics
   #publisher: WatermarkPublisher | undefined
   /** Folders of deleted topics whose space is still to be freed, by topic id. */
   readonly #removals = new Map<string, string[]>()
+  /** The checkpoints may still have lines of a deleted topic (I3). */
+  #remembersDeleted = false
 
   constructor(environment: LogEnvironment, metadata: LogMetadata) {
     this.#environment = environment
-    this.#metadata = metadata
+    this.#stored = new StoredTopics(environment.driver, metadata)
     this.#context = {
       driver: environment.driver,
       clock: environment.clock,
@@ -84,9 +93,11 @@ export class LogDirectory {
     }
   }
 
+  /** What limits the syncs of all partitions. */
   get barrier(): CommitBarrier {
     return this.#context.barrier
   }
+  /** What the log lies on. */
   get driver(): StorageDriver {
     return this.#environment.driver
   }
@@ -109,6 +120,7 @@ export class LogDirectory {
       for (const partition of topic.partitions) publisher.add(partition, idBytes(topic.id))
   }
 
+  /** The topic of that name, if there is one. */
   topic(name: string): LogTopic | undefined {
     return this.#topics.get(name)
   }
@@ -118,7 +130,10 @@ export class LogDirectory {
     return [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
-  /** Creates a topic that does not exist, in the order that I2 asks for. */
+  /**
+   * Creates a topic that does not exist, in the order that I2 asks for.
+   * @throws {LogError} NO_SPACE or IO: there is no such topic, and the call may be made again.
+   */
   *createTopic(name: string, given: TopicConfig): Procedure<LogTopic> {
     assert(!this.#topics.has(name), 'the caller checks that the topic is new')
     const config = resolveTopicConfig(given)
@@ -128,13 +143,11 @@ export class LogDirectory {
       config,
       partitions: [],
     }
-    const partitions = yield* this.#layPartitions(topic, config.partitions)
-    yield* this.#saveMetadata((topics) =>
-      topics.set(name, {
-        id: topic.id,
-        partitions: config.partitions,
-        config: storedConfig(given),
-      }),
+    // I3: a checkpoint that could not be written then must not meet the new topic.
+    if (this.#remembersDeleted) yield* this.#writeCheckpoints()
+    const metadata = { id: topic.id, partitions: config.partitions, config: storedConfig(given) }
+    const partitions = yield* this.#layPartitions(topic, config.partitions, (topics) =>
+      topics.set(name, metadata),
     )
     topic.partitions = partitions
     this.#topics.set(name, topic)
@@ -145,9 +158,8 @@ export class LogDirectory {
   /** Adds partitions up to `total`, in the order of `createTopic`. */
   *addPartitions(name: string, total: number): Procedure<void> {
     const topic = this.#topicOf(name)
-    const added = yield* this.#layPartitions(topic, total)
-    const metadata = this.#metadataOf(name)
-    yield* this.#saveMetadata((topics) => topics.set(name, { ...metadata, partitions: total }))
+    const metadata = { ...this.#stored.of(name), partitions: total }
+    const added = yield* this.#layPartitions(topic, total, (topics) => topics.set(name, metadata))
     topic.partitions = [...topic.partitions, ...added]
     topic.config = resolveTopicConfig(topic.config, { partitions: total })
     for (const partition of topic.partitions) partition.applyConfig(topic.config)
@@ -157,37 +169,50 @@ export class LogDirectory {
   /** Changes settings; what is not given stays. */
   *alterTopic(name: string, changes: TopicConfig): Procedure<void> {
     const topic = this.#topicOf(name)
-    const metadata = this.#metadataOf(name)
+    const metadata = this.#stored.of(name)
     const config = { ...metadata.config, ...storedConfig(changes) }
-    yield* this.#saveMetadata((topics) => topics.set(name, { ...metadata, config }))
+    yield* this.#stored.change((topics) => topics.set(name, { ...metadata, config }))
     topic.config = resolveTopicConfig(topic.config, storedConfig(changes))
     for (const partition of topic.partitions) partition.applyConfig(topic.config)
   }
 
-  /** Deletes a topic. Its space is freed later, by `freeSpace`. */
+  /**
+   * Deletes a topic. Its space is freed later, by `freeSpace`.
+   * @throws {LogError} IO or NO_SPACE: the topic is as it was, or it is gone for good and what is
+   * left of it is removed by the next open. It is never there and about to go.
+   */
   *deleteTopic(name: string): Procedure<void> {
     const { driver } = this.#environment
     const topic = this.#topicOf(name)
     const partitions = topic.partitions.length
-    yield* this.#saveMetadata((topics, deleting) => {
-      topics.delete(name)
-      deleting.push({ id: topic.id, name, partitions })
-    })
-    this.#topics.delete(name)
+    try {
+      yield* this.#stored.change((topics, deleting) => {
+        topics.delete(name)
+        deleting.push({ id: topic.id, name, partitions })
+      })
+    } finally {
+      // Also where only the last sync failed: a stop may leave either list, so nobody may be told
+      // any more that a record of this topic is safe.
+      if (!this.#stored.metadata.topics.has(name)) this.#endTopic(topic)
+    }
+    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
+    const asides: string[] = []
+    this.#removals.set(topic.id, asides)
+    for (const { directory } of topic.partitions) {
+      asides.push(setFolderAside(driver, directory, uniqueId, 'delete'))
+    }
+    yield () => driver.flushDirectory('')
+    yield* this.#writeCheckpoints()
+    for (const partition of topic.partitions) this.#publisher?.remove(partition)
+  }
+
+  #endTopic(topic: OpenTopic): void {
+    this.#topics.delete(topic.name)
+    this.#remembersDeleted = true
     for (const partition of topic.partitions) {
       partition.finish('deleted')
       partition.closeFiles()
     }
-    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
-    this.#removals.set(
-      topic.id,
-      topic.partitions.map((partition) =>
-        setFolderAside(driver, partition.directory, uniqueId, 'delete'),
-      ),
-    )
-    yield () => driver.flushDirectory('')
-    yield* this.#writeCheckpoints()
-    for (const partition of topic.partitions) this.#publisher?.remove(partition)
   }
 
   /** Notes folders that an earlier run was deleting. */
@@ -207,13 +232,14 @@ export class LogDirectory {
 
   /** Their folders are gone: metadata no longer needs to say that they are being deleted. */
   *forgetDeleted(topicIds: readonly string[]): Procedure<void> {
-    if (!this.#metadata.deleting.some((topic) => topicIds.includes(topic.id))) return
-    yield* this.#saveMetadata((_topics, deleting) => {
+    if (!this.#stored.metadata.deleting.some((topic) => topicIds.includes(topic.id))) return
+    yield* this.#stored.change((_topics, deleting) => {
       const left = deleting.filter((topic) => !topicIds.includes(topic.id))
       deleting.splice(0, deleting.length, ...left)
     })
   }
 
+  /** True while folders of deleted topics are left. */
   get hasSpaceToFree(): boolean {
     return this.#removals.size > 0
   }
@@ -268,52 +294,39 @@ export class LogDirectory {
 
   /** Metadata as it is on disk. */
   get metadata(): LogMetadata {
-    return this.#metadata
+    return this.#stored.metadata
   }
 
-  *#layPartitions(topic: OpenTopic, total: number): Procedure<PartitionLog[]> {
+  /** Lays folders and then commits to them by `change` (I2). */
+  *#layPartitions(
+    topic: OpenTopic,
+    total: number,
+    change: TopicsChange,
+  ): Procedure<PartitionLog[]> {
     const { driver } = this.#environment
+    const { name, id: topicId, config } = topic
     const laid: PartitionLog[] = []
-    for (let partition = topic.partitions.length; partition < total; partition++) {
-      const { name, id, config } = topic
-      const { directory, segments, epochs } = layPartition({
-        driver,
-        topic: name,
-        topicId: id,
-        partition,
-        config,
-        startOffset: 0,
-      })
-      laid.push(
-        new PartitionLog(this.#context, {
-          topic: name,
-          partition,
-          topicId: id,
-          directory,
-          config,
-          segments,
-          epochs,
-          logStartOffset: 0,
-          durableOffset: 0,
-          isGapless: true,
-        }),
-      )
+    let made: string[] = []
+    try {
+      for (let partition = topic.partitions.length; partition < total; partition++) {
+        const directory = partitionDirectory(name, partition)
+        if (driver.status(directory) === undefined) made.push(directory)
+        const known = { topic: name, topicId, partition, config, isGapless: true }
+        const files = layPartition({ ...known, driver, startOffset: 0 })
+        const state = { ...known, ...files, logStartOffset: 0, durableOffset: 0 }
+        laid.push(new PartitionLog(this.#context, state))
+      }
+      const directories = laid.map((partition) => partition.directory)
+      yield* flushFolders(driver, directories)
+      yield () => driver.flushDirectory('')
+      made = [] // From here on metadata.json may name them.
+      yield* this.#stored.change(change)
+    } catch (error) {
+      for (const partition of laid) partition.closeFiles()
+      yield* removeFolders(driver, made)
+      throw error
     }
-    yield* flushFolders(
-      driver,
-      laid.map((partition) => partition.directory),
-    )
-    yield () => driver.flushDirectory('')
     return laid
-  }
-
-  *#saveMetadata(change: MetadataChange): Procedure<void> {
-    const topics = new Map(this.#metadata.topics)
-    const deleting = [...this.#metadata.deleting]
-    change(topics, deleting)
-    const metadata = { ...this.#metadata, topics, deleting }
-    if (!this.#environment.driver.volatile) yield* writeMetadata(this.#environment.driver, metadata)
-    this.#metadata = metadata
   }
 
   *#writeCheckpoints(): Procedure<void> {
@@ -322,6 +335,7 @@ export class LogDirectory {
     const partitions = this.#partitions()
     yield* writeLogStarts(driver, partitions, new Map())
     yield* writeRecoveryPoints(driver, partitions)
+    this.#remembersDeleted = false
   }
 
   #publishNew(topic: OpenTopic, partitions: readonly PartitionLog[]): void {
@@ -338,18 +352,7 @@ export class LogDirectory {
       throw new LogError('TOPIC_NOT_FOUND', `there is no topic ${name}`, { topic: name })
     return topic
   }
-
-  #metadataOf(name: string): TopicMetadata {
-    const metadata = this.#metadata.topics.get(name)
-    assert(metadata !== undefined, 'I2: metadata.json names every topic')
-    return metadata
-  }
 }
-
-type MetadataChange = (
-  topics: Map<string, TopicMetadata>,
-  deleting: LogMetadata['deleting'][number][],
-) => void
 
 /** Settings as metadata.json keeps them: the number of partitions has a place of its own. */
 function storedConfig(given: TopicConfig): TopicConfig {

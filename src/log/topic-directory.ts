@@ -7,6 +7,7 @@
  *
  * Only folders; which topics exist is metadata.json's to say, and log-directory.ts keeps it.
  */
+import { LogError } from '../errors/log-error.ts'
 import {
   asideDirectoryName,
   parsePartitionDirectory,
@@ -58,13 +59,14 @@ export interface PartitionPlan {
 }
 
 /**
- * Makes the folder with all its files. Durable only after `flushFolders` of it and a
+ * Makes the folder with all its files; what an earlier, failed attempt left is taken over. Durable only after `flushFolders` of it and a
  * `flushDirectory` of the log's own directory.
  */
 export function layPartition(plan: PartitionPlan): LaidPartition {
   const { driver, topic, partition, config, startOffset } = plan
   const directory = partitionDirectory(topic, partition)
   if (driver.status(directory) === undefined) driver.createDirectory(directory)
+  else if (holdsData(driver, directory)) throw inTheWay(directory)
   if (!driver.volatile) {
     writeSmallFile(driver, `${directory}/partition.metadata`, formatPartitionMetadata(plan.topicId))
     writeSmallFile(
@@ -127,6 +129,25 @@ export function setFolderAside(
   const aside = asideDirectoryName(directory, uniqueId, state)
   driver.rename(directory, aside)
   return aside
+}
+
+/** Removes folders whose making failed. What cannot be removed is empty, and set aside later. */
+export function* removeFolders(
+  driver: StorageDriver,
+  directories: readonly string[],
+): Procedure<void> {
+  for (const directory of directories) {
+    // Begun here, not in the wait: over memory nobody waits (`completeProcedure`).
+    const removal = driver.removeDirectory(directory).catch(() => undefined)
+    yield () => removal
+  }
+}
+
+function inTheWay(directory: string): LogError<'IO'> {
+  const message =
+    `${directory} is in the way of a new partition: it holds data of a topic whose deletion ` +
+    'failed; close the log and open it again to finish that'
+  return new LogError('IO', message, { file: directory })
 }
 
 function holdsData(driver: StorageDriver, directory: string): boolean {

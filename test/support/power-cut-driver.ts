@@ -32,8 +32,11 @@ export interface DriverCall {
   readonly path: string
 }
 
-/** How a call fails: 'stop' and everything behind it, 'drop' loses the pages that a flush was for. */
-export type CallFailure = 'NO_SPACE' | 'IO' | 'drop' | 'stop'
+/**
+ * How a call fails: 'stop' and everything behind it; 'drop' loses the pages that a flush was for;
+ * 'skip' succeeds, but a write or a flush does nothing, as if the code had left it out.
+ */
+export type CallFailure = 'NO_SPACE' | 'IO' | 'drop' | 'skip' | 'stop'
 
 /** The cause of what every call of a driver fails with once its process is gone. */
 export class PowerGone extends Error {
@@ -161,7 +164,7 @@ export class PowerCutDriver implements StorageDriver {
 
   async flushDirectory(path: string): Promise<void> {
     this.#check(path)
-    this.#call({ action: 'flushDirectory', path })
+    if (this.#isSkipped({ action: 'flushDirectory', path })) return
     const node = this.#directory(path)
     const covered = node.changes.length
     await this.flushWait?.()
@@ -175,6 +178,13 @@ export class PowerCutDriver implements StorageDriver {
 
   #call(call: DriverCall): void {
     this.#fail(call, this.onCall?.(call))
+  }
+
+  #isSkipped(call: DriverCall): boolean {
+    const failure = this.onCall?.(call)
+    if (failure === 'skip') return true
+    this.#fail(call, failure)
+    return false
   }
 
   #opened(node: FileNode): StorageFile {
@@ -204,7 +214,7 @@ export class PowerCutDriver implements StorageDriver {
       write: (source, start, byteLength, position) => {
         check()
         try {
-          this.#call({ action: 'write', path: pathOf(node) })
+          if (this.#isSkipped({ action: 'write', path: pathOf(node) })) return
         } catch (error) {
           content.write(source, start, byteLength >> 1, position) // D4
           throw error
@@ -231,6 +241,7 @@ export class PowerCutDriver implements StorageDriver {
       node.content.dropDirty()
       throw refused(call.action, call.path, 'EIO')
     }
+    if (failure === 'skip') return
     this.#fail(call, failure)
     const image = node.content.beginFlush()
     await this.flushWait?.()

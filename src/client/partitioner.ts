@@ -170,10 +170,10 @@ export class PartitionerInstance {
 const stickyPlace: Place = (memory, _record, topic, partitionCount) =>
   memory.sticky.partitionOf(topic, partitionCount)
 
-const murmur2Place: Place = (memory, record, topic, partitionCount) =>
-  record.key === null
-    ? memory.sticky.partitionOf(topic, partitionCount)
-    : partitionOfKey(record.key, partitionCount)
+const murmur2Place: Place = (memory, record, topic, partitionCount) => {
+  if (record.key === null) return memory.sticky.partitionOf(topic, partitionCount)
+  return partitionCount === 1 ? 0 : partitionOfKey(record.key, partitionCount)
+}
 
 const roundRobinPlace: Place = (memory, _record, topic, partitionCount) =>
   memory.nextTurn(topic) % partitionCount

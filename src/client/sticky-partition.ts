@@ -44,6 +44,7 @@ export class StickyPartitions {
 
   /** `byteCount` bytes went to a partition; `batchClosed`: the next record there starts a batch. */
   recorded(topic: string, partition: number, byteCount: number, batchClosed: boolean): void {
+    if (this.#byTopic.size === 0) return // Hot: where every record has a key, that is all.
     const sticky = this.#byTopic.get(topic)
     if (sticky === undefined || sticky.partition !== partition) return
     sticky.producedBytes += byteCount

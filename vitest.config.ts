@@ -1,16 +1,39 @@
 /**
  * How the tests run: every file in a process of its own, two at a time, which is what the machines
- * that check changes have. Four projects, because they differ in what they wait for:
+ * that check changes have. Projects, because they differ in what they wait for:
  *   unit     one behaviour after another, in milliseconds
+ *   mmap     the tests of logs once more, with all that is sealed read through mappings
+ *   no-koffi the tests of logs and files once more, as on a machine without koffi
  *   package  what is built, written and published: compiles programs, runs snippets
- *   crash    kills child processes, as often as test/support/budget.ts says
+ *   crash    child processes that are killed, or that nothing may kill, as often as
+ *            test/support/budget.ts says
  *   interop  runs Kafka itself; skipped where there is no Java (test/interop/toolchain.ts)
  */
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
-const CRASH_TESTS = ['test/crash/**/*.test.ts']
+const CRASH_TESTS = ['test/crash/**/*.test.ts', 'test/stress/**/*.test.ts']
 const INTEROP_TESTS = ['test/interop/**/*.test.ts']
+
+/** These replace what the projects that read in another way replace. */
+const OWN_READS = ['test/client/log-reads.test.ts', 'test/storage/{disk-driver,mapp*}.test.ts']
+
+type Project = NonNullable<NonNullable<ViteUserConfig['test']>['projects']>[number]
+
+/** `include` once more, read as test/support/reading-mode.ts says. */
+function readingProject(name: string, include: readonly string[]): Project {
+  return {
+    extends: true,
+    test: {
+      name,
+      include: [...include],
+      exclude: [...configDefaults.exclude, ...OWN_READS],
+      setupFiles: ['test/support/property-runs.ts', 'test/support/reading-mode.ts'],
+      env: { STREAMBED_TEST_READS: name },
+      testTimeout: 20_000,
+    },
+  }
+}
 
 const config: ViteUserConfig = {
   test: {
@@ -27,6 +50,8 @@ const config: ViteUserConfig = {
           testTimeout: 20_000,
         },
       },
+      readingProject('mmap', ['test/client/**/*.test.ts']),
+      readingProject('no-koffi', ['test/{client,storage}/**/*.test.ts']),
       {
         extends: true,
         test: {

@@ -3,7 +3,7 @@
  * stopped, once after it was killed. Each step goes on from the one before it. At every turn both
  * sides must read the same: Kafka through its consumer, we from the files it left.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -60,6 +60,9 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     rmSync(root, { recursive: true, force: true })
   })
 
+  const filesIn = (folder: string, suffix: string): readonly string[] =>
+    readdirSync(join(directory, folder)).filter((name) => name.endsWith(suffix))
+
   it.runIf(nativeBinding() !== null)('is locked here while the broker runs', async () => {
     await expect(openQuietly(directory)).rejects.toMatchObject({ code: 'LOCKED' })
   })
@@ -70,6 +73,19 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     expect(log.recovery.clean).toBe(true)
     expect(readFromLog(log, ALL_TOPICS)).toEqual(expected)
     await log.close()
+    // Segments, gaps and aborted transactions are there, so they were read.
+    for (const folder of [...CODEC_TOPICS.map((name) => `${name}-1`), 'large-0']) {
+      expect(filesIn(folder, '.log').length).toBeGreaterThan(2)
+    }
+    expect(filesIn('transactions-0', '.txnindex')).toHaveLength(1)
+    expect(expected['compacted-0']?.records.length).toBeLessThan(100)
+  })
+
+  it.runIf(nativeBinding() !== null)('is locked for brokers while it is open here', async () => {
+    const log = await openQuietly(directory)
+    expect(await kafka.request('canLock', { directory })).toBe(false)
+    await log.close()
+    expect(await kafka.request('canLock', { directory })).toBe(true)
   })
 
   it('goes back to the broker with what was appended here', async () => {

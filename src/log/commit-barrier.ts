@@ -12,14 +12,14 @@
  *   I4  waiters resolve in offset order
  * Behind this interface so that another scheme, a commit journal say, could take its place.
  */
-import { LogError } from '../errors/log-error.ts'
+import type { LogError } from '../errors/log-error.ts'
 import type { Clock } from './clock.ts'
 
 /** Concurrent syncs of one log: the thread pool has four threads, and they are the user's too. */
 const MAX_CONCURRENT_SYNCS = 2
 /** Unsynced bytes from which a round starts by itself. */
 export const PARTITION_UNSYNCED_BYTES = 67_108_864
-export const LOG_UNSYNCED_BYTES = 268_435_456
+const LOG_UNSYNCED_BYTES = 268_435_456
 
 /** What a round of one partition has to sync, captured at its start. */
 export interface SyncRound {

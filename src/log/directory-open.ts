@@ -100,7 +100,9 @@ class DirectoryOpening {
   #checkpoints: CheckpointedOffsets = { recoveryPoints: new Map(), logStarts: null }
   #marker: CleanMarker | 'kafka' | undefined
   #previous: ControlFileContents | undefined
-  /** A broker has had the directory, now or ever: topics may have changed behind metadata's back. */
+  /**
+   * A broker has had the directory, now or ever: topics may have changed behind metadata's back.
+   */
   #wasBrokers = false
 
   constructor(environment: LogEnvironment) {

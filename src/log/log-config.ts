@@ -292,16 +292,17 @@ export function checkTopicConfig(config: unknown, where: string): TopicConfig {
         allowed: allowedBy(rule),
       })
     }
-    given[name] = Array.isArray(value) ? Object.freeze([...value]) : value
+    given[name] = Array.isArray(value) ? Object.freeze(Array.from<unknown>(value)) : value
   }
-  return given as TopicConfig // every member was checked against the table
+  return given // every member was checked against the table
 }
 
 function shown(value: unknown): string {
   if (typeof value === 'string') return `'${value}'`
   if (typeof value === 'object')
     return value === null ? 'null' : Array.isArray(value) ? 'an array' : 'an object'
-  return String(value)
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value)
+  return `a ${typeof value}`
 }
 
 /**
@@ -329,5 +330,5 @@ export function readStoredConfig(stored: object): TopicConfig {
   for (const [name, value] of Object.entries(stored)) {
     if (isSettingName(name) && obeys(TOPIC_SETTINGS[name].rule, value)) known[name] = value
   }
-  return known as TopicConfig // every member was checked against the table
+  return known // every member was checked against the table
 }

@@ -47,8 +47,9 @@ export interface CursorOptions {
   /** What `next` returns is borrowed until the next call. */
   readonly reuse?: boolean
   /**
-   * Does not even copy where it can: what `next` returns is borrowed until the next call of anything
-   * that reads or changes this log, and empty then. For looking things up; never to be handed out.
+   * Does not even copy where it can: what `next` returns is borrowed until the next call of
+   * anything that reads or changes this log, and empty then. For looking things up; never to be
+   * handed out.
    */
   readonly borrow?: boolean
   /** Bytes of one read; a larger batch is read whole all the same. */
@@ -66,7 +67,8 @@ interface ReadPlan {
 export class LogCursor {
   readonly #source: LogSource
   readonly #readBytes: number
-  readonly #reusable: Buffer | undefined
+  readonly #reuses: boolean
+  #reusable: Buffer | undefined
   readonly #borrows: boolean
   #offset: number
   #segment: Segment | undefined
@@ -86,7 +88,7 @@ export class LogCursor {
     this.#offset = offset
     this.#readBytes = options.readBytes ?? READ_BYTES
     this.#borrows = options.borrow === true
-    this.#reusable = options.reuse === true ? Buffer.allocUnsafeSlow(this.#readBytes) : undefined
+    this.#reuses = options.reuse === true
   }
 
   /** First offset not read yet. */
@@ -156,9 +158,9 @@ export class LogCursor {
   }
 
   #room(byteLength: number): Buffer {
-    const reusable = this.#reusable
-    const fits = reusable !== undefined && byteLength <= reusable.length
-    return fits ? reusable : Buffer.allocUnsafeSlow(byteLength)
+    if (!this.#reuses || byteLength > this.#readBytes) return Buffer.allocUnsafeSlow(byteLength)
+    this.#reusable ??= Buffer.allocUnsafeSlow(this.#readBytes)
+    return this.#reusable
   }
 
   #fromTail(limitOffset: number): BatchRun | undefined {

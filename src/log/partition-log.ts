@@ -93,7 +93,7 @@ export class PartitionLog implements Syncable, LogSource {
   readonly #durable: DurablePrefix
   readonly #listeners = new Set<() => void>()
   #config: ResolvedTopicConfig
-  #leaderEpoch: number
+  readonly #leaderEpoch: number
   #logStartOffset: number
   #logEndOffset: number
   /**
@@ -186,7 +186,8 @@ export class PartitionLog implements Syncable, LogSource {
    * @throws {LogError} RECORD_TOO_LARGE, NO_SPACE, IO, READ_ONLY: nothing was appended.
    */
   append(batch: EncodedBatch): AppendedBatch {
-    this.#checkWritable()
+    if (this.#end !== undefined) throw endedError(this)
+    if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
     if (batch.sizeBytes > this.#config.maxMessageBytes) throw batchTooLarge(this, batch.sizeBytes)
     const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
     const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
@@ -245,8 +246,8 @@ export class PartitionLog implements Syncable, LogSource {
     const { active } = this.segments
     await this.makeDurable(offset)
     await this.#flushIndexes()
-    // A segment sealed meanwhile may have got its closing index entry after that flush: its end must
-    // not count as passed before the next checkpoint has flushed that entry too.
+    // A segment sealed meanwhile may have got its closing index entry after that flush: its end
+    // must not count as passed before the next checkpoint has flushed that entry too.
     const reached = active.isSealed ? active.baseOffset : offset
     if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, reached)
   }
@@ -333,11 +334,6 @@ export class PartitionLog implements Syncable, LogSource {
     return bytes
   }
 
-  #checkWritable(): void {
-    if (this.#end !== undefined) throw endedError(this)
-    if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
-  }
-
   /** Brings the index files of every segment to stable storage. */
   async #flushIndexes(): Promise<void> {
     for (const segment of [...this.segments]) {
@@ -394,10 +390,7 @@ export class PartitionLog implements Syncable, LogSource {
   }
 
   #checkWatermarks(): void {
-    assert(
-      this.#logStartOffset <= this.lastStableOffset,
-      'I1: the log starts at or below its last stable offset',
-    )
+    assert(this.#logStartOffset <= this.lastStableOffset, 'I1: the log starts where it is stable')
     assert(this.lastStableOffset <= this.highWatermark, 'I1: what is stable is readable')
     assert(this.highWatermark <= this.#logEndOffset, 'I1: what is readable was appended')
   }

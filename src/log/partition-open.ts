@@ -82,7 +82,8 @@ function* recover(
 ): Procedure<OpenedPartition> {
   const { known, evidence, directory, epochs } = of
   const { published } = evidence
-  const usedEpoch = epochs.latest // Before recovery: a cut may forget the newest epoch, which was used.
+  // Before recovery: a cut may forget the newest epoch, which was used.
+  const usedEpoch = epochs.latest
   const recovered = yield* recoverPartition({
     ...known,
     driver,
@@ -107,7 +108,9 @@ export function hasFindings(report: PartitionRecovery): boolean {
   return report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
 }
 
-/** A folder that should be there is not: the partition goes on where it is known to have been (I2). */
+/**
+ * A folder that should be there is not: the partition goes on where it is known to have been (I2).
+ */
 function* replaceMissing(
   driver: StorageDriver,
   known: KnownPartition,

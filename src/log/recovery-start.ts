@@ -32,7 +32,9 @@ export function uncheckedContents(baseOffset: number, fileBytes: number): Segmen
   }
 }
 
-/** The last batch below the recovery point that the indexes lead to; the start where they do not. */
+/**
+ * The last batch below the recovery point that the indexes lead to; the start where they do not.
+ */
 export function startOfCheck(
   segment: Segment,
   fileBytes: number,

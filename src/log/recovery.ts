@@ -3,14 +3,15 @@
  * torn, keeps what is damaged, and ends with a sync.
  *
  * Below the recovery point segments are taken as they are where their ends fit together
- * (sealed-end.ts); from there on every batch is checked. What is bad above it is a torn write: it is
- * cut, its bytes kept (log-cut.ts). What is bad or missing below it was on stable storage once: that
- * is damage, nothing is cut, and the log goes on in a new segment behind it.
+ * (sealed-end.ts); from there on every batch is checked. What is bad above it is a torn write: it
+ * is cut, its bytes kept (log-cut.ts). What is bad or missing below it was on stable storage once:
+ * that is damage, nothing is cut, and the log goes on in a new segment behind it.
  *   I1  nothing is cut before its bytes are on stable storage elsewhere
  *   I2  logEndOffset is never below the recovery point, nor below any whole batch behind damage
  *   I3  every byte accepted above the recovery point is written again before it is synced: a sync
  *       that failed before the stop may have left clean pages that never reached the disk
- *   I4  a cut removes snapshots, index entries and epochs at or above it, durably, before any append
+ *   I4  a cut removes snapshots, index entries and epochs at or above it, durably, before any
+ *       append
  *   I5  what is bad below the start of the log is nobody's loss, and no damage
  */
 import { BATCH_HEADER_BYTES, baseOffsetOf } from '../format/record-batch.ts'
@@ -178,7 +179,9 @@ class Recovery {
     return resumesAt
   }
 
-  /** A segment below the recovery point, synced with its indexes; false where its end is not sound. */
+  /**
+   * A segment below the recovery point, synced with its indexes; false where its end is not sound.
+   */
   *#takeSynced(
     baseOffset: number,
     expected: ScanExpectation,
@@ -280,7 +283,10 @@ class Recovery {
     yield* this.#cut.removeSnapshots(endOffset)
   }
 
-  /** Seals every segment but the one that the log goes on in, and makes that one where it is missing. */
+  /**
+   * Seals every segment but the one that the log goes on in, and makes that one where it is
+   * missing.
+   */
   #endSegments(endOffset: number): void {
     for (const segment of this.#segments.slice(0, -1)) segment.seal()
     const last = this.#segments.at(-1)
@@ -307,7 +313,9 @@ class Recovery {
     }
   }
 
-  /** A bad or missing batch of `offset` was on stable storage once, or in memory that was not lost. */
+  /**
+   * A bad or missing batch of `offset` was on stable storage once, or in memory that was not lost.
+   */
   #isDamage(offset: number): boolean {
     return offset < this.#leastEnd(0)
   }

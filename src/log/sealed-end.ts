@@ -38,7 +38,9 @@ const SLICE_BYTES = 4_194_304
 /** What the end of a segment tells. */
 export interface SealedEnd {
   readonly contents: SegmentContents
-  /** Leader epoch of its last batch and a batch from which on it holds; undefined without a batch. */
+  /**
+   * Leader epoch of its last batch and a batch from which on it holds; undefined without a batch.
+   */
   readonly epoch: { readonly leaderEpoch: number; readonly startOffset: number } | undefined
 }
 
@@ -51,7 +53,9 @@ interface Walk {
   epoch: SealedEnd['epoch']
 }
 
-/** How the segment ends; undefined where its files do not fit each other, so that all must be read. */
+/**
+ * How the segment ends; undefined where its files do not fit each other, so that all must be read.
+ */
 export function* findSealedEnd(place: SegmentPlace): Procedure<SealedEnd | undefined> {
   const log = place.driver.openFile(segmentPath(place, '.log'), 'read')
   try {
@@ -135,7 +139,9 @@ function takeIn(walk: Walk, buffer: Buffer, at: number): void {
   walk.position += batchSizeBytesOf(buffer, at)
 }
 
-/** The last slot of an index file, 'none' of an empty one; undefined where there is no whole file. */
+/**
+ * The last slot of an index file, 'none' of an empty one; undefined where there is no whole file.
+ */
 function lastSlot(
   driver: StorageDriver,
   path: string,

@@ -105,7 +105,9 @@ export class SegmentScan {
     return -1
   }
 
-  /** The last byte from `position` on that is not zero, plus one: where a torn write really ends. */
+  /**
+   * The last byte from `position` on that is not zero, plus one: where a torn write really ends.
+   */
   endOfContent(position: number): number {
     let end = position
     for (let from = position; from < this.#fileBytes; from += LOOK_BYTES) {
@@ -176,7 +178,9 @@ export class SegmentScan {
     return !this.#isContradicted(position + batchBytes, nextOffset)
   }
 
-  /** A base offset, which no CRC covers, is wrong where the next whole batch starts below its end. */
+  /**
+   * A base offset, which no CRC covers, is wrong where the next whole batch starts below its end.
+   */
   #isContradicted(position: number, nextOffset: number): boolean {
     if (position + BATCH_HEADER_BYTES > this.#fileBytes) return false
     if (this.#checkWhole(position) !== 'ok') return false

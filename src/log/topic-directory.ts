@@ -59,8 +59,8 @@ export interface PartitionPlan {
 }
 
 /**
- * Makes the folder with all its files; what an earlier, failed attempt left is taken over. Durable only after `flushFolders` of it and a
- * `flushDirectory` of the log's own directory.
+ * Makes the folder with all its files; what an earlier, failed attempt left is taken over. Durable
+ * only after `flushFolders` of it and a `flushDirectory` of the log's own directory.
  */
 export function layPartition(plan: PartitionPlan): LaidPartition {
   const { driver, topic, partition, config, startOffset } = plan

@@ -160,7 +160,8 @@ export class IndexFile {
     try {
       await this.#open().flush()
     } catch (error) {
-      // The kernel may have dropped any page of it: only bytes written anew reach the disk for sure.
+      // The kernel may have dropped any page of it: only bytes written anew reach the disk for
+      // sure.
       this.#writtenSlots = 0
       this.#unflushed = true
       throw error

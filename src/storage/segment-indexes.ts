@@ -1,5 +1,6 @@
 /**
- * SegmentIndexes: the two indexes of one segment, which are filled, cut, judged and synced together.
+ * SegmentIndexes: the two indexes of one segment, which are filled, cut, judged and synced
+ * together.
  *
  *   00000000000000004096.index       last offset of a batch -> position (offset-index.ts)
  *   00000000000000004096.timeindex   largest timestamp so far -> offset (time-index.ts)

@@ -178,8 +178,8 @@ export class Segment {
 
   /**
    * Forgets everything from the batch at `to.sizeBytes` on, in memory and in the indexes, so that a
-   * walk of the log can `admit` those batches again. `to.nextOffset` is what the walk expects there.
-   * Indexes that start over leave their files alone until `flushIndexes`.
+   * walk of the log can `admit` those batches again. `to.nextOffset` is what the walk expects
+   * there. Indexes that start over leave their files alone until `flushIndexes`.
    */
   rewind(to: SegmentContents): void {
     this.#sizeBytes = to.sizeBytes

@@ -3,7 +3,6 @@
  * durable, where it starts. Every reopening is compared with what the model allows; nothing in a
  * history damages files, so no report may speak of damage.
  */
-import fc from 'fast-check'
 import { LogError } from '../../src/errors/log-error.ts'
 import type { Codec } from '../../src/format/compression.ts'
 import { nextTurn } from '../../src/log/clock.ts'
@@ -13,100 +12,16 @@ import { runProcedure } from '../../src/storage/procedure.ts'
 import { FakeClock } from '../support/fake-clock.ts'
 import { PowerCutDriver, PowerGone } from '../support/power-cut-driver.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+import { appendBatch, openLog, type OpenLog, readFromFiles, readRecords } from './open-log.ts'
 import {
-  appendBatch,
-  openLog,
-  type OpenLog,
-  readFromFiles,
-  readRecords,
-  type ReadRecord,
-} from './open-log.ts'
-
-/** One step. `seed` decides what the step itself leaves open. */
-export type Step =
-  | { readonly kind: 'create'; readonly topic: number; readonly seed: number }
-  | { readonly kind: 'delete'; readonly topic: number }
-  | { readonly kind: 'append'; readonly topic: number; readonly seed: number }
-  | { readonly kind: 'sync' | 'read' | 'trim'; readonly topic: number; readonly seed: number }
-  | { readonly kind: 'checkpoint' | 'tick' | 'close' | 'kill' }
-  /** NO_SPACE at one of the next calls. */
-  | { readonly kind: 'full'; readonly seed: number }
-  /** A sync that starts and is not waited for. */
-  | { readonly kind: 'sync soon'; readonly topic: number }
-  /** The process stops at the nth call of what it does then. */
-  | {
-      readonly kind: 'stop'
-      readonly during: 'open' | 'create' | 'checkpoint' | 'close' | 'trim' | 'delete' | 'append'
-      readonly calls: number
-      readonly power: boolean
-      readonly seed: number
-    }
-  | { readonly kind: 'power cut'; readonly seed: number }
-
-interface PartitionModel {
-  records: ReadRecord[]
-  logStart: number
-  logEnd: number
-  /** A start that may or may not have become durable. */
-  pendingStart: number
-  durable: number
-  /** Of any batch ever appended. */
-  highestEpoch: number
-}
-
-interface TopicModel {
-  readonly partitions: readonly PartitionModel[]
-}
-
-const topic = fc.integer({ min: 0, max: 1 })
-const seed = fc.integer({ min: 0, max: 2 ** 31 })
-
-/** Any step, appends most often. */
-export const anyStep: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('create' as const), topic, seed }) },
-  { weight: 12, arbitrary: fc.record({ kind: fc.constant('append' as const), topic, seed }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('delete' as const), topic }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      kind: fc.constantFrom('sync' as const, 'read' as const, 'trim' as const),
-      topic,
-      seed,
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      kind: fc.constantFrom(
-        'checkpoint' as const,
-        'tick' as const,
-        'close' as const,
-        'kill' as const,
-      ),
-    }),
-  },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('full' as const), seed }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('sync soon' as const), topic }) },
-  {
-    weight: 3,
-    arbitrary: fc.record({
-      kind: fc.constant('stop' as const),
-      during: fc.constantFrom(
-        'open' as const,
-        'create' as const,
-        'checkpoint' as const,
-        'close' as const,
-        'trim' as const,
-        'delete' as const,
-        'append' as const,
-      ),
-      calls: fc.integer({ min: 0, max: 40 }),
-      power: fc.boolean(),
-      seed,
-    }),
-  },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('power cut' as const), seed }) },
-)
+  newTopicModel,
+  type PartitionModel,
+  same,
+  takeOver,
+  type Stop,
+  type TopicModel,
+} from './history-model.ts'
+import type { Step } from './history-steps.ts'
 
 /** Runs a history; throws where log and model differ. */
 export class LogHistory {
@@ -396,7 +311,7 @@ export class LogHistory {
     return { log, model }
   }
 
-  async #reopen(how: 'clean' | 'killed' | 'cut'): Promise<void> {
+  async #reopen(how: Stop): Promise<void> {
     this.#clock = new FakeClock(this.#clock.now()) // Timers end with their process.
     this.#open = await openLog(this.#driver, { bootId: `boot ${this.#boot}`, clock: this.#clock })
     const { log, report } = this.#open
@@ -435,56 +350,8 @@ export class LogHistory {
   }
 }
 
-/** Checks what came back against what may come back, and goes on from there. */
-function takeOver(
-  where: string,
-  log: PartitionLog,
-  model: PartitionModel,
-  how: 'clean' | 'killed' | 'cut',
-): void {
-  const { logEndOffset, logStartOffset } = log
-  if (how === 'killed' && logEndOffset !== Math.max(model.logEnd, logStartOffset))
-    throw new Error(`${where}: ends at ${logEndOffset}, not at ${model.logEnd}`)
-  if (logEndOffset < model.durable)
-    throw new Error(`${where}: durable to ${model.durable}, ends at ${logEndOffset}`)
-  if (logEndOffset > Math.max(model.logEnd, model.pendingStart))
-    throw new Error(`${where}: invented up to ${logEndOffset}, not ${model.logEnd}`)
-  if (logStartOffset !== model.logStart && logStartOffset !== model.pendingStart)
-    throw new Error(`${where}: starts at ${logStartOffset}, not at ${model.logStart}`)
-  if (log.durableOffset !== logEndOffset)
-    throw new Error(`${where}: opened, but durable to ${log.durableOffset} only`)
-  if (how !== 'clean' && log.leaderEpoch <= model.highestEpoch && model.records.length > 0)
-    throw new Error(`${where}: epoch ${log.leaderEpoch} was used`)
-  if (log.leaderEpoch < model.highestEpoch)
-    throw new Error(`${where}: epoch fell to ${log.leaderEpoch}`)
-  model.logStart = logStartOffset
-  model.pendingStart = logStartOffset
-  model.logEnd = logEndOffset
-  model.durable = logEndOffset
-  model.records = model.records.filter((record) => record.offset < logEndOffset)
-}
-
-function newTopicModel(partitions: number): TopicModel {
-  return {
-    partitions: Array.from({ length: partitions }, () => ({
-      records: [],
-      logStart: 0,
-      logEnd: 0,
-      pendingStart: 0,
-      durable: 0,
-      highestEpoch: -1,
-    })),
-  }
-}
-
 function isStop(error: unknown): boolean {
   for (let cause = error; cause instanceof Error; cause = cause.cause)
     if (cause instanceof PowerGone) return true
   return false
-}
-
-function same(what: string, actual: unknown, expected: unknown): void {
-  const [a, b] = [JSON.stringify(actual), JSON.stringify(expected)]
-  if (a !== b)
-    throw new Error(`${what}:\n  is        ${a.slice(0, 600)}\n  should be ${b.slice(0, 600)}`)
 }

@@ -140,7 +140,7 @@ describe('damage below the recovery point', () => {
       const stopped = await stoppedLog()
       const { driver } = stopped
       const [first, next] = [base(stopped, index), base(stopped, index + 1)]
-      await driver.unlink(`${segmentFile(first)}`)
+      await driver.unlink(segmentFile(first))
       const { log, report } = await openLog(driver, BOOT)
       expect(report.partitions).toMatchObject([
         { damage: [{ firstOffset: first, lastOffset: next - 1, reason: 'missing' }] },

@@ -2,7 +2,8 @@
  * A driver over memory that keeps what the kernel has in its cache apart from what is on the disk,
  * and can take the process or the power away at any moment.
  *
- *   processKill()   the cache stays: a new driver over the same files; the old one fails from now on
+ *   processKill()   the cache stays: a new driver over the same files; the old one fails from now
+ *   on
  *   powerCut()      the disk stays, with any part of what was not synced: of each file none, all or
  *                   some of its dirty 512-byte sectors and any of the sizes it had (so size without
  *                   data, and data without size); of each directory any of its unsynced changes

@@ -1,7 +1,7 @@
 /**
  * A log with all that Kafka's tools are to read: a topic for each codec, one whose timestamps are
- * those of the append, one whose batches use every codec in turn, one that is empty. All of them
- * but the last roll several times.
+ * those of the append, one whose batches use every codec in turn, one written by a producer, one
+ * that is empty. All of them but the last roll several times.
  */
 import { isCodecAvailable, COMPRESSION_CODECS, type Codec } from '../../src/format/compression.ts'
 import type { EventLog, Partition, TopicConfig } from '../../src/index.ts'
@@ -37,9 +37,23 @@ export async function writeSampleLog(log: EventLog): Promise<ExpectedRecords> {
     messageTimestampType: 'LogAppendTime',
   })
   expected['append-time-0'] = appendSamples(timed.partition(0), CODECS, RECORDS_PER_PARTITION)
+  const codec = CODECS.at(-1) ?? 'none'
+  const produced = `codec.${codec}-produced`
+  expected[`${produced}-0`] = await produceSamples(log, produced, codec)
   await log.createTopic('empty')
   expected['empty-0'] = []
   return expected
+}
+
+/** As an application writes: record by record, in batches as they come. */
+async function produceSamples(log: EventLog, topic: string, codec: Codec): Promise<PlainRecord[]> {
+  await log.createTopic(topic, ROLLING)
+  const producer = log.producer({ compression: codec, batchBytes: 4_096 })
+  const records = Array.from({ length: RECORDS_PER_PARTITION }, (_, at) => sampleRecord(at))
+  const sent = records.map((record) => producer.send({ topic, ...recordInput(record) }))
+  const offsets = (await Promise.all(sent)).map(({ offset }) => offset)
+  await producer.close()
+  return records.map((record, at) => ({ ...record, offset: offsets[at] ?? -1 }))
 }
 
 /** Appends `count` sample records in batches of several sizes, with these codecs in turn. */

@@ -108,6 +108,8 @@ export class KafkaBroker {
     const child = spawn('java', argumentList, { stdio: ['ignore', log, log] })
     closeSync(log)
     this.#process = child
+    // Nothing else ends it where the tests are ended from outside.
+    process.once('exit', () => child.kill('SIGKILL'))
     const settings = { ...this.#settings, 'default.api.timeout.ms': String(START_TIMEOUT_MS) }
     const ended = once(child, 'exit').then(() => {
       throw new Error(`the broker ended:\n${this.said.slice(-4_000)}`)

@@ -70,13 +70,17 @@ function makeDirectory(path: string): void {
   try {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
     const first = mkdirSync(path, { recursive: true, mode: 0o700 })
-    // The new names have to survive a power cut, or everything below them is lost with them.
-    for (let made = path; first !== undefined; made = dirname(made)) {
-      flushNames(dirname(made))
-      if (made === first) break
-    }
+    if (first !== undefined) flushNewNames(first, path)
   } catch (cause) {
     throw failure(path, cause)
+  }
+}
+
+/** The new names have to survive a power cut, or everything below them is lost with them. */
+function flushNewNames(first: string, last: string): void {
+  for (let made = last; ; made = dirname(made)) {
+    flushNames(dirname(made))
+    if (made === first || made === dirname(made)) return
   }
 }
 

@@ -7,7 +7,8 @@
  *   I2  memory is touched only where the pages were just read, or the kernel was just told to: a
  *       page that has to come from disk costs ten times as much when it is waited for alone
  * With 'points', a granule of 16 KiB is read through its mapping once it was read otherwise twice:
- * its first touch costs as much as two reads, which a file read once here and there never gets back.
+ * its first touch costs as much as two reads, which a file read once here and there never gets
+ * back.
  */
 import type { MappedWindow } from './mapped-window.ts'
 import type { MappingPool } from './mapping-pool.ts'

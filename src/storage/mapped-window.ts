@@ -91,7 +91,10 @@ export class MappedWindow {
   }
 }
 
-/** Empties an ArrayBuffer over memory of somebody else's, with all its views; false: it is as it was. */
+/**
+ * Empties an ArrayBuffer over memory of somebody else's, with all its views; false: it is as it
+ * was.
+ */
 function detach(bytes: ArrayBuffer): boolean {
   try {
     // `as`: the types are those of the oldest engine, which has no `transfer`.

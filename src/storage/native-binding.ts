@@ -24,7 +24,8 @@ export interface NativeBinding {
   /**
    * Reserves blocks for `byteLength` bytes from `position` on and lets the file end behind them,
    * zeros all of it: writing there later can no longer meet a full disk.
-   * @returns 'full' where there is no room, and part of it may be reserved; 'unsupported' where this
+   * @returns 'full' where there is no room, and part of it may be reserved; 'unsupported' where
+   *   this
    * file system has no such call.
    */
   allocate(
@@ -78,7 +79,9 @@ const F_UNLCK = 2
 const FLOCK_BYTES = 32
 const FLOCK_PID_AT = 24
 
-/** Where `struct flock` looks as above, and `off_t` has 64 bits; 32-bit systems have two of each. */
+/**
+ * Where `struct flock` looks as above, and `off_t` has 64 bits; 32-bit systems have two of each.
+ */
 const WIDE_ARCHITECTURES: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64', 'ppc64']
 
 /** These have one value on Linux and macOS. */

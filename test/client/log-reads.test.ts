@@ -1,4 +1,6 @@
-/** How a log reads its sealed segments: what `io` asks for, what is there, and what it says of it. */
+/**
+ * How a log reads its sealed segments: what `io` asks for, what is there, and what it says of it.
+ */
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { EventLog } from '../../src/client/event-log.ts'
 import type { EventLogOptions, LogWarning } from '../../src/client/log-options.ts'

@@ -4,7 +4,8 @@
  * Batches are encoded in place into append-only chunks. A chunk is never rewritten; the oldest is
  * dropped as a whole, when this partition holds more than its share or all partitions of the log
  * together more than theirs. Chunks start small, so that ten thousand quiet partitions cost little.
- *   I1  the batches of a tail are contiguous: [firstOffset, nextOffset) without a hole
+ *   I1  the batches of a tail are contiguous: [firstOffset, nextOffset) without a hole; only the
+ *       newest chunk may be empty
  *   I2  bytes below a chunk's usedBytes never change; nothing here is lent, readers get copies
  */
 import { assert } from '../errors/invariant.ts'
@@ -108,6 +109,7 @@ export class Tail {
     let chunk = this.#chunks.at(-1)
     if (chunk === undefined || batch.buffer !== chunk.buffer || batch.start !== chunk.usedBytes) {
       if (chunk === undefined || chunk.buffer.length - chunk.usedBytes < batch.sizeBytes) {
+        if (chunk?.usedBytes === 0) this.#dropEmpty(chunk)
         chunk = this.#addChunk(Math.max(this.#nextChunkBytes, batch.sizeBytes))
       }
       batch.buffer.copy(chunk.buffer, chunk.usedBytes, batch.start, batch.start + batch.sizeBytes)
@@ -151,6 +153,13 @@ export class Tail {
     assert(chunk !== undefined, 'a tail without chunks owes none')
     this.#heldBytes -= chunk.buffer.length
     if (this.#chunks.length === 0) this.#nextChunkBytes = FIRST_CHUNK_BYTES
+    this.#budget.gave(chunk)
+  }
+
+  /** The newest chunk, reserved for a batch that grew out of it: a hole before what is held. */
+  #dropEmpty(chunk: Chunk): void {
+    this.#chunks.pop()
+    this.#heldBytes -= chunk.buffer.length
     this.#budget.gave(chunk)
   }
 

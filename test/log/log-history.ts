@@ -59,7 +59,7 @@ export class LogHistory {
       case 'trim':
         return await this.#trim(`t${step.topic}`, step.seed)
       case 'checkpoint':
-        return await runProcedure(this.#log.checkpoint())
+        return await this.#checkpointMeanwhile()
       case 'tick':
         return await this.#tick()
       case 'full':
@@ -81,6 +81,16 @@ export class LogHistory {
   get #log(): OpenLog['log'] {
     if (this.#open === undefined) throw new Error('not open')
     return this.#open.log
+  }
+
+  /** A checkpoint that batches are appended under. */
+  async #checkpointMeanwhile(): Promise<void> {
+    const isDone = runProcedure(this.#log.checkpoint())
+    for (let turns = 0; turns < 4; turns++) {
+      this.#append(`t${turns % 2}`, this.#values)
+      await Promise.resolve()
+    }
+    await isDone
   }
 
   async #tick(): Promise<void> {

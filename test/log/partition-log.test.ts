@@ -119,6 +119,8 @@ describe('a disk without room', () => {
       driver.onCall = undefined
       expect(offsetsOf(readRecords(partition))).toEqual(range(0, 3))
       expect(offsetsOf(readFromFiles(partition))).toEqual(range(0, 3))
+      const lastByte = bytesOf(driver, segmentFile(0)).findLastIndex((byte) => byte !== 0)
+      expect(lastByte).toBeLessThan(partition.segments.active.sizeBytes) // Nothing half written.
       appendMany(partition, 3)
       expect(offsetsOf(readRecords(partition))).toEqual(range(0, 6))
       await nextTurn()

@@ -32,6 +32,9 @@ const ELSEWHERE = -1
 /** Bytes of one read off the event loop, where a call costs ten times as much. */
 const READ_AHEAD_BYTES = 1_048_576
 
+/** Headers that are looked at and forgotten: nothing runs between the two. */
+const HEADER: Buffer = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES)
+
 /** What a cursor reads from. */
 export interface LogSource {
   readonly topic: string
@@ -199,9 +202,34 @@ export class LogCursor {
 
   #locate(segment: Segment): Segment {
     if (segment.needsIndexRebuild) rebuildIndexes(segment)
-    const slot = segment.offsetIndex.slotForOffset(this.#offset)
-    const hintedOffset = slot < 0 ? -1 : segment.offsetIndex.offsetOfSlot(slot)
-    return this.#enter(segment, segment.offsetIndex.positionOfSlot(slot), hintedOffset)
+    const { offsetIndex } = segment
+    const slot = offsetIndex.slotForOffset(this.#offset)
+    const hintedOffset = slot < 0 ? -1 : offsetIndex.offsetOfSlot(slot)
+    if (hintedOffset !== this.#offset && this.#enterNextIndexed(segment, slot)) return segment
+    return this.#enter(segment, offsetIndex.positionOfSlot(slot), hintedOffset)
+  }
+
+  /**
+   * Entries name batches by their last offset, so the floor of an offset is the batch before it.
+   * Where batches are larger than a read each has an entry, and the next one's holds the offset: its
+   * header tells, and the one before need not be read.
+   */
+  #enterNextIndexed(segment: Segment, floorSlot: number): boolean {
+    const { offsetIndex } = segment
+    const slot = floorSlot + 1
+    if (slot >= offsetIndex.slotCount) return false
+    const position = offsetIndex.positionOfSlot(slot)
+    if (position - offsetIndex.positionOfSlot(floorSlot) <= this.#readBytes) return false
+    const read = segment.read(HEADER, 0, BATCH_HEADER_BYTES, position)
+    const check = checkBatchHeader(HEADER, 0, read)
+    if (read < BATCH_HEADER_BYTES || (check !== 'ok' && check !== 'incomplete')) return false
+    const lastOffset = offsetIndex.offsetOfSlot(slot)
+    if (baseOffsetOf(HEADER, 0) > this.#offset || lastOffsetOf(HEADER, 0) !== lastOffset) {
+      return false
+    }
+    this.#enter(segment, position, lastOffset)
+    this.#neededBytes = batchSizeBytesOf(HEADER, 0)
+    return true
   }
 
   #enter(segment: Segment, position: number, hintedOffset: number): Segment {
@@ -293,6 +321,10 @@ export class LogCursor {
       this.#expectedOffset = nextOffsetOf(buffer, at)
       at += batchSizeBytesOf(buffer, at)
     }
+    // The stretch of an entry may end just where the read or the walk does.
+    const end = plan.position + at
+    const isNext = slot + 1 < offsetIndex.slotCount && offsetIndex.positionOfSlot(slot + 1) === end
+    if (slotIsWhole && at > 0 && isNext) offsetIndex.markVerified(slot)
     return at
   }
 

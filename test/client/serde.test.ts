@@ -46,7 +46,9 @@ describe('built-in serdes', () => {
     check(serdes.int32, fc.integer())
     check(serdes.float64, fc.double())
     check(serdes.uuid, fc.uuid())
-    check(serdes.json(), fc.jsonValue())
+    // Out of JSON: a value that was never there may be -0, of which JSON makes 0.
+    const fromJson = fc.json().map((text): unknown => JSON.parse(text))
+    check(serdes.json(), fromJson)
   })
 
   it('make a lone surrogate the replacement character', () => {

@@ -3,8 +3,13 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { baseOffsetOf, batchSizeBytesOf, nextOffsetOf } from '../../src/format/record-batch.ts'
-import { assignOffsets, sealBatch } from '../../src/format/record-batch.ts'
+import {
+  assignOffsets,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  nextOffsetOf,
+  sealBatch,
+} from '../../src/format/record-batch.ts'
 import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
 import { Tail, TailBudget } from '../../src/log/tail.ts'
 

@@ -211,8 +211,8 @@ export class LogCursor {
 
   /**
    * Entries name batches by their last offset, so the floor of an offset is the batch before it.
-   * Where batches are larger than a read each has an entry, and the next one's holds the offset: its
-   * header tells, and the one before need not be read.
+   * Where batches are larger than a read each has an entry, and the next one's holds the offset:
+   * its header tells, and the one before need not be read.
    */
   #enterNextIndexed(segment: Segment, floorSlot: number): boolean {
     const { offsetIndex } = segment

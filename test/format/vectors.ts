@@ -109,7 +109,7 @@ export function readRecords(
 }
 
 /** The record that `reader` is at, copied. */
-export function currentRecord(reader: RecordBatchReader): PlainRecord {
+function currentRecord(reader: RecordBatchReader): PlainRecord {
   const { buffer, keyStart, keyLength, valueStart, valueLength } = reader
   const hexAt = (start: number, length: number): string | null =>
     length < 0 ? null : buffer.toString('hex', start, start + length)

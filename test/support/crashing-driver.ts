@@ -12,7 +12,7 @@ import type { FileStatus, StorageDriver, StorageFile } from '../../src/storage/s
 import { parentOf, renamedPath } from '../../src/storage/storage-path.ts'
 
 /** What the last call failed with. */
-export class Stopped extends Error {
+class Stopped extends Error {
   override readonly name: string = 'Stopped'
 }
 
@@ -56,7 +56,7 @@ interface Inode {
 }
 
 /** See the file's header. */
-export class CrashingDriver implements StorageDriver {
+class CrashingDriver implements StorageDriver {
   readonly kind = 'memory'
   /** Its flushes count, so whoever asks has to wait for them. */
   readonly volatile = false

@@ -7,7 +7,7 @@
 import type { SeededRandom } from './seeded-random.ts'
 
 /** What a disk writes as a whole. */
-export const SECTOR_BYTES = 512
+const SECTOR_BYTES = 512
 
 /** How much of what was not synced a power cut keeps. */
 export type Survival = 'none' | 'all' | 'some'

@@ -105,7 +105,9 @@ async function liveOn(disk: string, model: CrashModel): Promise<Counts> {
         : { at: 'acknowledged', nth: 400 + random.below(300), delayMs: 0 }
       model.begins(life)
       await lives.live(planOf(directory, life, random, model), moment, take)
-      if (staysFull && (await openFull(directory, model, -life))) counts.opensWhileFull += 1
+      // Not after the last one, which is checked as the kill left it.
+      const opensNow = staysFull && life < LIVES
+      if (opensNow && (await openFull(directory, model, -life))) counts.opensWhileFull += 1
       rmSync(filler, { force: true })
     }
   } finally {

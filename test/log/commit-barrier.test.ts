@@ -25,6 +25,8 @@ class SyncedLog {
   running = 0
   mostRunning = 0
   gate: Promise<void> | undefined
+  /** The next sync of a .log is held. */
+  holdAtLog = false
   #open: (() => void) | undefined
 
   static async open(
@@ -58,6 +60,10 @@ class SyncedLog {
 
   #note({ action, path }: DriverCall): undefined {
     if (action === 'flush' || action === 'flushDirectory') this.synced.push(path)
+    if (!this.holdAtLog || action !== 'flush' || !path.endsWith('.log')) return undefined
+    this.holdAtLog = false
+    this.hold()
+    return undefined
   }
 }
 
@@ -132,6 +138,27 @@ describe('a sync round', () => {
     await held.release()
     await all
     expect(held.mostRunning).toBe(2)
+  })
+})
+
+describe('a checkpoint', () => {
+  it('passes no batch that was appended while it ran, and no end that was sealed then', async () => {
+    for (const count of [3, 40]) {
+      const { held, log } = await SyncedLog.open({ segmentBytes: 1024 })
+      const partition = partitionOf(log, 't')
+      appendMany(partition, 5)
+      held.holdAtLog = true
+      const checkpoint = runProcedure(log.checkpoint())
+      await nextTurn()
+      appendMany(partition, count)
+      await held.release()
+      await checkpoint
+      expect(partition.recoveryPoint).toBe(count === 3 ? 5 : 0)
+      await runProcedure(log.checkpoint())
+      expect(partition.recoveryPoint).toBe(5 + count)
+      const { log: again } = await openLog(held.driver.processKill())
+      expect(partitionOf(again, 't').logEndOffset).toBe(5 + count)
+    }
   })
 })
 
@@ -281,6 +308,7 @@ describe('the end of a partition', () => {
     const waits = partition.makeDurable(1)
     partition.finish('deleted')
     await expect(waits).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' })
+    expect(log.barrier.unsyncedBytes).toBe(0)
     await held.release()
     expect(() => appendMany(partition, 1)).toThrow(
       expect.objectContaining({ code: 'TOPIC_NOT_FOUND' }),

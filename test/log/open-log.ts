@@ -11,9 +11,12 @@ import type { Clock } from '../../src/log/clock.ts'
 import { openLogDirectory, type OpenReport } from '../../src/log/directory-open.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { AppendedBatch, PartitionLog } from '../../src/log/partition-log.ts'
+import type { BatchRun } from '../../src/log/tail.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+
+const MAX_DECOMPRESSED_BYTES = 1 << 26
 
 /** A log that a test opened. */
 export interface OpenLog {
@@ -90,20 +93,24 @@ export function readRecords(log: PartitionLog, from?: number, to?: number): read
   const end = to ?? log.highWatermark
   const records: ReadRecord[] = []
   const cursor = log.cursor(start)
-  const reader = new RecordBatchReader()
   for (let run = cursor.next(end); run !== undefined; run = cursor.next(end)) {
-    for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
-      reader.reset(run.buffer, at, log.config.maxDecompressedBytes)
-      while (reader.next()) {
-        const { offset, timestamp, leaderEpoch } = reader
-        if (offset < start || offset >= end) continue
-        const value = reader.buffer.toString(
-          'utf8',
-          reader.valueStart,
-          reader.valueStart + reader.valueLength,
-        )
-        records.push({ offset, timestamp, leaderEpoch, value })
-      }
+    for (const record of recordsOf(run)) {
+      if (record.offset >= start && record.offset < end) records.push(record)
+    }
+  }
+  return records
+}
+
+/** The records of whole batches. */
+export function recordsOf(run: BatchRun): readonly ReadRecord[] {
+  const records: ReadRecord[] = []
+  const reader = new RecordBatchReader()
+  for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
+    reader.reset(run.buffer, at, MAX_DECOMPRESSED_BYTES)
+    while (reader.next()) {
+      const { offset, timestamp, leaderEpoch, buffer, valueStart, valueLength } = reader
+      const value = buffer.toString('utf8', valueStart, valueStart + valueLength)
+      records.push({ offset, timestamp, leaderEpoch, value })
     }
   }
   return records

@@ -191,6 +191,7 @@ describe('hints that are wrong', () => {
     ['zeros', Buffer.alloc(960)],
     ['of odd size', Buffer.alloc(961, 1)],
     ['garbage', Buffer.alloc(960, 0x7e)],
+    ['garbage with a small end', Buffer.concat([Buffer.alloc(956, 0x7e), Buffer.alloc(4)])],
   ])('%s are rebuilt, after a clean close and after a kill', async (_, bytes) => {
     for (const isClean of [true, false]) {
       for (const suffix of ['.index', '.timeindex'] as const) {

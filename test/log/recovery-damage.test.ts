@@ -16,6 +16,8 @@ import {
   range,
   readFromFiles,
   readRecords,
+  recordsOf,
+  valueAt,
 } from './open-log.ts'
 import { bytesOf, flip, namesEnding, overwrite, resize, segmentFile } from './tampering.ts'
 
@@ -57,10 +59,12 @@ function readSkipping(log: PartitionLog): { offsets: readonly number[]; errors: 
   const cursor = log.cursor(log.logStartOffset)
   for (;;) {
     try {
-      const from = cursor.offset
       const run = cursor.next(log.highWatermark)
       if (run === undefined) return { offsets, errors }
-      offsets.push(...range(from, cursor.offset))
+      for (const { offset, value } of recordsOf(run)) {
+        expect(value).toBe(valueAt(offset))
+        offsets.push(offset)
+      }
     } catch (error) {
       if (!LogError.is(error, 'CORRUPT')) throw error
       errors += 1

@@ -72,17 +72,18 @@ describe('an index file', () => {
     const index = IndexFile.create(driver, PATH, SLOT_BYTES)
     await driver.flushDirectory('')
     await driver.flushDirectory('d')
-    add(index, 1, 2)
+    const values = Array.from({ length: 200 }, (_, value) => value) // More than one sector.
+    add(index, ...values)
     index.writeOut()
     driver.onCall = ({ action }) => (action === 'flush' ? 'drop' : undefined)
     await expect(index.flush()).rejects.toMatchObject({ code: 'IO' })
     driver.onCall = undefined
     expect(index.isUnflushed).toBe(true)
-    add(index, 3)
+    add(index, 200)
     index.writeOut()
     await index.flush()
     expect(index.isUnflushed).toBe(false)
-    expect(stored(driver.powerCut(new SeededRandom(1), 'none'))).toEqual([1, 2, 3])
+    expect(stored(driver.powerCut(new SeededRandom(1), 'none'))).toEqual([...values, 200])
   })
 
   it('that is built anew leaves the old file whole until it takes its place whole', async () => {

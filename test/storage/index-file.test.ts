@@ -1,5 +1,6 @@
 /**
- * The slots of an index in memory and in their file: what a stop or a failed sync may leave of them.
+ * The slots of an index in memory and in their file: what a stop or a failed sync may leave of
+ * them.
  */
 import { describe, expect, it } from 'vitest'
 import { IndexFile } from '../../src/storage/index-file.ts'

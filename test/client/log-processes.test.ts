@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { EventLog } from '../../src/client/event-log.ts'
+import { canBeNobody, NOBODY, nobodyNote } from '../support/nobody.ts'
 import { compileToPlainSource } from '../support/plain-source.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { closeWhenDone, texts } from './open-log.ts'
@@ -16,7 +17,6 @@ import { closeWhenDone, texts } from './open-log.ts'
 const CHILD = compileToPlainSource(fileURLToPath(new URL('log-child.ts', import.meta.url)))
 afterAll(() => CHILD.remove())
 
-const NOBODY = 65_534
 const ANY_NUMBER: unknown = expect.any(Number)
 
 interface Child {
@@ -60,7 +60,7 @@ describe('a process', () => {
     })
   })
 
-  it.runIf(process.getuid?.() === 0)('is refused a directory it may not write', async () => {
+  it.runIf(canBeNobody)(`is refused a directory it may not write${nobodyNote}`, async () => {
     const closed = join(temporaryDirectory(), 'closed')
     mkdirSync(closed, { mode: 0o555 })
     chmodSync(dirname(closed), 0o755)

@@ -17,6 +17,7 @@ import { ownIdentity } from '../../src/storage/boot-identity.ts'
 import { nativeBinding } from '../../src/storage/native-binding.ts'
 import { acquireWriterLock, breakLock, LOCK_MECHANISMS } from '../../src/storage/writer-lock.ts'
 import type { LockMechanism } from '../../src/storage/writer-lock.ts'
+import { canBeNobody, NOBODY, nobodyNote } from '../support/nobody.ts'
 import { compileToPlainSource } from '../support/plain-source.ts'
 import type { LockReply, LockRequest } from './writer-lock-child.ts'
 
@@ -172,9 +173,9 @@ describe('a writer in another process', () => {
     expect(await openHere(LOCK_MECHANISMS)).toEqual({ outcome: 'open' })
   })
 
-  it.runIf(process.getuid?.() === 0)('is READ_ONLY where it may not write', async () => {
+  it.runIf(canBeNobody)(`is READ_ONLY where it may not write${nobodyNote}`, async () => {
     chmodSync(directory, 0o755)
-    const child = await start({ uid: 65_534 })
+    const child = await start({ uid: NOBODY })
     expect(await openIn(child)).toMatchObject({ outcome: 'READ_ONLY' })
     // Kafka's lock file, writable for all, in a directory that is not.
     writeFileSync(join(directory, '.lock'), '')

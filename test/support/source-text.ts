@@ -66,13 +66,17 @@ export function readSources(
     .map((path) => new SourceText(path, readFileSync(join(CHECKOUT, path), 'utf8')))
 }
 
-/** Paths of all files below `directory` of the checkout, in order; none where it is missing. */
+/**
+ * Paths of all files below `directory` of the checkout, in order, without installed packages; none
+ * where it is missing.
+ */
 export function filesBelow(directory: string): readonly string[] {
   try {
     return readdirSync(join(CHECKOUT, directory), { withFileTypes: true, recursive: true })
       .filter((entry) => entry.isFile())
       .map((entry) => join(entry.parentPath, entry.name).slice(CHECKOUT.length))
       .map((path) => path.replaceAll('\\', '/'))
+      .filter((path) => !path.includes('/node_modules/'))
       .toSorted()
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return []

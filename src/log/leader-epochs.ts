@@ -43,21 +43,9 @@ export class LeaderEpochs {
     return new LeaderEpochs(driver, path, entries ?? [])
   }
 
-  get entries(): readonly EpochCheckpointEntry[] {
-    return this.#entries
-  }
-
   /** The newest epoch; -1 before the first. */
   get latest(): number {
     return this.#entries.at(-1)?.leaderEpoch ?? -1
-  }
-
-  /**
-   * Where the records of `leaderEpoch` end: the start of the next epoch, undefined for the newest
-   * and unknown ones.
-   */
-  endOffsetOf(leaderEpoch: number): number | undefined {
-    return this.#entries.find((entry) => entry.leaderEpoch > leaderEpoch)?.startOffset
   }
 
   /**

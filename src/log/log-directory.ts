@@ -144,7 +144,7 @@ export class LogDirectory {
       partitions: [],
     }
     // I3: a checkpoint that could not be written then must not meet the new topic.
-    if (this.#remembersDeleted) yield* this.#writeCheckpoints()
+    if (this.#remembersDeleted) yield* this.checkpoint()
     const metadata = { id: topic.id, partitions: config.partitions, config: storedConfig(given) }
     const partitions = yield* this.#layPartitions(topic, config.partitions, (topics) =>
       topics.set(name, metadata),
@@ -202,7 +202,7 @@ export class LogDirectory {
       asides.push(setFolderAside(driver, directory, uniqueId, 'delete'))
     }
     yield () => driver.flushDirectory('')
-    yield* this.#writeCheckpoints()
+    yield* this.checkpoint()
     for (const partition of topic.partitions) this.#publisher?.remove(partition)
   }
 
@@ -263,7 +263,12 @@ export class LogDirectory {
    * Syncs what is not synced and writes the checkpoints: recovery will read nothing before them.
    */
   *checkpoint(): Procedure<void> {
-    if (!this.#environment.driver.volatile) yield* this.#writeCheckpoints()
+    const { driver } = this.#environment
+    if (driver.volatile) return
+    const partitions = this.#partitions()
+    yield* writeLogStarts(driver, partitions, new Map())
+    yield* writeRecoveryPoints(driver, partitions)
+    this.#remembersDeleted = false
   }
 
   /**
@@ -279,7 +284,7 @@ export class LogDirectory {
     try {
       if (!driver.volatile) {
         yield () => settleAll(partitions)
-        yield* this.#writeCheckpoints()
+        yield* this.checkpoint()
         yield* writeCleanMarker(driver, { partitions: partitions.map(cleanPartition) })
       }
     } catch (error) {
@@ -327,15 +332,6 @@ export class LogDirectory {
       throw error
     }
     return laid
-  }
-
-  *#writeCheckpoints(): Procedure<void> {
-    const { driver } = this.#environment
-    if (driver.volatile) return
-    const partitions = this.#partitions()
-    yield* writeLogStarts(driver, partitions, new Map())
-    yield* writeRecoveryPoints(driver, partitions)
-    this.#remembersDeleted = false
   }
 
   #publishNew(topic: OpenTopic, partitions: readonly PartitionLog[]): void {

@@ -166,10 +166,6 @@ export class PartitionLog implements Syncable, LogSource {
   get flushMs(): number {
     return this.#config.flushMs
   }
-  /** Why the partition is read-only. */
-  get failure(): LogError | undefined {
-    return this.#failure
-  }
   /** How the partition ended, where it has. */
   get end(): 'closed' | 'deleted' | undefined {
     return this.#end

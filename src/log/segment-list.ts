@@ -63,11 +63,6 @@ export class SegmentList {
     this.#segments.push(segment)
   }
 
-  /** Replaces the last segment, which holds nothing, by one of another base offset. */
-  replaceActive(segment: Segment): void {
-    this.#segments[this.#segments.length - 1] = segment
-  }
-
   #at(index: number): Segment {
     const segment = this.#segments[index]
     assert(segment !== undefined, 'I2: a partition has a segment')

@@ -133,9 +133,9 @@ export async function checkWhole(directory: string, model: CrashModel): Promise<
   for (const isLast of [false, true]) {
     const log = await EventLog.open(directory, { onWarning: () => undefined })
     try {
-      if (log.recovery.clean !== isLast)
-        throw new Error(`${directory}: clean: ${log.recovery.clean}`)
-      // What the last life sent is not known yet.
+      if (isLast && !log.recovery.clean) throw new Error(`${directory}: closed, but not clean`)
+      // What the last life sent is not known yet. The model says whether it may be clean: a kill
+      // may come between the end of a close and the end of the process.
       if (!isLast) readInto(model, log, 0)
       records = checkContents(log, model)
     } finally {

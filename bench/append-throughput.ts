@@ -7,11 +7,12 @@
 import { LmdbLog, EncodedRecords } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
 import { SqliteLog } from './contestants/sqlite.ts'
-import { checkLog, openLog } from './contestants/streambed.ts'
-import { Dataset, mustEqual } from './runner/dataset.ts'
+import { StreambedLog } from './contestants/streambed.ts'
+import { Contest } from './runner/contest.ts'
+import { Dataset, type BenchRecord } from './runner/dataset.ts'
 import type { Case, Contestant, Question } from './runner/question.ts'
 import { recordsFor, sizesOf, type Size } from './runner/scale.ts'
-import { timedWrites, type WritePlan } from './runner/timed-writes.ts'
+import { timedWrites, type WriteBatch, type WritePlan } from './runner/timed-writes.ts'
 
 const KIB_10 = 10_240
 
@@ -32,97 +33,47 @@ export const appendThroughput: Question = {
 
 function caseOf(size: Size, batchRecords: number, recordCount: number): Case {
   const plan = { dataset: new Dataset(size.valueBytes), recordCount, batchRecords }
-  return {
-    name: `${size.name}, batches of ${batchRecords}`,
-    contestants: [streambed(plan), sqlite(plan), lmdb(plan), raw(plan), memcpy(plan)],
-  }
+  return { name: `${size.name}, batches of ${batchRecords}`, contestants: contestantsOf(plan) }
 }
 
-function streambed(plan: WritePlan): Contestant {
-  return {
-    name: 'streambed',
-    role: 'ours',
-    async measure(directory) {
-      const open = await openLog(directory)
-      const { partition } = open
-      const batches = plan.dataset.batches(plan.batchRecords)
-      const { measurement, writtenCount } = await timedWrites(plan, (turn) => {
-        partition.append(batches[turn % batches.length] ?? [])
-      })
-      checkLog(open, plan.dataset, writtenCount)
-      await open.log.close()
-      return measurement
-    },
-  }
+function contestantsOf(plan: WritePlan): readonly Contestant[] {
+  const { dataset, batchRecords } = plan
+  const writing = (write: (batch: readonly BenchRecord[]) => unknown): WriteBatch =>
+    inTurn(dataset.batches(batchRecords), write)
+  const contest = new Contest(dataset, (write: WriteBatch) => timedWrites(plan, write))
+    .add({ name: 'streambed', role: 'ours' }, StreambedLog.open, ({ partition }) =>
+      writing((batch) => partition.append(batch)),
+    )
+    .add(
+      { name: 'sqlite NORMAL', role: 'peer' },
+      (directory) => new SqliteLog(directory, 'NORMAL'),
+      (log) => writing((batch) => log.appendAll(batch)),
+    )
+    .add(
+      { name: 'lmdb noSync', role: 'peer' },
+      (directory) => new LmdbLog(directory, 'written'),
+      (log) =>
+        inTurn(new EncodedRecords(dataset).batches(batchRecords), (batch) => log.appendAll(batch)),
+    )
+    .add({ name: 'raw write', role: 'limit' }, RawFile.create, (file) =>
+      writing((batch) => file.appendAll(batch)),
+    )
+    .add(
+      { name: 'memcpy', role: 'limit' },
+      () => new FrameBuffer(),
+      (frames) =>
+        writing((batch) => {
+          frames.startOver()
+          for (const record of batch) frames.add(record)
+        }),
+    )
+  return contest.contestants
 }
 
-function sqlite(plan: WritePlan): Contestant {
-  return {
-    name: 'sqlite NORMAL',
-    role: 'peer',
-    async measure(directory) {
-      const log = new SqliteLog(directory, 'NORMAL')
-      const batches = plan.dataset.batches(plan.batchRecords)
-      const { measurement, writtenCount } = await timedWrites(plan, (turn) => {
-        log.appendAll(batches[turn % batches.length] ?? [])
-      })
-      log.check(plan.dataset, writtenCount)
-      log.close()
-      return measurement
-    },
-  }
-}
-
-function lmdb(plan: WritePlan): Contestant {
-  return {
-    name: 'lmdb noSync',
-    role: 'peer',
-    async measure(directory) {
-      const log = new LmdbLog(directory, 'written')
-      const batches = new EncodedRecords(plan.dataset).batches(plan.batchRecords)
-      const { measurement, writtenCount } = await timedWrites(plan, (turn) => {
-        log.appendAll(batches[turn % batches.length] ?? [])
-      })
-      log.check(plan.dataset, writtenCount)
-      await log.close()
-      return measurement
-    },
-  }
-}
-
-function raw(plan: WritePlan): Contestant {
-  return {
-    name: 'raw write',
-    role: 'limit',
-    async measure(directory) {
-      const file = new RawFile(directory)
-      const batches = plan.dataset.batches(plan.batchRecords)
-      const { measurement, writtenCount } = await timedWrites(plan, (turn) => {
-        file.appendAll(batches[turn % batches.length] ?? [])
-      })
-      file.check(plan.dataset, writtenCount)
-      file.close()
-      return measurement
-    },
-  }
-}
-
-function memcpy(plan: WritePlan): Contestant {
-  return {
-    name: 'memcpy',
-    role: 'limit',
-    async measure() {
-      const frames = new FrameBuffer()
-      const batches = plan.dataset.batches(plan.batchRecords)
-      let copiedBytes = 0
-      const { measurement, writtenCount } = await timedWrites(plan, (turn) => {
-        frames.usedBytes = 0
-        for (const record of batches[turn % batches.length] ?? []) frames.add(record)
-        copiedBytes += frames.usedBytes
-      })
-      const frameBytes = plan.dataset.byteCount(writtenCount) + 4 * writtenCount
-      mustEqual(copiedBytes, frameBytes, 'bytes copied')
-      return measurement
-    },
-  }
+/** Writes one batch after the other, from the first again when there are no more. */
+function inTurn<T>(
+  batches: readonly (readonly T[])[],
+  write: (batch: readonly T[]) => unknown,
+): WriteBatch {
+  return (turn) => void write(batches[turn % batches.length] ?? [])
 }

@@ -9,9 +9,10 @@
 import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
 import { SqliteLog } from './contestants/sqlite.ts'
-import { checkLog, openLog } from './contestants/streambed.ts'
-import { Dataset, mustEqual, type BenchRecord } from './runner/dataset.ts'
-import type { Contestant, Measurement, Question } from './runner/question.ts'
+import { StreambedLog } from './contestants/streambed.ts'
+import { Contest, type Timed } from './runner/contest.ts'
+import { Dataset, type BenchRecord } from './runner/dataset.ts'
+import type { Contestant, Question } from './runner/question.ts'
 import { recordsFor, sizesOf, warmUpFor } from './runner/scale.ts'
 import { timed, turn } from './runner/stopwatch.ts'
 
@@ -30,10 +31,7 @@ export const enqueueThroughput: Question = {
       const dataset = new Dataset(size.valueBytes)
       const recordCount = recordsFor(600_000, size, scale)
       const plan = { dataset, recordCount }
-      return {
-        name: size.name,
-        contestants: [streambed(plan), sqlite(plan), lmdb(plan), raw(plan), memcpy(plan)],
-      }
+      return { name: size.name, contestants: contestantsOf(plan) }
     }),
 }
 
@@ -51,10 +49,7 @@ interface Sink {
   finish(): void | Promise<void>
 }
 
-async function timedHandOver(
-  { dataset, recordCount }: Plan,
-  sink: Sink,
-): Promise<{ readonly measurement: Measurement; readonly writtenCount: number }> {
+async function timedHandOver({ dataset, recordCount }: Plan, sink: Sink): Promise<Timed> {
   const handOver = async (from: number, to: number): Promise<void> => {
     for (let index = from; index < to;) {
       const turnEnd = Math.min(to, index + RECORDS_PER_TURN)
@@ -75,125 +70,90 @@ async function timedHandOver(
 
 const nothing = (): void => undefined
 
-function streambed(plan: Plan): Contestant {
+function contestantsOf(plan: Plan): readonly Contestant[] {
   const { dataset } = plan
+  const contest = new Contest(dataset, (sink: Sink) => timedHandOver(plan, sink))
+    .add({ name: 'streambed', role: 'ours' }, StreambedLog.open, (open) =>
+      enqueueing(open, dataset),
+    )
+    .add(
+      { name: 'sqlite NORMAL', role: 'peer' },
+      (directory) => new SqliteLog(directory, 'NORMAL'),
+      (log) => queued(log, dataset),
+    )
+    .add(
+      { name: 'lmdb noSync', role: 'peer' },
+      (directory) => new LmdbLog(directory, 'written'),
+      (log) => putting(log, dataset),
+    )
+    .add({ name: 'raw write', role: 'limit' }, RawFile.create, (file) => writing(file, dataset))
+    .add(
+      { name: 'memcpy', role: 'limit' },
+      () => new FrameBuffer(),
+      (frames) => copying(frames, dataset),
+    )
+  return contest.contestants
+}
+
+function enqueueing({ log, topic }: StreambedLog, dataset: Dataset): Sink {
+  const producer = log.producer({ acks: 1 })
+  let hasRoom = true
   return {
-    name: 'streambed',
-    role: 'ours',
-    async measure(directory) {
-      const open = await openLog(directory)
-      const { log, topic } = open
-      const producer = log.producer({ acks: 1 })
-      let hasRoom = true
-      const { measurement, writtenCount } = await timedHandOver(plan, {
-        take: (index) => {
-          hasRoom = producer.enqueue(topic, dataset.at(index))
-        },
-        turnOver: () => (hasRoom ? undefined : producer.drained()),
-        finish: () => producer.flush(),
-      })
-      checkLog(open, dataset, writtenCount)
-      await log.close()
-      return measurement
+    take: (index) => {
+      hasRoom = producer.enqueue(topic, dataset.at(index))
     },
+    turnOver: () => (hasRoom ? undefined : producer.drained()),
+    finish: () => producer.flush(),
   }
 }
 
-function sqlite(plan: Plan): Contestant {
-  const { dataset } = plan
+function queued(log: SqliteLog, dataset: Dataset): Sink {
+  let queue: BenchRecord[] = []
   return {
-    name: 'sqlite NORMAL',
-    role: 'peer',
-    async measure(directory) {
-      const log = new SqliteLog(directory, 'NORMAL')
-      let queue: BenchRecord[] = []
-      const { measurement, writtenCount } = await timedHandOver(plan, {
-        take: (index) => void queue.push(dataset.at(index)),
-        turnOver: () => {
-          log.appendAll(queue)
-          queue = []
-        },
-        finish: nothing,
-      })
-      log.check(dataset, writtenCount)
-      log.close()
-      return measurement
+    take: (index) => void queue.push(dataset.at(index)),
+    turnOver: () => {
+      log.appendAll(queue)
+      queue = []
     },
+    finish: nothing,
   }
 }
 
-function lmdb(plan: Plan): Contestant {
-  const { dataset } = plan
+function putting(log: LmdbLog, dataset: Dataset): Sink {
+  const records = new EncodedRecords(dataset)
+  let last: Promise<unknown> = Promise.resolve()
+  let taken = 0
   return {
-    name: 'lmdb noSync',
-    role: 'peer',
-    async measure(directory) {
-      const log = new LmdbLog(directory, 'written')
-      const records = new EncodedRecords(dataset)
-      let last: Promise<unknown> = Promise.resolve()
-      let taken = 0
-      const { measurement, writtenCount } = await timedHandOver(plan, {
-        take: (index) => {
-          last = log.put(records.at(index))
-          taken += 1
-        },
-        turnOver: () => (taken % LMDB_WINDOW === 0 ? last.then(nothing) : undefined),
-        finish: () => last.then(nothing),
-      })
-      log.check(dataset, writtenCount)
-      await log.close()
-      return measurement
+    take: (index) => {
+      last = log.put(records.at(index))
+      taken += 1
     },
+    turnOver: () => (taken % LMDB_WINDOW === 0 ? last.then(nothing) : undefined),
+    finish: () => last.then(nothing),
   }
 }
 
-function raw(plan: Plan): Contestant {
-  const { dataset } = plan
+function writing(file: RawFile, dataset: Dataset): Sink {
+  const recordsPerWrite = Math.max(1, Math.floor(WRITE_BYTES / dataset.valueBytes))
+  let added = 0
   return {
-    name: 'raw write',
-    role: 'limit',
-    async measure(directory) {
-      const file = new RawFile(directory)
-      let added = 0
-      const recordsPerWrite = Math.max(1, Math.floor(WRITE_BYTES / dataset.valueBytes))
-      const { measurement, writtenCount } = await timedHandOver(plan, {
-        take: (index) => {
-          file.add(dataset.at(index))
-          added += 1
-          if (added % recordsPerWrite === 0) file.write()
-        },
-        turnOver: () => file.write(),
-        finish: nothing,
-      })
-      file.check(dataset, writtenCount)
-      file.close()
-      return measurement
+    take: (index) => {
+      file.add(dataset.at(index))
+      added += 1
+      if (added % recordsPerWrite === 0) file.write()
     },
+    turnOver: () => file.write(),
+    finish: nothing,
   }
 }
 
-function memcpy(plan: Plan): Contestant {
-  const { dataset } = plan
+function copying(frames: FrameBuffer, dataset: Dataset): Sink {
   return {
-    name: 'memcpy',
-    role: 'limit',
-    async measure() {
-      const frames = new FrameBuffer()
-      let copiedBytes = 0
-      const { measurement, writtenCount } = await timedHandOver(plan, {
-        take: (index) => {
-          if (frames.usedBytes > WRITE_BYTES) {
-            copiedBytes += frames.usedBytes
-            frames.usedBytes = 0
-          }
-          frames.add(dataset.at(index))
-        },
-        turnOver: nothing,
-        finish: nothing,
-      })
-      const frameBytes = dataset.byteCount(writtenCount) + 4 * writtenCount
-      mustEqual(copiedBytes + frames.usedBytes, frameBytes, 'bytes copied')
-      return measurement
+    take: (index) => {
+      if (frames.usedBytes > WRITE_BYTES) frames.startOver()
+      frames.add(dataset.at(index))
     },
+    turnOver: nothing,
+    finish: nothing,
   }
 }

@@ -7,16 +7,17 @@
  * first log that is opened, so an empty one is opened before. 'first log' shows what that adds. A
  * limit: opening a file and reading one record of it.
  */
-import { closeSync, mkdtempSync, openSync, readSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
-import { LENGTH_BYTES, pathIn, rawStore } from './contestants/raw-file.ts'
+import { LENGTH_BYTES, RawFile, rawStore } from './contestants/raw-file.ts'
 import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
-import { loadStreambed, openLog, streambedStore } from './contestants/streambed.ts'
+import { loadStreambed, StreambedLog, streambedStore } from './contestants/streambed.ts'
 import { loadPeers } from './contestants/peer-packages.ts'
+import { Contest, type Subject, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, touch } from './runner/dataset.ts'
-import type { Contestant, Measurement, Question } from './runner/question.ts'
+import type { Contestant, Question } from './runner/question.ts'
 import { timed } from './runner/stopwatch.ts'
 
 const VALUE_BYTES = 1_024
@@ -31,18 +32,7 @@ export const openTime: Question = {
   cases: ({ quick }) => {
     const recordCount = quick ? QUICK_RECORDS : FULL_RECORDS
     const plan = { dataset: new Dataset(VALUE_BYTES), recordCount }
-    return [
-      {
-        name: quick ? '64 MiB' : '1 GiB',
-        contestants: [
-          streambed(plan, false),
-          streambed(plan, true),
-          sqlite(plan),
-          lmdb(plan),
-          raw(plan),
-        ],
-      },
-    ]
+    return [{ name: quick ? '64 MiB' : '1 GiB', contestants: contestantsOf(plan) }]
   },
 }
 
@@ -51,103 +41,109 @@ interface Plan {
   readonly recordCount: number
 }
 
-/** Times `open`, which also reads the record at the offset given and says what `touch` says. */
-async function timedOpen(
-  { dataset, recordCount }: Plan,
-  open: (offset: number) => number | Promise<number>,
-): Promise<Measurement> {
+/** Opens what is measured, reads the record at `offset`, and returns what `touch` says of it. */
+type OpenAndRead = (offset: number) => number | Promise<number>
+
+async function timedOpen({ dataset, recordCount }: Plan, open: OpenAndRead): Promise<Timed> {
   const offset = Math.floor(recordCount / 2)
   let seen = 0
   const measurement = await timed(1, dataset.byteCount(1), async () => {
     seen = await open(offset)
   })
   mustEqual(seen, dataset.touched(offset, offset + 1), 'the value read')
-  return measurement
+  return { measurement }
 }
 
-function streambed(plan: Plan, isFirstLog: boolean): Contestant {
-  return {
-    name: isFirstLog ? 'streambed, first log' : 'streambed',
-    role: 'ours',
-    store: streambedStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      if (isFirstLog) await loadStreambed()
-      else await openAnother()
-      let close = async (): Promise<void> => undefined
-      const measurement = await timedOpen(plan, async (offset) => {
-        const { log, partition } = await openLog(directory)
-        close = () => log.close()
-        const value = partition.get(offset)?.value
-        return value === undefined || value === null ? -1 : touch(value, 0, value.length)
-      })
-      await close()
-      return measurement
-    },
+/** What is opened while the clock runs, and closed afterwards. */
+class Unopened<S extends Subject> implements Subject {
+  readonly #open: () => S | Promise<S>
+  #opened: S | undefined
+
+  constructor(open: () => S | Promise<S>) {
+    this.#open = open
+  }
+
+  async open(): Promise<S> {
+    this.#opened = await this.#open()
+    return this.#opened
+  }
+
+  check(): void {}
+
+  async close(): Promise<void> {
+    await this.#opened?.close()
+  }
+}
+
+function contestantsOf(plan: Plan): readonly Contestant[] {
+  const { dataset, recordCount } = plan
+  const ours = { role: 'ours', store: streambedStore(dataset, recordCount) } as const
+  const streambed = (directory: string): Unopened<StreambedLog> =>
+    new Unopened(() => StreambedLog.open(directory))
+  const contest = new Contest(dataset, (open: OpenAndRead) => timedOpen(plan, open))
+    .add(
+      { name: 'streambed', ...ours },
+      async (directory) => {
+        await openAnother()
+        return streambed(directory)
+      },
+      streambedRead,
+    )
+    .add(
+      { name: 'streambed, first log', ...ours },
+      async (directory) => {
+        await loadStreambed()
+        return streambed(directory)
+      },
+      streambedRead,
+    )
+    .add(
+      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      (directory) => {
+        loadPeers()
+        return new Unopened(() => new SqliteLog(directory, 'NORMAL'))
+      },
+      (unopened) => async (offset) => {
+        const { value } = (await unopened.open()).get(offset)
+        return touch(value, 0, value.length)
+      },
+    )
+    .add(
+      { name: 'lmdb', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      (directory) => {
+        loadPeers()
+        return new Unopened(() => new LmdbLog(directory, 'written'))
+      },
+      (unopened) => async (offset) => {
+        const bytes = (await unopened.open()).get(offset)
+        return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+      },
+    )
+    .add(
+      { name: 'raw read', role: 'limit', store: rawStore(dataset, recordCount) },
+      (directory) => new Unopened(() => RawFile.open(directory)),
+      (unopened) => async (offset) => {
+        const target = Buffer.alloc(LENGTH_BYTES + KEY_BYTES + VALUE_BYTES)
+        const file = await unopened.open()
+        file.readInto(target, offset * target.length)
+        return touch(target, LENGTH_BYTES + KEY_BYTES, VALUE_BYTES)
+      },
+    )
+  return contest.contestants
+}
+
+function streambedRead(unopened: Unopened<StreambedLog>): OpenAndRead {
+  return async (offset) => {
+    const { partition } = await unopened.open()
+    const value = partition.get(offset)?.value
+    return value === undefined || value === null ? -1 : touch(value, 0, value.length)
   }
 }
 
 /** Opens an empty log and closes it. */
 async function openAnother(): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'streambed-bench-empty-'))
-  const { log } = await openLog(directory)
-  await log.close()
+  const empty = await StreambedLog.open(directory)
+  await empty.close()
   rmSync(directory, { recursive: true })
-}
-
-function sqlite(plan: Plan): Contestant {
-  return {
-    name: 'sqlite',
-    role: 'peer',
-    store: sqliteStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      loadPeers()
-      let close = (): void => undefined
-      const measurement = await timedOpen(plan, (offset) => {
-        const log = new SqliteLog(directory, 'NORMAL')
-        close = () => log.close()
-        const { value } = log.get(offset)
-        return touch(value, 0, value.length)
-      })
-      close()
-      return measurement
-    },
-  }
-}
-
-function lmdb(plan: Plan): Contestant {
-  return {
-    name: 'lmdb',
-    role: 'peer',
-    store: lmdbStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      loadPeers()
-      let close = async (): Promise<void> => undefined
-      const measurement = await timedOpen(plan, (offset) => {
-        const log = new LmdbLog(directory, 'written')
-        close = () => log.close()
-        const bytes = log.get(offset)
-        return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
-      })
-      await close()
-      return measurement
-    },
-  }
-}
-
-function raw(plan: Plan): Contestant {
-  return {
-    name: 'raw read',
-    role: 'limit',
-    store: rawStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      return timedOpen(plan, (offset) => {
-        const fd = openSync(pathIn(directory), 'r')
-        const recordBytes = LENGTH_BYTES + KEY_BYTES + VALUE_BYTES
-        const target = Buffer.alloc(recordBytes)
-        readSync(fd, target, 0, recordBytes, offset * recordBytes)
-        closeSync(fd)
-        return touch(target, LENGTH_BYTES + KEY_BYTES, VALUE_BYTES)
-      })
-    },
-  }
 }

@@ -5,13 +5,13 @@
  * streambed: `partition.get` and its value. SQLite: by primary key. lmdb: `getBinaryFast`. Limits:
  * a raw positioned read where the position is known; the same from memory.
  */
-import { closeSync, openSync, readFileSync, readSync } from 'node:fs'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
-import { LENGTH_BYTES, pathIn, rawStore } from './contestants/raw-file.ts'
+import { LENGTH_BYTES, RawFile, RawMemory, rawStore } from './contestants/raw-file.ts'
 import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
-import { openLog, streambedStore } from './contestants/streambed.ts'
+import { StreambedLog, streambedStore } from './contestants/streambed.ts'
+import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, scatteredOffsets, touch } from './runner/dataset.ts'
-import type { Contestant, Measurement, Question } from './runner/question.ts'
+import type { Contestant, Question } from './runner/question.ts'
 import { recordsFor, sizesOf, warmUpFor } from './runner/scale.ts'
 import { timed } from './runner/stopwatch.ts'
 
@@ -27,10 +27,7 @@ export const randomGet: Question = {
         recordCount: recordsFor(500_000, size, scale),
         getCount: recordsFor(40_000, size, scale),
       }
-      return {
-        name: size.name,
-        contestants: [streambed(plan), sqlite(plan), lmdb(plan), raw(plan), memcpy(plan)],
-      }
+      return { name: size.name, contestants: contestantsOf(plan) }
     }),
 }
 
@@ -43,7 +40,7 @@ interface Plan {
 /** Looks a record up and returns what `touch` says of its value. */
 type Get = (offset: number) => number
 
-async function timedGets({ dataset, recordCount, getCount }: Plan, get: Get): Promise<Measurement> {
+async function timedGets({ dataset, recordCount, getCount }: Plan, get: Get): Promise<Timed> {
   const warmUpCount = warmUpFor(getCount)
   const offsets = scatteredOffsets(warmUpCount + getCount, recordCount)
   for (let index = 0; index < warmUpCount; index += 1) get(offsets[index] ?? 0)
@@ -56,94 +53,56 @@ async function timedGets({ dataset, recordCount, getCount }: Plan, get: Get): Pr
   for (const offset of offsets.subarray(warmUpCount))
     expected += dataset.touched(offset, offset + 1)
   mustEqual(sum, expected, 'sum over the values read')
-  return measurement
+  return { measurement }
 }
 
-function streambed(plan: Plan): Contestant {
-  return {
-    name: 'streambed',
-    role: 'ours',
-    store: streambedStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const { log, partition } = await openLog(directory)
-      const measurement = await timedGets(plan, (offset) => {
-        const value = partition.get(offset)?.value
-        return value === undefined || value === null ? -1 : touch(value, 0, value.length)
-      })
-      await log.close()
-      return measurement
-    },
-  }
-}
-
-function sqlite(plan: Plan): Contestant {
-  return {
-    name: 'sqlite',
-    role: 'peer',
-    store: sqliteStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const log = new SqliteLog(directory, 'NORMAL')
-      const measurement = await timedGets(plan, (offset) => {
+function contestantsOf(plan: Plan): readonly Contestant[] {
+  const { dataset, recordCount } = plan
+  const frames = { role: 'limit', store: rawStore(dataset, recordCount) } as const
+  const recordBytes = LENGTH_BYTES + KEY_BYTES + dataset.valueBytes
+  const contest = new Contest(dataset, (get: Get) => timedGets(plan, get))
+    .add(
+      { name: 'streambed', role: 'ours', store: streambedStore(dataset, recordCount) },
+      StreambedLog.open,
+      ({ partition }) =>
+        (offset) => {
+          const value = partition.get(offset)?.value
+          return value === undefined || value === null ? -1 : touch(value, 0, value.length)
+        },
+    )
+    .add(
+      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      (directory) => new SqliteLog(directory, 'NORMAL'),
+      (log) => (offset) => {
         const { value } = log.get(offset)
         return touch(value, 0, value.length)
-      })
-      log.close()
-      return measurement
-    },
-  }
-}
-
-function lmdb(plan: Plan): Contestant {
-  return {
-    name: 'lmdb',
-    role: 'peer',
-    store: lmdbStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const log = new LmdbLog(directory, 'written')
-      const measurement = await timedGets(plan, (offset) => {
+      },
+    )
+    .add(
+      { name: 'lmdb', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      (directory) => new LmdbLog(directory, 'written'),
+      (log) => (offset) => {
         const bytes = log.get(offset)
         return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
-      })
-      await log.close()
-      return measurement
-    },
-  }
-}
-
-function raw(plan: Plan): Contestant {
-  const { dataset } = plan
-  const recordBytes = LENGTH_BYTES + KEY_BYTES + dataset.valueBytes
-  return {
-    name: 'raw read',
-    role: 'limit',
-    store: rawStore(dataset, plan.recordCount),
-    async measure(directory) {
-      const fd = openSync(pathIn(directory), 'r')
+      },
+    )
+    .add({ name: 'raw read', ...frames }, RawFile.open, (file) => {
       const target = Buffer.alloc(recordBytes)
-      const measurement = await timedGets(plan, (offset) => {
-        readSync(fd, target, 0, recordBytes, offset * recordBytes)
+      return (offset) => {
+        file.readInto(target, offset * recordBytes)
         return touch(target, LENGTH_BYTES + KEY_BYTES, dataset.valueBytes)
-      })
-      closeSync(fd)
-      return measurement
-    },
-  }
-}
-
-function memcpy(plan: Plan): Contestant {
-  const { dataset } = plan
-  const recordBytes = LENGTH_BYTES + KEY_BYTES + dataset.valueBytes
-  return {
-    name: 'memcpy',
-    role: 'limit',
-    store: rawStore(dataset, plan.recordCount),
-    async measure(directory) {
-      const memory = readFileSync(pathIn(directory))
-      const target = Buffer.alloc(recordBytes)
-      return timedGets(plan, (offset) => {
-        memory.copy(target, 0, offset * recordBytes, (offset + 1) * recordBytes)
-        return touch(target, LENGTH_BYTES + KEY_BYTES, dataset.valueBytes)
-      })
-    },
-  }
+      }
+    })
+    .add(
+      { name: 'memcpy', ...frames },
+      (directory) => new RawMemory(directory),
+      ({ bytes }) => {
+        const target = Buffer.alloc(recordBytes)
+        return (offset) => {
+          bytes.copy(target, 0, offset * recordBytes, (offset + 1) * recordBytes)
+          return touch(target, LENGTH_BYTES + KEY_BYTES, dataset.valueBytes)
+        }
+      },
+    )
+  return contest.contestants
 }

@@ -7,13 +7,13 @@
  * other, faster than its ranges. Limits: raw positioned reads of 256 KiB; values copied from
  * memory.
  */
-import { openSync, statSync, closeSync, readFileSync } from 'node:fs'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
-import { pathIn, rawStore, scanFile, visitFrames } from './contestants/raw-file.ts'
+import { RawFile, RawMemory, rawStore, visitFrames } from './contestants/raw-file.ts'
 import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
-import { openLog, streambedStore, type OpenLog } from './contestants/streambed.ts'
+import { StreambedLog, streambedStore } from './contestants/streambed.ts'
+import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, touch } from './runner/dataset.ts'
-import type { Contestant, Measurement, Question } from './runner/question.ts'
+import type { Contestant, Question } from './runner/question.ts'
 import { recordsFor, sizesOf } from './runner/scale.ts'
 import { timed } from './runner/stopwatch.ts'
 
@@ -28,10 +28,7 @@ export const scanThroughput: Question = {
         dataset: new Dataset(size.valueBytes),
         recordCount: recordsFor(500_000, size, scale),
       }
-      return {
-        name: size.name,
-        contestants: [...streambedWays(plan), sqlite(plan), lmdb(plan), raw(plan), memcpy(plan)],
-      }
+      return { name: size.name, contestants: contestantsOf(plan) }
     }),
 }
 
@@ -50,7 +47,7 @@ interface Pass {
 async function timedPass(
   { dataset, recordCount }: Plan,
   pass: () => Pass | Promise<Pass>,
-): Promise<Measurement> {
+): Promise<Timed> {
   await pass()
   let seen: Pass = { visited: 0, sum: 0 }
   const measurement = await timed(recordCount, dataset.byteCount(recordCount), async () => {
@@ -58,26 +55,41 @@ async function timedPass(
   })
   mustEqual(seen.visited, recordCount, 'records read')
   mustEqual(seen.sum, dataset.touched(0, recordCount), 'sum over the values read')
-  return measurement
+  return { measurement }
 }
 
-function streambedWays(plan: Plan): readonly Contestant[] {
-  const store = streambedStore(plan.dataset, plan.recordCount)
-  const way = (name: string, pass: (open: OpenLog) => Pass | Promise<Pass>): Contestant => ({
-    name: `streambed ${name}`,
-    role: 'ours',
-    store,
-    async measure(directory) {
-      const open = await openLog(directory)
-      const measurement = await timedPass(plan, () => pass(open))
-      await open.log.close()
-      return measurement
-    },
-  })
-  return [way('scan', scanned), way('records()', iterated), way('for await', awaited)]
+function contestantsOf(plan: Plan): readonly Contestant[] {
+  const { dataset, recordCount } = plan
+  const ours = { role: 'ours', store: streambedStore(dataset, recordCount) } as const
+  const frames = { role: 'limit', store: rawStore(dataset, recordCount) } as const
+  const contest = new Contest(dataset, (pass: () => Pass | Promise<Pass>) => timedPass(plan, pass))
+    .add({ name: 'streambed scan', ...ours }, StreambedLog.open, (open) => () => scanned(open))
+    .add(
+      { name: 'streambed records()', ...ours },
+      StreambedLog.open,
+      (open) => () => iterated(open),
+    )
+    .add({ name: 'streambed for await', ...ours }, StreambedLog.open, (open) => () => awaited(open))
+    .add(
+      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      (directory) => new SqliteLog(directory, 'NORMAL'),
+      (log) => () => selected(log),
+    )
+    .add(
+      { name: 'lmdb', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      (directory) => new LmdbLog(directory, 'written'),
+      (log) => () => got(log, recordCount),
+    )
+    .add({ name: 'raw read', ...frames }, RawFile.open, (file) => () => framesRead(file))
+    .add(
+      { name: 'memcpy', ...frames },
+      (directory) => new RawMemory(directory),
+      (memory) => () => framesCopied(memory, dataset),
+    )
+  return contest.contestants
 }
 
-function scanned({ partition }: OpenLog): Pass {
+function scanned({ partition }: StreambedLog): Pass {
   let sum = 0
   const visited = partition.scan(({ buffer, valueStart, valueLength }) => {
     sum += touch(buffer, valueStart, valueLength)
@@ -85,7 +97,7 @@ function scanned({ partition }: OpenLog): Pass {
   return { visited, sum }
 }
 
-function iterated({ partition }: OpenLog): Pass {
+function iterated({ partition }: StreambedLog): Pass {
   let sum = 0
   let visited = 0
   for (const { value } of partition.records()) {
@@ -95,7 +107,7 @@ function iterated({ partition }: OpenLog): Pass {
   return { visited, sum }
 }
 
-async function awaited({ partition }: OpenLog): Promise<Pass> {
+async function awaited({ partition }: StreambedLog): Promise<Pass> {
   let sum = 0
   let visited = 0
   for await (const { value } of partition.read()) {
@@ -105,85 +117,37 @@ async function awaited({ partition }: OpenLog): Promise<Pass> {
   return { visited, sum }
 }
 
-function sqlite(plan: Plan): Contestant {
-  return {
-    name: 'sqlite',
-    role: 'peer',
-    store: sqliteStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const log = new SqliteLog(directory, 'NORMAL')
-      const measurement = await timedPass(plan, () => {
-        let sum = 0
-        const visited = log.scan(({ value }) => {
-          sum += touch(value, 0, value.length)
-        })
-        return { visited, sum }
-      })
-      log.close()
-      return measurement
-    },
-  }
+function selected(log: SqliteLog): Pass {
+  let sum = 0
+  const visited = log.scan(({ value }) => {
+    sum += touch(value, 0, value.length)
+  })
+  return { visited, sum }
 }
 
-function lmdb(plan: Plan): Contestant {
-  return {
-    name: 'lmdb',
-    role: 'peer',
-    store: lmdbStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const log = new LmdbLog(directory, 'written')
-      const measurement = await timedPass(plan, () => {
-        let sum = 0
-        for (let offset = 0; offset < plan.recordCount; offset += 1) {
-          const bytes = log.get(offset)
-          sum += touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
-        }
-        return { visited: plan.recordCount, sum }
-      })
-      await log.close()
-      return measurement
-    },
+function got(log: LmdbLog, recordCount: number): Pass {
+  let sum = 0
+  for (let offset = 0; offset < recordCount; offset += 1) {
+    const bytes = log.get(offset)
+    sum += touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
   }
+  return { visited: recordCount, sum }
 }
 
-function raw(plan: Plan): Contestant {
-  return {
-    name: 'raw read',
-    role: 'limit',
-    store: rawStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const path = pathIn(directory)
-      const fd = openSync(path, 'r')
-      const { size } = statSync(path)
-      const measurement = await timedPass(plan, () => {
-        let sum = 0
-        const visited = scanFile(fd, size, (chunk, start, length) => {
-          sum += touch(chunk, start + KEY_BYTES, length - KEY_BYTES)
-        })
-        return { visited, sum }
-      })
-      closeSync(fd)
-      return measurement
-    },
-  }
+function framesRead(file: RawFile): Pass {
+  let sum = 0
+  const visited = file.scan((chunk, start, length) => {
+    sum += touch(chunk, start + KEY_BYTES, length - KEY_BYTES)
+  })
+  return { visited, sum }
 }
 
-function memcpy(plan: Plan): Contestant {
-  return {
-    name: 'memcpy',
-    role: 'limit',
-    store: rawStore(plan.dataset, plan.recordCount),
-    async measure(directory) {
-      const memory = readFileSync(pathIn(directory))
-      const copy = Buffer.alloc(plan.dataset.valueBytes)
-      return timedPass(plan, () => {
-        let sum = 0
-        const [visited] = visitFrames(memory, memory.length, (chunk, start, length) => {
-          chunk.copy(copy, 0, start + KEY_BYTES, start + length)
-          sum += touch(copy, 0, length - KEY_BYTES)
-        })
-        return { visited, sum }
-      })
-    },
-  }
+function framesCopied({ bytes }: RawMemory, { valueBytes }: Dataset): Pass {
+  const copy = Buffer.alloc(valueBytes)
+  let sum = 0
+  const [visited] = visitFrames(bytes, bytes.length, (chunk, start, length) => {
+    chunk.copy(copy, 0, start + KEY_BYTES, start + length)
+    sum += touch(copy, 0, length - KEY_BYTES)
+  })
+  return { visited, sum }
 }

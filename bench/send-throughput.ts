@@ -11,9 +11,10 @@
 import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
 import { SqliteLog } from './contestants/sqlite.ts'
-import { checkLog, openLog } from './contestants/streambed.ts'
+import { StreambedLog } from './contestants/streambed.ts'
+import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset } from './runner/dataset.ts'
-import type { Case, Contestant, Measurement, Question } from './runner/question.ts'
+import type { Case, Contestant, Question } from './runner/question.ts'
 import { recordsFor, sizesOf, warmUpFor, type Size } from './runner/scale.ts'
 import { GroupCommit } from './runner/group-commit.ts'
 import { timed } from './runner/stopwatch.ts'
@@ -54,17 +55,14 @@ function caseOf(size: Size, kind: Kind): Case {
   const plan = { ...kind, dataset: new Dataset(size.valueBytes) }
   return {
     name: `${size.name}, acks ${kind.acks}, ${kind.senderCount} in flight`,
-    contestants: [streambed(plan), sqlite(plan), lmdb(plan), raw(plan), memcpy(plan)],
+    contestants: contestantsOf(plan),
   }
 }
 
 /** Sends record `index`; resolves when it is as safe as asked for. */
 type Send = (index: number) => Promise<unknown>
 
-async function timedSends(
-  { dataset, recordCount, senderCount }: Plan,
-  send: Send,
-): Promise<{ readonly measurement: Measurement; readonly writtenCount: number }> {
+async function timedSends({ dataset, recordCount, senderCount }: Plan, send: Send): Promise<Timed> {
   let next = 0
   const sender = async (end: number): Promise<void> => {
     while (next < end) await send(next++)
@@ -81,109 +79,68 @@ async function timedSends(
   return { measurement, writtenCount }
 }
 
-function streambed(plan: Plan): Contestant {
-  const { dataset, acks } = plan
-  return {
-    name: 'streambed',
-    role: 'ours',
-    async measure(directory) {
-      const open = await openLog(directory)
-      const { log, topic } = open
+function contestantsOf(plan: Plan): readonly Contestant[] {
+  const { dataset, acks, senderCount } = plan
+  const isDurable = acks === 'all'
+  const sync = isDurable ? 'FULL' : 'NORMAL'
+  const contest = new Contest(dataset, (send: Send) => timedSends(plan, send))
+    .add({ name: 'streambed', role: 'ours' }, StreambedLog.open, ({ log, topic }) => {
       const producer = log.producer({ acks })
-      const { measurement, writtenCount } = await timedSends(plan, (index) =>
-        producer.send(topic, dataset.at(index)),
-      )
-      checkLog(open, dataset, writtenCount)
-      await log.close()
-      return measurement
-    },
-  }
-}
-
-function sqlite(plan: Plan): Contestant {
-  const { dataset, acks, senderCount } = plan
-  const sync = acks === 1 ? 'NORMAL' : 'FULL'
-  return {
-    name: senderCount === 1 ? `sqlite ${sync}` : `sqlite ${sync}, queued`,
-    role: 'peer',
-    async measure(directory) {
-      const log = new SqliteLog(directory, sync)
-      const group = new GroupCommit<number>((indexes) => {
-        log.appendAll(indexes.map((index) => dataset.at(index)))
-      })
-      const alone: Send = async (index) => log.append(dataset.at(index))
-      const { measurement, writtenCount } = await timedSends(
-        plan,
-        senderCount === 1 ? alone : (index) => group.add(index),
-      )
-      log.check(dataset, writtenCount)
-      log.close()
-      return measurement
-    },
-  }
-}
-
-function lmdb(plan: Plan): Contestant {
-  const { dataset, acks } = plan
-  return {
-    name: acks === 1 ? 'lmdb noSync' : 'lmdb',
-    role: 'peer',
-    async measure(directory) {
-      const log = new LmdbLog(directory, acks === 1 ? 'written' : 'durable')
-      const records = new EncodedRecords(dataset)
-      const { measurement, writtenCount } = await timedSends(plan, (index) =>
-        log.put(records.at(index)),
-      )
-      log.check(dataset, writtenCount)
-      await log.close()
-      return measurement
-    },
-  }
-}
-
-function raw(plan: Plan): Contestant {
-  const { dataset, acks, senderCount } = plan
-  return {
-    name: acks === 1 ? 'raw write' : 'raw write + fdatasync',
-    role: 'limit',
-    async measure(directory) {
-      const file = new RawFile(directory)
-      if (acks === 'all') file.preallocate()
-      const commit = (): Promise<void> | void => {
-        file.write()
-        return acks === 'all' ? file.sync() : undefined
-      }
-      const group = new GroupCommit<number>((indexes) => {
-        for (const index of indexes) file.add(dataset.at(index))
-        return commit()
-      })
-      const alone: Send = async (index) => {
-        file.add(dataset.at(index))
-        await commit()
-      }
-      const { measurement, writtenCount } = await timedSends(
-        plan,
-        senderCount === 1 ? alone : (index) => group.add(index),
-      )
-      file.check(dataset, writtenCount)
-      file.close()
-      return measurement
-    },
-  }
-}
-
-function memcpy(plan: Plan): Contestant {
-  const { dataset } = plan
-  return {
-    name: 'memcpy',
-    role: 'limit',
-    async measure() {
-      const frames = new FrameBuffer()
-      const { measurement } = await timedSends(plan, async (index) => {
-        frames.usedBytes = 0
+      return (index) => producer.send(topic, dataset.at(index))
+    })
+    .add(
+      { name: senderCount === 1 ? `sqlite ${sync}` : `sqlite ${sync}, queued`, role: 'peer' },
+      (directory) => new SqliteLog(directory, sync),
+      (log) => (senderCount === 1 ? inserts(log, dataset) : insertsInGroups(log, dataset)),
+    )
+    .add(
+      { name: isDurable ? 'lmdb' : 'lmdb noSync', role: 'peer' },
+      (directory) => new LmdbLog(directory, isDurable ? 'durable' : 'written'),
+      (log) => {
+        const records = new EncodedRecords(dataset)
+        return (index) => log.put(records.at(index))
+      },
+    )
+    .add(
+      { name: isDurable ? 'raw write + fdatasync' : 'raw write', role: 'limit' },
+      RawFile.create,
+      (file) => rawWrites(file, plan),
+    )
+    .add(
+      { name: 'memcpy', role: 'limit' },
+      () => new FrameBuffer(),
+      (frames) => async (index) => {
+        frames.startOver()
         frames.add(dataset.at(index))
-      })
-      return measurement
-    },
+      },
+    )
+  return contest.contestants
+}
+
+function inserts(log: SqliteLog, dataset: Dataset): Send {
+  return async (index) => log.append(dataset.at(index))
+}
+
+function insertsInGroups(log: SqliteLog, dataset: Dataset): Send {
+  const group = new GroupCommit<number>((indexes) => {
+    log.appendAll(indexes.map((index) => dataset.at(index)))
+  })
+  return (index) => group.add(index)
+}
+
+function rawWrites(file: RawFile, { dataset, acks, senderCount }: Plan): Send {
+  if (acks === 'all') file.preallocate()
+  const commit = (): Promise<void> | void => {
+    file.write()
+    return acks === 'all' ? file.sync() : undefined
+  }
+  const group = new GroupCommit<number>((indexes) => {
+    for (const index of indexes) file.add(dataset.at(index))
+    return commit()
+  })
+  if (senderCount > 1) return (index) => group.add(index)
+  return async (index) => {
+    file.add(dataset.at(index))
+    await commit()
   }
 }

@@ -4,7 +4,16 @@
  *
  *   length int32 of what follows | key | value
  */
-import { closeSync, fdatasync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  readFileSync,
+  readSync,
+  writeSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { crc32Of, KEY_BYTES, mustEqual, type BenchRecord, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'
@@ -21,6 +30,7 @@ const FILL_BATCH_BYTES = 65_536
 export class FrameBuffer {
   readonly bytes: Buffer = Buffer.alloc(BUFFER_BYTES)
   usedBytes = 0
+  #passedBytes = 0
 
   add({ key, value }: BenchRecord): void {
     const at = this.usedBytes
@@ -29,16 +39,41 @@ export class FrameBuffer {
     this.bytes.set(value, at + LENGTH_BYTES + KEY_BYTES)
     this.usedBytes = at + LENGTH_BYTES + KEY_BYTES + value.length
   }
+
+  /** The next record goes to the start again. */
+  startOver(): void {
+    this.#passedBytes += this.usedBytes
+    this.usedBytes = 0
+  }
+
+  /** Throws unless so many records were copied. */
+  check(dataset: Dataset, recordCount: number): void {
+    const frameBytes = dataset.byteCount(recordCount) + LENGTH_BYTES * recordCount
+    mustEqual(this.#passedBytes + this.usedBytes, frameBytes, 'bytes copied')
+  }
+
+  close(): void {}
 }
 
 /** A file that batches are appended to by positioned writes. */
 export class RawFile {
   readonly #fd: number
   readonly #frames = new FrameBuffer()
-  #sizeBytes = 0
+  #sizeBytes: number
 
-  constructor(directory: string) {
-    this.#fd = openSync(pathIn(directory), 'w+')
+  private constructor(fd: number) {
+    this.#fd = fd
+    this.#sizeBytes = fstatSync(fd).size
+  }
+
+  /** An empty file, to be written. */
+  static create(this: void, directory: string): RawFile {
+    return new RawFile(openSync(pathIn(directory), 'w+'))
+  }
+
+  /** A file of `rawStore`, to be read. */
+  static open(this: void, directory: string): RawFile {
+    return new RawFile(openSync(pathIn(directory), 'r'))
   }
 
   /** Makes the file larger than what will be written: a sync then has no size to store. */
@@ -57,7 +92,7 @@ export class RawFile {
     const written = writeSync(this.#fd, frames.bytes, 0, frames.usedBytes, this.#sizeBytes)
     mustEqual(written, frames.usedBytes, 'bytes taken by one write')
     this.#sizeBytes += written
-    frames.usedBytes = 0
+    frames.startOver()
   }
 
   /** One write of all of them. */
@@ -76,9 +111,26 @@ export class RawFile {
     })
   }
 
-  /** Visits every record; positions are those of the chunk. Returns how many there were. */
+  /**
+   * Visits every record by positioned reads of 256 KiB; positions are those of the chunk. Returns
+   * how many there were.
+   */
   scan(visit: (chunk: Buffer, recordStart: number, recordLength: number) => void): number {
-    return scanFile(this.#fd, this.#sizeBytes, visit)
+    const chunk = Buffer.alloc(READ_BYTES)
+    let visited = 0
+    for (let position = 0; position < this.#sizeBytes;) {
+      const byteLength = Math.min(READ_BYTES, this.#sizeBytes - position)
+      const read = readSync(this.#fd, chunk, 0, byteLength, position)
+      const [count, used] = visitFrames(chunk, read, visit)
+      visited += count
+      position += used
+    }
+    return visited
+  }
+
+  /** One positioned read into all of `target`. */
+  readInto(target: Buffer, position: number): void {
+    readSync(this.#fd, target, 0, target.length, position)
   }
 
   /** Throws unless the file holds the first `recordCount` records, in order. */
@@ -97,26 +149,21 @@ export class RawFile {
   }
 }
 
-/** Where the file of a store lies. */
-export function pathIn(directory: string): string {
-  return join(directory, 'frames')
+/** A file of `rawStore` in memory. */
+export class RawMemory {
+  readonly bytes: Buffer
+
+  constructor(directory: string) {
+    this.bytes = readFileSync(pathIn(directory))
+  }
+
+  check(): void {}
+  close(): void {}
 }
 
-/** Visits every record of a file by positioned reads of 256 KiB. */
-export function scanFile(
-  fd: number,
-  sizeBytes: number,
-  visit: (chunk: Buffer, recordStart: number, recordLength: number) => void,
-): number {
-  const chunk = Buffer.alloc(READ_BYTES)
-  let visited = 0
-  for (let position = 0; position < sizeBytes;) {
-    const read = readSync(fd, chunk, 0, Math.min(READ_BYTES, sizeBytes - position), position)
-    const [count, used] = visitFrames(chunk, read, visit)
-    visited += count
-    position += used
-  }
-  return visited
+/** Where the file of a store lies. */
+function pathIn(directory: string): string {
+  return join(directory, 'frames')
 }
 
 /** Visits the whole frames in `chunk`; returns how many there are, and their bytes. */
@@ -142,7 +189,7 @@ export function rawStore(dataset: Dataset, recordCount: number): Store {
   return {
     name: `raw-${dataset.valueBytes}-${recordCount}`,
     async fill(directory) {
-      const file = new RawFile(directory)
+      const file = RawFile.create(directory)
       const batchRecords = Math.max(1, Math.floor(FILL_BATCH_BYTES / dataset.valueBytes))
       for (let from = 0; from < recordCount; from += batchRecords) {
         const end = Math.min(recordCount, from + batchRecords)

@@ -8,13 +8,6 @@ import type * as Package from '../../dist/index.js'
 import { crc32Of, mustEqual, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'
 
-/** A log with the one topic that is measured. */
-export interface OpenLog {
-  readonly log: Package.EventLog
-  readonly topic: Package.Topic
-  readonly partition: Package.Partition
-}
-
 /**
  * Records of a batch while a store is filled: what a producer's batches of 64 KiB hold at 100 B.
  */
@@ -36,25 +29,42 @@ export async function loadStreambed(): Promise<typeof Package> {
   return loaded as typeof Package // The declarations beside that file are those of every build.
 }
 
-/** Opens the log in `directory`, making its topic where there is none. */
-export async function openLog(directory: string): Promise<OpenLog> {
-  const { EventLog } = await loadStreambed()
-  const log = await EventLog.open(directory, { housekeepingIntervalMs: null })
-  const topic = await log.ensureTopic(TOPIC, { maxMessageBytes: MAX_MESSAGE_BYTES })
-  return { log, topic, partition: topic.partition(0) }
-}
+/** An open log with the one topic that is measured. */
+export class StreambedLog {
+  readonly log: Package.EventLog
+  readonly topic: Package.Topic
+  readonly partition: Package.Partition
 
-/** Throws unless the partition holds the first `recordCount` records, in order. */
-export function checkLog(open: OpenLog, dataset: Dataset, recordCount: number): void {
-  let crc = 0
-  const visited = open.partition.scan(
-    ({ buffer, keyStart, keyLength, valueStart, valueLength }) => {
-      const key = buffer.subarray(keyStart, keyStart + keyLength)
-      crc = crc32Of(crc, key, buffer.subarray(valueStart, valueStart + valueLength))
-    },
-  )
-  mustEqual(visited, recordCount, 'records read back')
-  mustEqual(crc, dataset.crc32(recordCount), 'checksum of what was read back')
+  private constructor(log: Package.EventLog, topic: Package.Topic) {
+    this.log = log
+    this.topic = topic
+    this.partition = topic.partition(0)
+  }
+
+  /** Opens the log in `directory`, making its topic where there is none. */
+  static async open(this: void, directory: string): Promise<StreambedLog> {
+    const { EventLog } = await loadStreambed()
+    const log = await EventLog.open(directory, { housekeepingIntervalMs: null })
+    const topic = await log.ensureTopic(TOPIC, { maxMessageBytes: MAX_MESSAGE_BYTES })
+    return new StreambedLog(log, topic)
+  }
+
+  /** Throws unless the partition holds the first `recordCount` records, in order. */
+  check(dataset: Dataset, recordCount: number): void {
+    let crc = 0
+    const visited = this.partition.scan(
+      ({ buffer, keyStart, keyLength, valueStart, valueLength }) => {
+        const key = buffer.subarray(keyStart, keyStart + keyLength)
+        crc = crc32Of(crc, key, buffer.subarray(valueStart, valueStart + valueLength))
+      },
+    )
+    mustEqual(visited, recordCount, 'records read back')
+    mustEqual(crc, dataset.crc32(recordCount), 'checksum of what was read back')
+  }
+
+  close(): Promise<void> {
+    return this.log.close()
+  }
 }
 
 /** A log of `recordCount` records, in batches as a producer makes them. */
@@ -62,14 +72,14 @@ export function streambedStore(dataset: Dataset, recordCount: number): Store {
   return {
     name: `streambed-${dataset.valueBytes}-${recordCount}`,
     async fill(directory) {
-      const open = await openLog(directory)
+      const open = await StreambedLog.open(directory)
       const batchRecords = Math.max(1, Math.floor(FILL_BATCH_BYTES / (dataset.valueBytes + 32)))
       for (let from = 0; from < recordCount; from += batchRecords) {
         const length = Math.min(batchRecords, recordCount - from)
         open.partition.append(Array.from({ length }, (_, index) => dataset.at(from + index)))
       }
-      checkLog(open, dataset, recordCount)
-      await open.log.close()
+      open.check(dataset, recordCount)
+      await open.close()
     },
   }
 }

@@ -2,10 +2,10 @@
  * Writes in batches, first some that do not count: without warm-up whoever has more JavaScript is
  * measured while it is compiled.
  */
+import type { Timed } from './contest.ts'
 import { warmUpFor } from './scale.ts'
 import { timed, turn } from './stopwatch.ts'
 import type { Dataset } from './dataset.ts'
-import type { Measurement } from './question.ts'
 
 /** What is written. */
 export interface WritePlan {
@@ -14,17 +14,14 @@ export interface WritePlan {
   readonly batchRecords: number
 }
 
-/** A measurement, and how many records are there now, those of the warm-up included. */
-export interface TimedWrites {
-  readonly measurement: Measurement
-  readonly writtenCount: number
-}
+/** Writes the batch with this number, counted from 0. */
+export type WriteBatch = (batch: number) => void
 
-/** Calls `writeBatch` for each batch, synchronously; its argument counts the batches from 0. */
+/** Calls `writeBatch` for each batch, synchronously. */
 export async function timedWrites(
   { dataset, recordCount, batchRecords }: WritePlan,
-  writeBatch: (batch: number) => void,
-): Promise<TimedWrites> {
+  writeBatch: WriteBatch,
+): Promise<Timed> {
   const batchCount = Math.ceil(recordCount / batchRecords)
   const warmUpCount = Math.ceil(warmUpFor(recordCount) / batchRecords)
   for (let batch = 0; batch < warmUpCount; batch += 1) writeBatch(batch)

@@ -12,7 +12,7 @@
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
-const CRASH_TESTS = ['test/crash/**/*.test.ts', 'test/stress/**/*.test.ts']
+const CRASH_TESTS = ['test/torture/**/*.test.ts', 'test/stress/**/*.test.ts']
 const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 
 /** These replace what the projects that read in another way replace. */

@@ -266,7 +266,7 @@ class Recovery {
     position: number,
     later: readonly number[],
   ): Procedure<void> {
-    const contentBytes = scan.endOfContent(position) - position
+    const contentBytes = (yield* scan.endOfContent(position)) - position
     if (contentBytes > 0) {
       yield* this.#cut.salvage(scan, { baseOffset: segment.baseOffset, position }, contentBytes)
       this.#cutBytes += contentBytes

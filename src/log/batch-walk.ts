@@ -1,0 +1,198 @@
+/**
+ * BatchWalk: looks at the batches of one .log from its bytes alone: whether the one at a position
+ * is whole, where behind damage a whole one starts again, where what was written ends. It decides
+ * nothing and changes nothing; recovery, verification and reading do.
+ */
+import {
+  BATCH_HEADER_BYTES,
+  BATCH_MAGIC,
+  type BatchCheck,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  checkBatch,
+  checkBatchHeader,
+  lastOffsetOf,
+  magicOf,
+  nextOffsetOf,
+} from '../format/record-batch.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { nextTurn } from './clock.ts'
+import { LogWindow, type ReadableLog } from './log-window.ts'
+import { MAX_RELATIVE_OFFSET } from './roll-policy.ts'
+
+/** Bytes looked at before other work of the process gets its turn. */
+const SLICE_BYTES = 1_048_576
+const LOOK_BYTES = 65_536
+/** The upper half of the largest offset there is. */
+const SAFE_UPPER_HALF = 0x1f_ffff
+
+/** Which .log is walked. */
+export interface WalkedLog {
+  readonly log: ReadableLog
+  readonly baseOffset: number
+  /** Nothing is looked at behind its first `fileBytes` bytes. */
+  readonly fileBytes: number
+}
+
+/** What a batch has to continue. */
+export interface BatchPlace {
+  /** First offset that may come next. */
+  readonly nextOffset: number
+  /** No offset was ever left out: a gap is damage. */
+  readonly isGapless: boolean
+}
+
+/** What is looked for behind a bad batch. */
+export interface BatchSearch {
+  /** Where the bad batch starts. */
+  readonly position: number
+  /** Least base offset of what is found. */
+  readonly offset: number
+  /** Where the offsets of the segment end at the latest. */
+  readonly below: number
+}
+
+/** A walk over one .log. */
+export class BatchWalk {
+  readonly fileBytes: number
+  readonly #baseOffset: number
+  readonly #window: LogWindow
+  /** Bytes looked at in a search since other work had its turn. */
+  #searchedBytes = 0
+
+  constructor({ log, baseOffset, fileBytes }: WalkedLog) {
+    this.fileBytes = fileBytes
+    this.#baseOffset = baseOffset
+    this.#window = new LogWindow(log, fileBytes)
+  }
+
+  /** What `at` positions point into. Borrowed until the next call. */
+  get buffer(): Buffer {
+    return this.#window.buffer
+  }
+
+  /** Where in `buffer` the batch at `position` is, with all its bytes where it was checked. */
+  at(position: number): number {
+    const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    return this.#window.at(position, batchSizeBytesOf(this.#window.buffer, at))
+  }
+
+  /** Whether the batch at `position` is whole and continues what came before. */
+  check(position: number, place: BatchPlace): BatchCheck | 'gap' {
+    const check = this.#checkWhole(position)
+    if (check !== 'ok') return check
+    const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    const baseOffset = baseOffsetOf(this.#window.buffer, at)
+    // The CRC does not cover the base offset: it must be one that a batch of this place can have.
+    const relative = lastOffsetOf(this.#window.buffer, at) - this.#baseOffset
+    if (baseOffset < place.nextOffset || relative > MAX_RELATIVE_OFFSET) return 'gap'
+    return baseOffset > place.nextOffset && place.isGapless ? 'gap' : 'ok'
+  }
+
+  /**
+   * Where the next whole batch of the offsets looked for starts; -1 where none does. What a bad
+   * batch says of its own length is tried first: its payload may well hold something that looks
+   * like a batch, a copy of another log say.
+   */
+  *findBatch(search: BatchSearch): Procedure<number> {
+    const { position } = search
+    const claimed = this.#claimedEnd(position)
+    for (const at of [position, claimed]) if (this.#isFound(at, search)) return at
+    for (let at = position + 1; at + BATCH_HEADER_BYTES <= this.fileBytes; at++) {
+      if (this.#isFound(at, search)) return at
+      this.#searchedBytes += 1
+      if (this.#searchedBytes < SLICE_BYTES) continue
+      this.#searchedBytes = 0
+      yield nextTurn
+    }
+    return -1
+  }
+
+  /**
+   * The last byte from `position` on that is not zero, plus one: where a torn write really ends.
+   */
+  *endOfContent(position: number): Procedure<number> {
+    let end = position
+    let sliceEnd = position + SLICE_BYTES
+    for (let from = position; from < this.fileBytes; from += LOOK_BYTES) {
+      const at = this.#window.at(from, LOOK_BYTES)
+      const stop = Math.min(this.#window.end, at + LOOK_BYTES)
+      for (let byte = stop - 1; byte >= at; byte--) {
+        if (this.#window.buffer[byte] === 0) continue
+        end = from + byte - at + 1
+        break
+      }
+      if (from < sliceEnd) continue
+      sliceEnd = from + SLICE_BYTES
+      yield nextTurn
+    }
+    return end
+  }
+
+  /** A copy of the bytes at `position`. Owned. */
+  copy(position: number, byteLength: number): Buffer {
+    const at = this.#window.at(position, byteLength)
+    const end = Math.min(at + byteLength, this.#window.end)
+    return Buffer.from(this.#window.buffer.subarray(at, end))
+  }
+
+  #checkWhole(position: number): BatchCheck {
+    let at = this.#window.at(position, BATCH_HEADER_BYTES)
+    const { buffer, end } = this.#window
+    if (end - at < BATCH_HEADER_BYTES) {
+      return checkBatchHeader(buffer, at, end) === 'zeros' ? 'zeros' : 'incomplete'
+    }
+    const batchBytes = batchSizeBytesOf(buffer, at)
+    if (batchBytes > BATCH_HEADER_BYTES && position + batchBytes <= this.fileBytes) {
+      at = this.#window.at(position, batchBytes)
+    }
+    return checkBatch(this.#window.buffer, at, this.#window.end)
+  }
+
+  /** Where the batch at `position` ends by its own words; `position` where they make no sense. */
+  #claimedEnd(position: number): number {
+    const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    if (this.#window.end - at < BATCH_HEADER_BYTES) return position
+    const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
+    return position + (batchBytes >= BATCH_HEADER_BYTES ? batchBytes : 0)
+  }
+
+  #isFound(position: number, search: BatchSearch): boolean {
+    if (position + BATCH_HEADER_BYTES > this.fileBytes) return false
+    let at = this.#window.at(position, BATCH_HEADER_BYTES)
+    if (magicOf(this.#window.buffer, at) !== BATCH_MAGIC) return false
+    const batchBytes = batchSizeBytesOf(this.#window.buffer, at)
+    if (batchBytes < BATCH_HEADER_BYTES || position + batchBytes > this.fileBytes) return false
+    // The header alone refuses nearly everything that only looks like a batch, at no cost.
+    if (!this.#isSoughtFor(at, search)) return false
+    this.#searchedBytes += batchBytes
+    if (this.#checkWhole(position) !== 'ok') return false
+    at = this.#window.at(position, BATCH_HEADER_BYTES)
+    return !this.#isContradicted(position + batchBytes, nextOffsetOf(this.#window.buffer, at))
+  }
+
+  #isSoughtFor(at: number, search: BatchSearch): boolean {
+    const { buffer, end } = this.#window
+    const check = checkBatchHeader(buffer, at, Math.min(end, at + BATCH_HEADER_BYTES))
+    if (check !== 'ok' && check !== 'incomplete') return false
+    const isPlausible = check === 'ok' || isSafeHeader(buffer, at)
+    if (!isPlausible || baseOffsetOf(buffer, at) < search.offset) return false
+    const nextOffset = nextOffsetOf(buffer, at)
+    return nextOffset <= search.below && nextOffset - 1 - this.#baseOffset <= MAX_RELATIVE_OFFSET
+  }
+
+  /**
+   * A base offset, which no CRC covers, is wrong where the next whole batch starts below its end.
+   */
+  #isContradicted(position: number, nextOffset: number): boolean {
+    if (position + BATCH_HEADER_BYTES > this.fileBytes) return false
+    if (this.#checkWhole(position) !== 'ok') return false
+    const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    return baseOffsetOf(this.#window.buffer, at) < nextOffset
+  }
+}
+
+/** A base offset that can be read: `checkBatchHeader` says that only of a batch that is there. */
+function isSafeHeader(buffer: Buffer, at: number): boolean {
+  return buffer.readUInt32BE(at) <= SAFE_UPPER_HALF
+}

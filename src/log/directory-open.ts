@@ -16,39 +16,21 @@
  */
 import { LogError } from '../errors/log-error.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
-import {
-  readCleanMarker,
-  removeCleanMarker,
-  type CleanMarker,
-  type CleanPartition,
-} from '../storage/clean-marker.ts'
-import { ControlFile, readControlFile, type ControlFileContents } from '../storage/control-file.ts'
-import { controlSlotKey, type PublishedPartition } from '../storage/control-slot.ts'
+import { removeCleanMarker } from '../storage/clean-marker.ts'
+import { ControlFile } from '../storage/control-file.ts'
 import { META_PROPERTIES_FILE, formatMetaProperties } from '../storage/meta-properties.ts'
-import {
-  emptyMetadata,
-  readMetadata,
-  writeMetadata,
-  type LogMetadata,
-  type TopicMetadata,
-} from '../storage/metadata-file.ts'
+import { emptyMetadata, writeMetadata } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { afterTurn } from './clock.ts'
-import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
+import { DirectoryEvidence, type SettledTopics } from './directory-evidence.ts'
 import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
 import { LogDirectory, type LogEnvironment } from './log-directory.ts'
 import type { PartitionState } from './partition-log.ts'
-import { hasFindings, openPartition, type PartitionEvidence } from './partition-open.ts'
+import { hasFindings, openPartition } from './partition-open.ts'
 import type { PartitionRecovery } from './recovery.ts'
-import {
-  listDeletedFolders,
-  listPartitionFolders,
-  partitionDirectory,
-  setFolderAside,
-  type PartitionFolder,
-} from './topic-directory.ts'
+import { listDeletedFolders, setFolderAside } from './topic-directory.ts'
 import { WatermarkPublisher } from './watermark-publisher.ts'
 
 /** What opening did. */
@@ -66,9 +48,6 @@ export interface OpenedDirectory {
   readonly log: LogDirectory
   readonly report: OpenReport
 }
-
-/** A broker writes its high watermarks there soon after its start. We have no such file. */
-const BROKER_FILE = 'replication-offset-checkpoint'
 
 /** Opens what the driver holds; an empty directory becomes an empty log. */
 export function* openLogDirectory(environment: LogEnvironment): Procedure<OpenedDirectory> {
@@ -94,16 +73,6 @@ class DirectoryOpening {
   readonly #driver: StorageDriver
   readonly #startedMs: number
   readonly #reports: PartitionRecovery[] = []
-  readonly #adopted = new Set<string>()
-  /** What the clean marker vouches for, by topic id and partition. */
-  readonly #described = new Map<string, CleanPartition>()
-  #checkpoints: CheckpointedOffsets = { recoveryPoints: new Map(), logStarts: null }
-  #marker: CleanMarker | 'kafka' | undefined
-  #previous: ControlFileContents | undefined
-  /**
-   * A broker has had the directory, now or ever: topics may have changed behind metadata's back.
-   */
-  #wasBrokers = false
 
   constructor(environment: LogEnvironment) {
     this.#environment = environment
@@ -114,48 +83,45 @@ class DirectoryOpening {
   *run(): Procedure<OpenedDirectory> {
     const driver = this.#driver
     // A log that may not be written is refused before its marker is touched.
-    const metadata = readMetadata(driver)
-    if (metadata.kind === 'found' && !metadata.writable) {
-      throw newerWriter(metadata.metadata.writeIncompatible)
+    const found = this.#readEvidence()
+    if (found.reading.kind === 'found' && !found.reading.writable) {
+      throw newerWriter(found.reading.metadata.writeIncompatible)
     }
-    this.#marker = readCleanMarker(driver)
-    if (this.#marker !== undefined) yield* removeCleanMarker(driver)
-    if (this.#marker !== undefined && this.#marker !== 'kafka') {
-      for (const entry of this.#marker.partitions)
-        this.#described.set(`${entry.topicId}-${entry.partition}`, entry)
-    }
+    if (found.marker !== undefined) yield* removeCleanMarker(driver)
     const isNew = !isLogDirectory(driver.list(''))
     if (isNew) yield* this.#writeIdentity()
-    this.#previous = readControlFile(driver)
-    this.#checkpoints = readCheckpoints(driver)
-    this.#wasBrokers = driver.status(BROKER_FILE) !== undefined
-    const log = new LogDirectory(this.#environment, yield* this.#findTopics())
-    for (const [name, topic] of log.metadata.topics) {
+    const evidence = isNew ? this.#readEvidence() : found
+    const { metadata, adopted } = yield* this.#settleTopics(evidence)
+    const log = new LogDirectory(this.#environment, metadata)
+    for (const [name, topic] of metadata.topics) {
       const config = resolveTopicConfig(readStoredConfig(topic.config), {
         partitions: topic.partitions,
       })
-      // Of a topic that was only ever here nothing was compacted away: a gap is damage.
-      const isGapless = topic.adopted !== true && !this.#wasBrokers
+      const isGapless = evidence.isGapless(topic)
       const states: PartitionState[] = []
       for (let partition = 0; partition < topic.partitions; partition++) {
         const known = { topic: name, topicId: topic.id, partition, config, isGapless }
-        const evidence = this.#evidenceOf(name, topic.id, partition)
-        const { state, recovery } = yield* openPartition(driver, known, evidence)
+        const ofPartition = evidence.of(name, topic.id, partition)
+        const { state, recovery } = yield* openPartition(driver, known, ofPartition)
         states.push(state)
-        if (hasFindings(recovery) || this.#adopted.has(name)) this.#reports.push(recovery)
+        if (hasFindings(recovery) || adopted.has(name)) this.#reports.push(recovery)
       }
       log.admit({ name, id: topic.id, config }, states)
     }
     this.#noteDeletions(log)
-    yield* this.#publish(log)
+    yield* this.#publish(log, evidence)
     yield* log.checkpoint()
     const report = {
-      clean: isNew || this.#marker !== undefined,
+      clean: isNew || found.marker !== undefined,
       durationMs: this.#environment.clock.monotonicNow() - this.#startedMs,
       partitions: this.#reports,
-      adopted: [...this.#adopted],
+      adopted: [...adopted],
     }
     return { log, report }
+  }
+
+  #readEvidence(): DirectoryEvidence {
+    return new DirectoryEvidence(this.#driver, this.#environment.bootId)
   }
 
   *#writeIdentity(): Procedure<void> {
@@ -171,96 +137,19 @@ class DirectoryOpening {
     yield* writeMetadata(this.#driver, emptyMetadata())
   }
 
-  /**
-   * The topics that metadata.json and the folders say there are; what differs is settled on disk
-   * first.
-   */
-  *#findTopics(): Procedure<LogMetadata> {
-    const found = readMetadata(this.#driver)
-    const known = found.kind === 'found' ? found.metadata : emptyMetadata()
-    const isCurrent = found.kind === 'found' && found.source === 'current'
-    const folders = listPartitionFolders(this.#driver)
-    const topics = this.#topicsStillThere(known.topics, folders, isCurrent)
-    const deleting = new Set(known.deleting.map((topic) => topic.id))
-    for (const folder of folders) {
-      const listed = topics.get(folder.topic)
-      if (folder.topicId !== null && deleting.has(folder.topicId)) this.#setAside(folder, 'delete')
-      else if (listed !== undefined && folder.partition < listed.partitions) continue
-      else if (!folder.holdsData && isCurrent && !this.#wasBrokers) this.#setAside(folder, 'stray')
-      else {
-        this.#adopted.add(folder.topic)
-        const id = folder.topicId ?? randomTopicId(this.#environment.randomBytes)
-        const partitions = Math.max(listed?.partitions ?? 0, folder.partition + 1)
-        topics.set(folder.topic, { ...(listed ?? { id, config: {} }), adopted: true, partitions })
-      }
+  /** Which topics there are; where files differ on that, they agree on disk first. */
+  *#settleTopics(evidence: DirectoryEvidence): Procedure<SettledTopics> {
+    const { randomBytes } = this.#environment
+    const settled = evidence.settleTopics(() => randomTopicId(randomBytes))
+    for (const { folder, state } of settled.setAside) {
+      const uniqueId = Buffer.from(randomBytes(16)).toString('hex')
+      setFolderAside(this.#driver, folder.directory, uniqueId, state)
     }
-    const metadata = { ...known, topics }
-    if (this.#adopted.size > 0 || topics.size !== known.topics.size || !isCurrent) {
+    if (settled.isChanged) {
       yield () => this.#driver.flushDirectory('')
-      yield* writeMetadata(this.#driver, metadata)
+      yield* writeMetadata(this.#driver, settled.metadata)
     }
-    return metadata
-  }
-
-  /**
-   * The topics that metadata lists, without those that were deleted since: by ourselves, where it
-   * is the previous metadata, or by a broker, which does not know of it.
-   */
-  #topicsStillThere(
-    listed: LogMetadata['topics'],
-    folders: readonly PartitionFolder[],
-    isCurrent: boolean,
-  ): Map<string, TopicMetadata> {
-    const ids = new Map<string, (string | null)[]>()
-    for (const { topic, topicId } of folders) {
-      const idsOfTopic = ids.get(topic)
-      if (idsOfTopic === undefined) ids.set(topic, [topicId])
-      else idsOfTopic.push(topicId)
-    }
-    const topics = new Map<string, TopicMetadata>()
-    for (const [name, topic] of listed) {
-      const found = ids.get(name)
-      // A topic of that name that was created anew is another one, with an end of its own.
-      const isReplaced = found?.every((id) => id !== null && id !== topic.id) ?? false
-      const isGone = found === undefined && (!isCurrent || this.#wasDeletedByBroker(name, topic))
-      if (!isReplaced && !isGone) topics.set(name, topic)
-    }
-    return topics
-  }
-
-  /** A broker that deletes a topic writes the checkpoint without it; we list every partition. */
-  #wasDeletedByBroker(name: string, topic: TopicMetadata): boolean {
-    if (!this.#wasBrokers) return false
-    for (let partition = 0; partition < topic.partitions; partition++) {
-      if (this.#checkpoints.recoveryPoints.has(partitionDirectory(name, partition))) return false
-    }
-    return true
-  }
-
-  #setAside(folder: PartitionFolder, state: 'delete' | 'stray'): void {
-    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
-    setFolderAside(this.#driver, folder.directory, uniqueId, state)
-  }
-
-  /** What is known of a partition besides its folder. */
-  #evidenceOf(topic: string, topicId: string, partition: number): PartitionEvidence {
-    const directory = partitionDirectory(topic, partition)
-    const { recoveryPoints, logStarts } = this.#checkpoints
-    return {
-      described: this.#described.get(`${topicId}-${partition}`),
-      isBrokerClean: this.#marker === 'kafka',
-      checkpointedPoint: recoveryPoints.get(directory) ?? 0,
-      logStartOffset: logStarts === null ? null : (logStarts.get(directory) ?? 0),
-      published: this.#publishedInThisBoot(topicId, partition),
-    }
-  }
-
-  /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
-  #publishedInThisBoot(topicId: string, partition: number): PublishedPartition | undefined {
-    const { bootId } = this.#environment
-    if (this.#previous === undefined || bootId === null || this.#previous.bootId !== bootId)
-      return undefined
-    return this.#previous.slots.get(controlSlotKey(topicId, partition))
+    return settled
   }
 
   #noteDeletions(log: LogDirectory): void {
@@ -268,9 +157,9 @@ class DirectoryOpening {
     for (const topic of log.metadata.deleting) log.deletingFolders(topic.id, [])
   }
 
-  *#publish(log: LogDirectory): Procedure<void> {
+  *#publish(log: LogDirectory, evidence: DirectoryEvidence): Procedure<void> {
     const control = ControlFile.open(this.#driver, {
-      writerGeneration: ((this.#previous?.writerGeneration ?? 0) + 1) % 2 ** 32,
+      writerGeneration: ((evidence.control?.writerGeneration ?? 0) + 1) % 2 ** 32,
       bootId: this.#environment.bootId,
       pid: process.pid,
     })

@@ -1,6 +1,7 @@
 /**
- * Runs the stress test of mappings with the versions of Node that users have besides the one here:
- * what detaches memory, and what a view of it does afterwards, is the engine's business.
+ * Runs the tests of what differs between versions of Node with those that users have besides the one
+ * here: what detaches memory, and what a view of it does afterwards, is the engine's business; what
+ * the permission model refuses changes from one to the next.
  *
  * The binaries come from the npm package `node`, which fetches its platform package in a script;
  * with scripts off, that one is installed by name.
@@ -10,14 +11,14 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-const VERSIONS = ['22', '24']
+const VERSIONS = ['22', '24', '26']
 const QUIET = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--silent']
 
 const work = mkdtempSync(join(tmpdir(), 'streambed-nodes-'))
 const checkout = new URL('../', import.meta.url).pathname
 try {
   const nodes = VERSIONS.map(binaryOf)
-  run(checkout, 'npx', ['vitest', 'run', 'test/stress'], {
+  run(checkout, 'npx', ['vitest', 'run', 'test/stress', 'test/security/permission'], {
     ...process.env,
     STREAMBED_NODES: nodes.join(delimiter),
   })

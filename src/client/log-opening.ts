@@ -61,7 +61,7 @@ export async function openOnDisk(
 ): Promise<OpenedLog> {
   const release = holdProcess() // Whoever awaits an open log wants to see it opened.
   try {
-    const path = prepareLogDirectory(directory, isLogDirectory)
+    const path = await prepareLogDirectory(directory, isLogDirectory)
     const fileSystem = fileSystemOf(path)
     if (fileSystem.isNetwork && !options.allowNetworkFs) throw networkRefused(path, fileSystem)
     const { clock, lockTimeoutMs } = options

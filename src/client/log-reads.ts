@@ -8,6 +8,7 @@
  *
  * Bytes handed out are copies in every case. What is unsealed is never mapped.
  */
+import { hasPermissionModel } from '../storage/device-sync.ts'
 import type { FileSystemKind } from '../storage/file-system.ts'
 import { MappingPool } from '../storage/mapping-pool.ts'
 import type { MappingRefusal } from '../storage/mapping-probe.ts'
@@ -29,6 +30,8 @@ const REFUSALS: Readonly<Record<MappingRefusal, string>> = {
   mismatch: 'mappings of this file system show other bytes than reads of it',
 }
 
+const FORBIDDEN = "Node's permission model lets no addon in, so nothing can be mapped"
+
 /** The mappings that a log may use once they are tried; undefined where it is not to use any. */
 export function mappingsFor(
   io: CheckedLogOptions['io'],
@@ -49,7 +52,10 @@ export function tryMappings(
     return { kind: 'pread', reason }
   }
   const refusal = mappings.enable(file)
-  if (refusal !== null) return { kind: 'pread', reason: REFUSALS[refusal] }
+  if (refusal !== null) {
+    const isForbidden = refusal === 'no-binding' && hasPermissionModel()
+    return { kind: 'pread', reason: isForbidden ? FORBIDDEN : REFUSALS[refusal] }
+  }
   const reason =
     io === 'auto'
       ? 'frequent small reads of sealed segments go through mappings, all others are positioned'

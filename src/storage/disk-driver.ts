@@ -10,6 +10,7 @@
 import fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { assert } from '../errors/invariant.ts'
+import { flushAncestorAt, flushDirectoryAt } from './device-sync.ts'
 import { DiskFile } from './disk-file.ts'
 import { DiskNode } from './disk-node.ts'
 import { FileDescriptorPool } from './file-descriptor-pool.ts'
@@ -274,36 +275,7 @@ class DiskDriver implements StorageDriver {
 
   async #flushAncestors(): Promise<void> {
     const ancestors = this.#unsyncedAncestors
-    for (const directory of ancestors) {
-      try {
-        await flushDirectoryAt(directory)
-      } catch (error) {
-        // What lies above may not be ours to read, in a container for example; we did not make it.
-        const cause = error instanceof Error ? errorCodeOf(error.cause) : undefined
-        if (cause !== 'EACCES' && cause !== 'EPERM') throw error
-      }
-    }
+    for (const directory of ancestors) await flushAncestorAt(directory)
     if (this.#unsyncedAncestors === ancestors) this.#unsyncedAncestors = []
   }
-}
-
-async function flushDirectoryAt(absolutePath: string): Promise<void> {
-  let handle: fs.promises.FileHandle | undefined
-  try {
-    handle = await fs.promises.open(absolutePath, fs.constants.O_RDONLY)
-    await handle.sync()
-  } catch (error) {
-    if (!isUnsupportedDirectorySync(errorCodeOf(error)))
-      throw fileFailure('flush', absolutePath, error)
-  } finally {
-    await handle?.close()
-  }
-}
-
-/** Some file systems cannot sync a directory, and Windows can neither open nor sync one. */
-function isUnsupportedDirectorySync(code: string | undefined): boolean {
-  if (code === 'EINVAL' || code === 'ENOTSUP') return true
-  return (
-    process.platform === 'win32' && (code === 'EPERM' || code === 'EISDIR' || code === 'EACCES')
-  )
 }

@@ -10,6 +10,7 @@
  */
 import fs from 'node:fs'
 import { assert } from '../errors/invariant.ts'
+import { needsSyncHandles, syncData, SyncHandle } from './device-sync.ts'
 import type { DiskNode } from './disk-node.ts'
 import { type FileDescriptorPool, PooledDescriptor } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
@@ -45,6 +46,7 @@ export class DiskFile implements StorageFile {
   readonly #mappings: MappingPool | undefined
   readonly #onClose: (file: DiskFile) => void
   readonly #descriptor: PooledDescriptor
+  readonly #syncHandle: SyncHandle | undefined
   /** Writes and resizes so far, and how many of them a successful flush has covered. */
   #changeCount = 0
   #syncedChangeCount = 0
@@ -58,7 +60,12 @@ export class DiskFile implements StorageFile {
     this.#writable = parts.writable
     this.#mappings = parts.mappings
     this.#onClose = parts.onClose
-    this.#descriptor = new PooledDescriptor(parts.pool, () => this.#openDescriptor())
+    if (needsSyncHandles()) this.#syncHandle = new SyncHandle(parts.node, parts.pool)
+    this.#descriptor = new PooledDescriptor(
+      parts.pool,
+      () => this.#openDescriptor(),
+      () => this.#syncHandle?.close(),
+    )
     this.#node.files.add(this)
   }
 
@@ -176,7 +183,7 @@ export class DiskFile implements StorageFile {
     const fd = this.#beginOperation('flush')
     const changeCount = this.#changeCount
     try {
-      await syncData(fd)
+      await (this.#syncHandle === undefined ? syncData(fd) : this.#syncHandle.sync())
     } catch (error) {
       throw this.#failure('flush', error)
     } finally {
@@ -272,6 +279,7 @@ export class DiskFile implements StorageFile {
   #markChanged(): void {
     this.#changeCount++
     this.#descriptor.pinned = true
+    this.#syncHandle?.open()
   }
 
   #readSizeBytes(): number {
@@ -349,16 +357,6 @@ function readOnce(fd: number, target: Buffer, start: number, position: number): 
     fs.read(fd, target, start, target.byteLength - start, position, (error, count) => {
       if (error) reject(error)
       else resolve(count)
-    })
-  })
-}
-
-/** On macOS this is fcntl(F_FULLFSYNC), see `diskSyncMethod`. */
-function syncData(fd: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    fs.fdatasync(fd, (error) => {
-      if (error) reject(error)
-      else resolve()
     })
   })
 }

@@ -18,6 +18,7 @@ const NOT_OPEN = -1
 export class PooledDescriptor {
   readonly #pool: FileDescriptorPool
   readonly #open: () => number
+  readonly #onClosed: (() => void) | undefined
   #fd = NOT_OPEN
   #operationsInFlight = 0
   #closeWhenIdle = false
@@ -26,10 +27,14 @@ export class PooledDescriptor {
   /** Set while only the owner may close it (I1). */
   pinned = false
 
-  /** `open` opens the file and returns the number; it throws what the system threw. */
-  constructor(pool: FileDescriptorPool, open: () => number) {
+  /**
+   * `open` opens the file and returns the number; it throws what the system threw. `onClosed` is
+   * called whenever the descriptor was closed, and must not fail.
+   */
+  constructor(pool: FileDescriptorPool, open: () => number, onClosed?: () => void) {
     this.#pool = pool
     this.#open = open
+    this.#onClosed = onClosed
   }
 
   get isOpen(): boolean {
@@ -86,6 +91,7 @@ export class PooledDescriptor {
     const fd = this.#fd
     this.#fd = NOT_OPEN
     this.#pool.forget(this)
+    this.#onClosed?.()
     if (inBackground) fs.close(fd, () => {})
     else fs.closeSync(fd)
   }
@@ -126,6 +132,11 @@ export class FileDescriptorPool {
         if ((code !== 'EMFILE' && code !== 'ENFILE') || !this.#evictOne()) throw error
       }
     }
+  }
+
+  /** Closes the one idle for longest, for a descriptor elsewhere; false where none can be. */
+  makeRoom(): boolean {
+    return this.#evictOne()
   }
 
   /** @internal */

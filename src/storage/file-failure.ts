@@ -2,7 +2,8 @@
  * From a failed system call to the `LogError` a user meets: one table for every storage driver.
  *
  *   ENOSPC EDQUOT EFBIG    NO_SPACE    there is no room; what was stored before stays readable
- *   EACCES EPERM EROFS     READ_ONLY   but only where a file is opened or created for writing
+ *   EACCES EPERM EROFS     READ_ONLY   but only where a file is opened or created for writing; so
+ *                                      is ERR_ACCESS_DENIED, of Node's permission model
  *   anything else          IO
  *
  * `details.file` names the file (absolute on disk), `cause` is the error of the system. Never
@@ -12,7 +13,7 @@ import { InvariantError } from '../errors/invariant.ts'
 import { LogError } from '../errors/log-error.ts'
 
 const NO_ROOM: ReadonlySet<unknown> = new Set(['ENOSPC', 'EDQUOT', 'EFBIG'])
-const NOT_ALLOWED: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS'])
+const NOT_ALLOWED: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'EROFS', 'ERR_ACCESS_DENIED'])
 
 /** Whether the failed call was one that decides if we may write here at all. */
 export type FailedCall = 'opening-for-writing' | 'other'

@@ -49,8 +49,12 @@ export function takeSocketLock(directoryIdentity: string): Promise<KernelLockAtt
   const path = socketPath(directoryIdentity)
   if (path === null) return Promise.resolve('unavailable')
   const server = createServer((socket) => socket.destroy())
-  // In a cluster worker, without `exclusive`, all workers would share one socket of the primary's.
-  server.listen({ path, exclusive: true })
+  try {
+    // In a cluster worker, without `exclusive`, all would share one socket of the primary's.
+    server.listen({ path, exclusive: true })
+  } catch {
+    return Promise.resolve('unavailable') // Node's permission model, without the right to a socket.
+  }
   server.unref()
   const release = (): Promise<void> => new Promise((resolve) => void server.close(() => resolve()))
   return new Promise((resolve) => {

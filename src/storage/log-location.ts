@@ -2,18 +2,11 @@
  * The directory of a log before it is opened: made where it is missing, refused where it is
  * something else. The only look at paths outside of a log's own directory.
  */
-import {
-  accessSync,
-  constants,
-  fsyncSync,
-  openSync,
-  closeSync,
-  mkdirSync,
-  readdirSync,
-  statSync,
-} from 'node:fs'
+import { accessSync, constants, mkdirSync, readdirSync, statSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { LogError, invalidArgument } from '../errors/log-error.ts'
+import { checkSyncs, flushAncestorAt } from './device-sync.ts'
+import { errorCodeOf } from './file-failure.ts'
 
 /** What the system and tools of people leave in directories that count as empty. */
 const NOBODYS_FILES: ReadonlySet<string> = new Set([
@@ -36,12 +29,12 @@ const OUR_FIRST_FILES: ReadonlySet<string> = new Set([
  * @throws {LogError} INVALID_ARGUMENT for a file, or a directory of something else; READ_ONLY
  * without permission to write; IO.
  */
-export function prepareLogDirectory(
+export async function prepareLogDirectory(
   directory: string,
   isLog: (names: readonly string[]) => boolean,
-): string {
+): Promise<string> {
   const path = resolve(directory)
-  makeDirectory(path)
+  await makeDirectory(path)
   const names = readNames(path)
   const others = names.filter(
     (name) =>
@@ -57,6 +50,8 @@ export function prepareLogDirectory(
     )
   }
   checkWritable(path)
+  const refusal = await checkSyncs(path)
+  if (refusal !== null) throw syncsRefused(path, refusal)
   return path
 }
 
@@ -66,31 +61,26 @@ export function directoryKey(path: string): string {
   return `${dev}:${ino}`
 }
 
-function makeDirectory(path: string): void {
+async function makeDirectory(path: string): Promise<void> {
+  const first = makeMissing(path)
+  if (first !== undefined) await flushNewNames(first, path)
+}
+
+/** The uppermost directory that had to be made, if any. */
+function makeMissing(path: string): string | undefined {
   try {
-    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return
-    const first = mkdirSync(path, { recursive: true, mode: 0o700 })
-    if (first !== undefined) flushNewNames(first, path)
+    if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return undefined
+    return mkdirSync(path, { recursive: true, mode: 0o700 })
   } catch (cause) {
     throw failure(path, cause)
   }
 }
 
 /** The new names have to survive a power cut, or everything below them is lost with them. */
-function flushNewNames(first: string, last: string): void {
+async function flushNewNames(first: string, last: string): Promise<void> {
   for (let made = last; ; made = dirname(made)) {
-    flushNames(dirname(made))
+    await flushAncestorAt(dirname(made))
     if (made === first || made === dirname(made)) return
-  }
-}
-
-function flushNames(path: string): void {
-  if (process.platform === 'win32') return
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
   }
 }
 
@@ -106,6 +96,7 @@ function checkWritable(path: string): void {
   try {
     accessSync(path, constants.R_OK | constants.W_OK | constants.X_OK)
   } catch (cause) {
+    if (errorCodeOf(cause) === 'ERR_ACCESS_DENIED') throw failure(path, cause)
     throw new LogError(
       'READ_ONLY',
       `${path}: no permission to write here`,
@@ -115,14 +106,28 @@ function checkWritable(path: string): void {
   }
 }
 
+/** Nothing could be promised of what is written here: better no log than one that loses records. */
+function syncsRefused(path: string, cause: Error): LogError<'READ_ONLY'> {
+  const message =
+    `${path}: this version of Node syncs no file under its permission model, so no record could be ` +
+    'made durable: add --allow-addons and the package koffi, or use Node 20 to 24'
+  return new LogError('READ_ONLY', message, { directory: path }, { cause })
+}
+
 function failure(path: string, cause: unknown): LogError {
-  const code =
-    typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined
+  const code = errorCodeOf(cause)
   if (code === 'EEXIST' || code === 'ENOTDIR')
     return invalidArgument(
       `${path} is not a directory: a log lives in a directory of its own`,
       { directory: path },
       cause,
+    )
+  if (code === 'ERR_ACCESS_DENIED')
+    return new LogError(
+      'READ_ONLY',
+      `${path}: Node's permission model is in the way: give --allow-fs-read and --allow-fs-write for this directory and all it holds`,
+      { directory: path },
+      { cause },
     )
   if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS')
     return new LogError(

@@ -42,6 +42,12 @@ export interface NativeBinding {
   mapFile(descriptor: number, position: number, byteLength: number): NativeMapping | null
   /** Has the kernel read a part of a mapping from disk, in one go; `address` as for `mapFile`. */
   willNeed(address: number, byteLength: number): void
+  /**
+   * Forces a file to stable storage off the event loop: 'data' as fdatasync, 'all' as fsync, which
+   * is what names in a directory need. Resolves with errno, 0 where it succeeded. Null where the
+   * system's call promises less than Node's own (macOS).
+   */
+  readonly sync: ((descriptor: number, what: 'data' | 'all') => Promise<number>) | null
   /** Ends a mapping, whose ArrayBuffer nobody may touch any more: detach it first. */
   unmap(mapping: Omit<NativeMapping, 'bytes'>): void
 }
@@ -54,10 +60,16 @@ export interface NativeMapping {
   readonly byteLength: number
 }
 
+/** A call that returns a number; `async` runs it on another thread. */
+interface NativeCall {
+  (...values: unknown[]): number
+  async(descriptor: number, done: (error: unknown, result: number) => void): void
+}
+
 /** The calls of koffi's that are used here; its own types would need it to be installed. */
 interface Koffi {
   load(path: null): {
-    func(name: string, result: string, types: readonly string[]): (...values: unknown[]) => number
+    func(name: string, result: string, types: readonly string[]): NativeCall
     func(
       name: string,
       result: 'void *',
@@ -107,17 +119,23 @@ function loadBinding(): NativeBinding | null {
     const koffi = createRequire(import.meta.url)('koffi') as Koffi
     const mapping = bindMapping(koffi)
     if (platform === 'darwin') return { ...NO_LINUX_CALLS, ...mapping }
-    return { ...bindFileLock(koffi), allocate: bindAllocate(koffi), ...mapping }
+    return {
+      ...bindFileLock(koffi),
+      allocate: bindAllocate(koffi),
+      sync: bindSync(koffi),
+      ...mapping,
+    }
   } catch {
     return null
   }
 }
 
 /** macOS has other calls for these, with other promises. */
-const NO_LINUX_CALLS: Pick<NativeBinding, 'lockFile' | 'fileLockHolder' | 'allocate'> = {
+const NO_LINUX_CALLS: Pick<NativeBinding, 'lockFile' | 'fileLockHolder' | 'allocate' | 'sync'> = {
   lockFile: () => 'unsupported',
   fileLockHolder: () => null,
   allocate: () => 'unsupported',
+  sync: null,
 }
 
 function bindFileLock(koffi: Koffi): Pick<NativeBinding, 'lockFile' | 'fileLockHolder'> {
@@ -152,6 +170,21 @@ function bindAllocate(koffi: Koffi): NativeBinding['allocate'] {
     const { ENOSPC, EDQUOT, EFBIG } = koffi.os.errno
     return errno === ENOSPC || errno === EDQUOT || errno === EFBIG ? 'full' : 'unsupported'
   }
+}
+
+function bindSync(koffi: Koffi): NonNullable<NativeBinding['sync']> {
+  const library = koffi.load(null)
+  const calls = {
+    data: library.func('fdatasync', 'int', ['int']),
+    all: library.func('fsync', 'int', ['int']),
+  }
+  return (descriptor, what) =>
+    new Promise((resolve, reject) => {
+      calls[what].async(descriptor, (error, result) => {
+        if (error) reject(error instanceof Error ? error : new Error('the call was not made'))
+        else resolve(result === 0 ? 0 : koffi.errno())
+      })
+    })
 }
 
 function bindMapping(koffi: Koffi): Pick<NativeBinding, 'mapFile' | 'willNeed' | 'unmap'> {

@@ -17,7 +17,8 @@ import { randomUUID } from 'node:crypto'
 import { closeSync, existsSync, openSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LogError } from '../errors/log-error.ts'
-import { isSameBoot, ownIdentity, processIsAlive } from './boot-identity.ts'
+import { isSameBoot, networkNamespace, ownIdentity, processIsAlive } from './boot-identity.ts'
+import { hasPermissionModel } from './device-sync.ts'
 import { fileFailure } from './file-failure.ts'
 import { takeFileLock, takeSocketLock } from './kernel-lock.ts'
 import type { KernelLock, KernelLockAttempt } from './kernel-lock.ts'
@@ -313,6 +314,12 @@ function locked(directory: string, { reason, holder }: Refusal): LogError<'LOCKE
   const message =
     reason === 'alive'
       ? `${directory} is being written by ${who}: close it there, wait for that with lockTimeoutMs, or open with readOnly: true`
-      : `${directory} was left locked by ${who}, which cannot be told dead or alive from here: make sure that nothing writes there, then call EventLog.breakLock(directory)`
+      : `${directory} was left locked by ${who}, which cannot be told dead or alive from here: make sure that nothing writes there, then call EventLog.breakLock(directory)${hintOfModel()}`
   return new LogError('LOCKED', message, details)
+}
+
+/** Under the permission model of Node /proc, which tells dead from alive, may be out of reach. */
+function hintOfModel(): string {
+  const isBlind = hasPermissionModel() && networkNamespace() === null
+  return isBlind ? '; --allow-fs-read=/proc/* lets the next open see for itself' : ''
 }

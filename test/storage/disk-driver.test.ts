@@ -14,6 +14,7 @@ import {
 import { errorCodeOf } from '../../src/storage/file-failure.ts'
 import type { NativeBinding } from '../../src/storage/native-binding.ts'
 import type { StorageDriver, StorageFile } from '../../src/storage/storage-driver.ts'
+import { pretendPermissionModel } from '../support/permission-model.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { storageDriverContract } from './storage-driver-contract.ts'
 
@@ -44,6 +45,12 @@ storageDriverContract('disk driver without the native binding', () => {
 storageDriverContract('disk driver with one descriptor', () =>
   openDiskDriver(temporaryDirectory(), { maxOpenFiles: 1 }),
 )
+
+storageDriverContract("disk driver under Node's permission model", () => {
+  native.isAbsent = true
+  pretendPermissionModel()
+  return openDiskDriver(temporaryDirectory())
+})
 
 afterEach(() => {
   vi.restoreAllMocks()

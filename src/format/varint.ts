@@ -85,6 +85,15 @@ export class VarintReader {
         this.position = at + 1
         return (first >>> 1) ^ -(first & 1)
       }
+      // Lengths from 64 on, and so most records and many values, take two bytes.
+      if (at + 1 < end) {
+        const second = byteAt(buffer, at + 1)
+        if (second < 0x80) {
+          this.position = at + 2
+          const bits = (first & 0x7f) | (second << 7)
+          return (bits >>> 1) ^ -(bits & 1)
+        }
+      }
     }
     return this.#readLongVarint(buffer, end)
   }
@@ -102,6 +111,15 @@ export class VarintReader {
       if (first < 0x80) {
         this.position = at + 1
         return (first >>> 1) ^ -(first & 1)
+      }
+      // Lengths from 64 on, and so most records and many values, take two bytes.
+      if (at + 1 < end) {
+        const second = byteAt(buffer, at + 1)
+        if (second < 0x80) {
+          this.position = at + 2
+          const bits = (first & 0x7f) | (second << 7)
+          return (bits >>> 1) ^ -(bits & 1)
+        }
       }
     }
     return this.#readLongVarlong(buffer, end)

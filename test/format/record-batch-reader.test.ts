@@ -12,6 +12,8 @@ import {
   writeBatchHeader,
 } from '../../src/format/record-batch.ts'
 import { isCodecAvailable } from '../../src/format/compression.ts'
+import { readFieldLength, skipHeaders } from '../../src/format/record.ts'
+import { VarintReader, writeVarint } from '../../src/format/varint.ts'
 import { fromHex, listedRecords, loadBatchVectors, loadVectors, readRecords } from './vectors.ts'
 
 const readable = loadBatchVectors().filter(({ batch }) =>
@@ -38,6 +40,80 @@ function batchAround(payload: Buffer, recordCount: number, codecBits = 0): Buffe
 /** The body of a record with null key and value: attributes, two deltas, and what follows them. */
 function recordOf(...body: readonly number[]): Buffer {
   return Buffer.from([body.length << 1, ...body])
+}
+
+/** No headers, mostly; none in two bytes, one, and fewer than none. */
+const HEADERS_ENDS = [[0], [0], [0], [0x80, 0], [2, 2, 0x61, 0], [1]]
+
+/** `value` as a varint, or in one byte more than it takes. */
+function varintOf(value: number, isLong: boolean): Buffer {
+  const buffer = Buffer.alloc(6)
+  const end = writeVarint(buffer, 0, value)
+  if (!isLong) return buffer.subarray(0, end)
+  buffer[end - 1] = (buffer[end - 1] ?? 0) | 0x80
+  return buffer.subarray(0, end + 1)
+}
+
+function fieldOf(byteLength: number): Buffer {
+  return Buffer.concat([varintOf(byteLength, false), Buffer.alloc(byteLength, 0x61)])
+}
+
+/** Where the records of a batch are, and last 'broken' where one is. */
+function placesIn(batch: Buffer, recordCount: number): unknown[] {
+  const places: unknown[] = []
+  const reader = new RecordBatchReader()
+  reader.reset(batch, 0, 0)
+  try {
+    for (let read = 0; read < recordCount && reader.next(); read++) {
+      const { offset, timestamp, keyStart, keyLength, valueStart, valueLength } = reader
+      const { fieldsStart, headersStart, headersEnd, headerCount } = reader
+      const fields = [fieldsStart, keyStart, keyLength, valueStart, valueLength]
+      places.push([offset, timestamp, ...fields, headersStart, headersEnd, headerCount])
+    }
+  } catch (error) {
+    if (!(error instanceof CorruptBytes)) throw error
+    places.push('broken')
+  }
+  return places
+}
+
+/** As `placesIn`, field by field as record.ts has them, each compared with its end. */
+function checkedPlacesIn(batch: Buffer, recordCount: number): unknown[] {
+  const places: unknown[] = []
+  const varints = new VarintReader()
+  let lastDelta = -1
+  varints.position = 61
+  try {
+    for (let read = 0; read < recordCount; read++) {
+      const bodyBytes = varints.readVarint(batch, batch.length)
+      const end = varints.position + bodyBytes
+      if (bodyBytes <= 0 || end > batch.length) throw new CorruptBytes('record', '', 0)
+      varints.position += 1
+      const timestamp = 1_000 + varints.readVarlong(batch, end)
+      const delta = varints.readVarint(batch, end)
+      const fieldsStart = varints.position
+      const keyLength = readFieldLength(varints, batch, end)
+      const keyStart = varints.position
+      varints.position += Math.max(0, keyLength)
+      const valueLength = readFieldLength(varints, batch, end)
+      const valueStart = varints.position
+      varints.position += Math.max(0, valueLength)
+      const headerCount = varints.readVarint(batch, end)
+      const headersStart = varints.position
+      if (headerCount > 0) skipHeaders(varints, batch, end, headerCount)
+      const isLast = read === recordCount - 1
+      const isWrong = headerCount < 0 || varints.position !== end || delta <= lastDelta
+      if (isWrong || (isLast && (end !== batch.length || delta > 2)))
+        throw new CorruptBytes('record', '', 0)
+      lastDelta = delta
+      const fields = [fieldsStart, keyStart, keyLength, valueStart, valueLength]
+      places.push([delta, timestamp, ...fields, headersStart, end, headerCount])
+    }
+  } catch (error) {
+    if (!(error instanceof CorruptBytes)) throw error
+    places.push('broken')
+  }
+  return places
 }
 
 const refusal = (reason: string): unknown =>
@@ -221,6 +297,37 @@ describe('the records of a batch', () => {
     const cut = batchAround(recordOf(0, 0, 0, 1, 1, 0), 1).subarray(0, 64)
     expect(() => reader.reset(cut, 0, 0)).toThrow(refusal('length'))
     expect(reader.next()).toBe(false)
+  })
+
+  it('are the same ones, or broken at the same one, when each field is read with every check', () => {
+    // Lengths and deltas around where a number takes a byte more, in odd encodings too.
+    const number = fc.oneof(
+      { weight: 6, arbitrary: fc.integer({ min: 0, max: 3 }) },
+      fc.constantFrom(-1, -64, 63, 64, 65, 127, 128, 8_190, 8_191, 8_192),
+    )
+    const encoded = fc
+      .tuple(number, fc.integer({ min: 0, max: 9 }))
+      .map(([value, oddness]) => varintOf(value, oddness === 0))
+    const field = fc.oneof(
+      fc.constant(Buffer.from([1])),
+      fc.constantFrom(0, 1, 5, 63, 64, 70, 8_000).map((byteLength) => fieldOf(byteLength)),
+      encoded,
+    )
+    const headers = fc.constantFrom(...HEADERS_ENDS.map((bytes) => Buffer.from(bytes)))
+    const record = fc
+      .tuple(encoded, encoded, field, field, headers, fc.integer({ min: -2, max: 30 }))
+      .map(([timestamp, offset, key, value, tail, wrongBytes]) => {
+        const body = Buffer.concat([Buffer.from([0]), timestamp, offset, key, value, tail])
+        const claimed = body.length + (wrongBytes < 3 ? wrongBytes : 0)
+        return Buffer.concat([varintOf(claimed, wrongBytes === 4), body])
+      })
+    fc.assert(
+      fc.property(fc.array(record, { minLength: 1, maxLength: 4 }), (records) => {
+        const batch = batchAround(Buffer.concat(records), records.length)
+        expect(placesIn(batch, records.length)).toEqual(checkedPlacesIn(batch, records.length))
+      }),
+      { numRuns: 1_000 },
+    )
   })
 
   it('are read within the batch alone, and fail with CorruptBytes or not at all', () => {

@@ -13,12 +13,13 @@ import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { type DriverCall, PowerCutDriver } from '../support/power-cut-driver.ts'
+import type { DiskCall } from '../../src/testing/disk-faults.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { appendMany, offsetsOf, openLog, partitionOf, range, readFromFiles } from './open-log.ts'
 
 /** A log whose syncs are counted, and held while `gate` is there. */
 class SyncedLog {
-  readonly driver: PowerCutDriver = new PowerCutDriver()
+  readonly driver: FaultDriver = new FaultDriver()
   readonly clock: FakeClock = new FakeClock()
   /** Paths synced, in order. */
   readonly synced: string[] = []
@@ -58,7 +59,7 @@ class SyncedLog {
     await nextTurn()
   }
 
-  #note({ action, path }: DriverCall): undefined {
+  #note({ action, path }: DiskCall): undefined {
     if (action === 'flush' || action === 'flushDirectory') this.synced.push(path)
     if (!this.holdAtLog || action !== 'flush' || !path.endsWith('.log')) return undefined
     this.holdAtLog = false

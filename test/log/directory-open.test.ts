@@ -7,7 +7,7 @@ import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { openDiskDriver } from '../../src/storage/disk-driver.ts'
 import { METADATA_FILE, PREVIOUS_METADATA_FILE } from '../../src/storage/metadata-file.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { appendMany, offsetsOf, openLog, partitionOf, range, readFromFiles } from './open-log.ts'
 import { bytesOf, overwrite } from './tampering.ts'
@@ -15,8 +15,8 @@ import { bytesOf, overwrite } from './tampering.ts'
 const COUNT = 30
 
 /** A closed log with one topic of two partitions, the first of which holds records. */
-async function closedLog(): Promise<PowerCutDriver> {
-  const driver = new PowerCutDriver()
+async function closedLog(): Promise<FaultDriver> {
+  const driver = new FaultDriver()
   const { log } = await openLog(driver)
   await runProcedure(log.createTopic('t', { partitions: 2, segmentBytes: 1024, segmentMs: 77 }))
   appendMany(partitionOf(log, 't'), COUNT)
@@ -28,7 +28,7 @@ function names(log: LogDirectory): readonly string[] {
   return log.topics().map(({ name }) => name)
 }
 
-function damage(driver: PowerCutDriver, path: string): void {
+function damage(driver: FaultDriver, path: string): void {
   overwrite(driver, path, Buffer.from('{"format":'))
 }
 

@@ -10,7 +10,7 @@ import {
 } from '../../src/format/record-batch.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { appendBatch, openLog, partitionOf } from './open-log.ts'
 
 const BATCH_COUNT = 20
@@ -56,7 +56,7 @@ describe('a lookup of one offset', () => {
 
 /** A partition of batches of two records each, none of them in memory any more. */
 async function largeBatches(): Promise<PartitionLog> {
-  const { log } = await openLog(new PowerCutDriver())
+  const { log } = await openLog(new FaultDriver())
   await runProcedure(log.createTopic('a', {}))
   const partition = partitionOf(log, 'a')
   const record = { timestamp: 1_000, value: 'x'.repeat(10_000) }

@@ -10,7 +10,7 @@ import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { PowerCutDriver, PowerGone } from '../support/power-cut-driver.ts'
+import { FaultDriver, PowerGone } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { appendBatch, openLog, type OpenLog, readFromFiles, readRecords } from './open-log.ts'
 import {
@@ -25,7 +25,7 @@ import type { Step } from './history-steps.ts'
 
 /** Runs a history; throws where log and model differ. */
 export class LogHistory {
-  #driver = new PowerCutDriver()
+  #driver = new FaultDriver()
   #clock = new FakeClock()
   #boot = 0
   #open: OpenLog | undefined
@@ -237,7 +237,7 @@ export class LogHistory {
     this.#driver.onCall = (call) => {
       if (call.action !== action || !call.path.endsWith(suffix) || left === 0) return undefined
       left -= 1
-      return 'NO_SPACE'
+      return 'ENOSPC'
     }
     for (let count = 0; count < 6; count++)
       this.#append(`t${random.below(2)}`, random.below(2 ** 31))

@@ -8,7 +8,8 @@ import { nextTurn } from '../../src/log/clock.ts'
 import { readWholeFile } from '../../src/storage/checkpoint-file.ts'
 import { parsePartitionMetadata } from '../../src/storage/partition-metadata.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { type DriverCall, PowerCutDriver } from '../support/power-cut-driver.ts'
+import type { DiskCall } from '../../src/testing/disk-faults.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { appendMany, openLog, partitionOf, readFromFiles } from './open-log.ts'
 import { bytesOf, namesEnding, resize, segmentFile } from './tampering.ts'
@@ -18,18 +19,18 @@ const CUTS = 24
 interface Rule {
   readonly name: string
   /** The calls without which the rule is broken. */
-  readonly leftOut: (call: DriverCall) => boolean
+  readonly leftOut: (call: DiskCall) => boolean
   /** False where the promise was broken. `skip` takes the calls out; `cut` takes the power. */
   readonly keepsPromise: (machine: Machine) => Promise<boolean>
 }
 
 /** A computer that loses its power when it is told to. */
 class Machine {
-  driver: PowerCutDriver = new PowerCutDriver()
+  driver: FaultDriver = new FaultDriver()
   readonly #random: SeededRandom
-  readonly #skipped: ((call: DriverCall) => boolean) | undefined
+  readonly #skipped: ((call: DiskCall) => boolean) | undefined
 
-  constructor(seed: number, skipped?: (call: DriverCall) => boolean) {
+  constructor(seed: number, skipped?: (call: DiskCall) => boolean) {
     this.#random = new SeededRandom(seed)
     this.#skipped = skipped
   }
@@ -54,8 +55,7 @@ class Machine {
 }
 
 const CONFIG = { segmentBytes: 1024, preallocate: false }
-const isFlush = ({ action }: DriverCall): boolean =>
-  action === 'flush' || action === 'flushDirectory'
+const isFlush = ({ action }: DiskCall): boolean => action === 'flush' || action === 'flushDirectory'
 
 const RULES: readonly Rule[] = [
   {

@@ -8,7 +8,8 @@ import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { type DriverCall, PowerCutDriver } from '../support/power-cut-driver.ts'
+import type { DiskCall } from '../../src/testing/disk-faults.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import {
   appendBatch,
   appendMany,
@@ -22,13 +23,13 @@ import {
 import { bytesOf, overwrite, segmentFile } from './tampering.ts'
 
 interface OpenedLog {
-  readonly driver: PowerCutDriver
+  readonly driver: FaultDriver
   readonly log: LogDirectory
   readonly clock: FakeClock
 }
 
 async function open(config: TopicConfig): Promise<OpenedLog> {
-  const driver = new PowerCutDriver()
+  const driver = new FaultDriver()
   const clock = new FakeClock()
   const { log } = await openLog(driver, { clock })
   await runProcedure(log.createTopic('t', config))
@@ -102,7 +103,7 @@ describe('a partition starts a segment', () => {
 })
 
 describe('a disk without room', () => {
-  const isLogWrite = ({ action, path }: DriverCall): boolean =>
+  const isLogWrite = ({ action, path }: DiskCall): boolean =>
     action === 'write' && path.endsWith('.log')
 
   it('in the middle of an append leaves the log as it was, and appends go on', async () => {
@@ -110,7 +111,7 @@ describe('a disk without room', () => {
       const { log, driver } = await open({ preallocate })
       const partition = partitionOf(log, 't')
       appendMany(partition, 3)
-      driver.onCall = (call) => (isLogWrite(call) ? 'NO_SPACE' : undefined)
+      driver.onCall = (call) => (isLogWrite(call) ? 'ENOSPC' : undefined)
       for (let times = 0; times < 2; times++) {
         expect(() => appendMany(partition, 1)).toThrow(
           expect.objectContaining({ code: 'NO_SPACE' }),
@@ -132,7 +133,7 @@ describe('a disk without room', () => {
 
   it('for growing ahead is no reason to refuse a batch that fits', async () => {
     const { log, driver } = await open({ preallocate: true })
-    driver.onCall = ({ action }) => (action === 'resize' ? 'NO_SPACE' : undefined)
+    driver.onCall = ({ action }) => (action === 'resize' ? 'ENOSPC' : undefined)
     appendMany(partitionOf(log, 't'), 3)
     driver.onCall = undefined
     expect(offsetsOf(readFromFiles(partitionOf(log, 't')))).toEqual(range(0, 3))
@@ -145,7 +146,7 @@ describe('a disk without room', () => {
       const partition = partitionOf(log, 't')
       appendMany(partition, 13)
       driver.onCall = ({ action, path }) =>
-        action === 'create' && path.endsWith(suffix) ? 'NO_SPACE' : undefined
+        action === 'create' && path.endsWith(suffix) ? 'ENOSPC' : undefined
       for (let times = 0; times < 2; times++) {
         expect(() => appendMany(partition, 1)).toThrow(
           expect.objectContaining({ code: 'NO_SPACE' }),
@@ -169,8 +170,8 @@ describe('a disk without room', () => {
     const { log, driver } = await open({ indexIntervalBytes: 0, preallocate: false })
     const partition = partitionOf(log, 't')
     for (const [failure, count] of [
-      ['NO_SPACE', 8_500],
-      ['IO', 500],
+      ['ENOSPC', 8_500],
+      ['EIO', 500],
     ] as const) {
       driver.onCall = ({ action, path }) =>
         action === 'write' && path.endsWith('index') ? failure : undefined

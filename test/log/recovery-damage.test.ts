@@ -7,7 +7,7 @@ import { LogError } from '../../src/errors/log-error.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import {
   appendMany,
   offsetsOf,
@@ -25,14 +25,14 @@ const COUNT = 200
 const BOOT = { bootId: 'later boot' }
 
 interface StoppedLog {
-  readonly driver: PowerCutDriver
+  readonly driver: FaultDriver
   /** Base offsets of the segments. */
   readonly bases: readonly number[]
 }
 
 /** A log whose first `COUNT` batches are below the recovery point, killed. */
 async function stoppedLog(indexIntervalBytes: number = 200): Promise<StoppedLog> {
-  const driver = new PowerCutDriver()
+  const driver = new FaultDriver()
   const { log } = await openLog(driver)
   const config = { segmentBytes: 4096, indexIntervalBytes, preallocate: false }
   await runProcedure(log.createTopic('t', config))
@@ -87,7 +87,7 @@ function expectGone(log: PartitionLog, gone: readonly number[], end: number = CO
 
 /** The same after more appends, after a kill, after a clean close, and after that. */
 async function expectStable(
-  driver: PowerCutDriver,
+  driver: FaultDriver,
   first: LogDirectory,
   gone: readonly number[],
 ): Promise<void> {
@@ -282,8 +282,8 @@ describe('damage below the recovery point', () => {
 })
 
 /** A driver of its own over the same files. */
-async function copyOf(driver: PowerCutDriver): Promise<PowerCutDriver> {
-  const copy = new PowerCutDriver()
+async function copyOf(driver: FaultDriver): Promise<FaultDriver> {
+  const copy = new FaultDriver()
   const walk = (directory: string): void => {
     for (const name of driver.list(directory)) {
       const path = directory === '' ? name : `${directory}/${name}`

@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import {
   appendBatch,
   appendMany,
@@ -23,8 +23,8 @@ const LOG = segmentFile(0)
 async function killedLog(
   count: number,
   config: { readonly segmentBytes?: number; readonly preallocate?: boolean } = {},
-): Promise<PowerCutDriver> {
-  const driver = new PowerCutDriver()
+): Promise<FaultDriver> {
+  const driver = new FaultDriver()
   const { log } = await openLog(driver)
   await runProcedure(log.createTopic('t', { preallocate: false, ...config }))
   appendMany(partitionOf(log, 't'), count)
@@ -159,7 +159,7 @@ describe('recovery of a torn tail', () => {
   })
 
   it('goes on where the log starts when that lies behind all that is left', async () => {
-    const driver = new PowerCutDriver()
+    const driver = new FaultDriver()
     const { log } = await openLog(driver)
     await runProcedure(log.createTopic('t', { preallocate: false }))
     const partition = partitionOf(log, 't')

@@ -3,15 +3,15 @@ import { describe, expect, it } from 'vitest'
 import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
 import { sealBatch } from '../../src/format/record-batch.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { appendMany, openLog, partitionOf, range } from './open-log.ts'
 import { bytesOf, overwrite, segmentFile } from './tampering.ts'
 
 const COUNT = 60
 
 /** A closed log whose records have the timestamps 1000, 1001 … */
-async function closedLog(): Promise<PowerCutDriver> {
-  const driver = new PowerCutDriver()
+async function closedLog(): Promise<FaultDriver> {
+  const driver = new FaultDriver()
   const { log } = await openLog(driver)
   const config = { segmentBytes: 2048, indexIntervalBytes: 100, preallocate: false }
   await runProcedure(log.createTopic('t', config))

@@ -7,7 +7,8 @@ import { LogError } from '../../src/errors/log-error.ts'
 import { nextTurn } from '../../src/log/clock.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { type CallFailure, PowerCutDriver } from '../support/power-cut-driver.ts'
+import type { DiskFault } from '../../src/testing/disk-faults.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { appendMany, offsetsOf, openLog, partitionOf, range, readFromFiles } from './open-log.ts'
 import { bytesOf, resize } from './tampering.ts'
@@ -15,13 +16,13 @@ import { bytesOf, resize } from './tampering.ts'
 const COUNT = 20
 
 interface Life {
-  readonly driver: PowerCutDriver
+  readonly driver: FaultDriver
   readonly log: LogDirectory
 }
 
 /** An open log with a topic of two partitions, whose records are durable in the first one. */
 async function openLife(): Promise<Life> {
-  const driver = new PowerCutDriver()
+  const driver = new FaultDriver()
   const { log } = await openLog(driver)
   await runProcedure(log.createTopic('t', { partitions: 2, segmentBytes: 1024 }))
   appendMany(partitionOf(log, 't'), COUNT)
@@ -35,7 +36,7 @@ type Work = (life: Life) => Promise<unknown>
 /** Does `work` again and again, each time stopped at the next call; what each stop leaves. */
 async function* stoppedAtEachCall(
   work: Work,
-): AsyncGenerator<{ readonly left: PowerCutDriver; readonly how: string }> {
+): AsyncGenerator<{ readonly left: FaultDriver; readonly how: string }> {
   for (let calls = 0; ; calls++) {
     for (const how of ['kill', 'none', 'all', 'some'] as const) {
       const life = await openLife()
@@ -64,7 +65,7 @@ async function* stoppedAtEachCall(
 /** Lets each call of `work` fail once. */
 async function* failingAtEachCall(
   work: Work,
-  failure: CallFailure,
+  failure: DiskFault,
 ): AsyncGenerator<Life & { readonly failed: boolean }> {
   for (let calls = 0; ; calls++) {
     const life = await openLife()
@@ -90,7 +91,7 @@ function expectWhole(log: LogDirectory): void {
 }
 
 /** A topic that is made now starts from nothing, also after a kill. */
-async function expectNew(log: LogDirectory, driver: PowerCutDriver, name: string): Promise<void> {
+async function expectNew(log: LogDirectory, driver: FaultDriver, name: string): Promise<void> {
   await runProcedure(log.createTopic(name, { partitions: 2 }))
   expect(partitionOf(log, name).logEndOffset).toBe(0)
   appendMany(partitionOf(log, name), 3)
@@ -122,7 +123,7 @@ describe('making a topic', () => {
     expect(seen.size).toBe(2)
   })
 
-  it.each(['NO_SPACE', 'IO'] as const)(
+  it.each(['ENOSPC', 'EIO'] as const)(
     'that fails with %s at any call can be done again, and leaves nothing behind',
     async (failure) => {
       for await (const { log, driver, failed } of failingAtEachCall(make, failure)) {
@@ -180,7 +181,7 @@ describe('deleting a topic', () => {
 
   it('that fails at any call never leaves a topic that takes records and is about to go', async () => {
     const seen = new Set<boolean>()
-    for await (const { log, driver } of failingAtEachCall(remove, 'IO')) {
+    for await (const { log, driver } of failingAtEachCall(remove, 'EIO')) {
       const isThere = log.topic('t') !== undefined
       seen.add(isThere)
       if (isThere) {
@@ -207,7 +208,7 @@ describe('deleting a topic', () => {
   it('keeps a name from being used while a checkpoint still knows the old one', async () => {
     const { log, driver } = await openLife()
     await runProcedure(log.checkpoint())
-    driver.onCall = ({ path }) => (path.includes('recovery-point') ? 'NO_SPACE' : undefined)
+    driver.onCall = ({ path }) => (path.includes('recovery-point') ? 'ENOSPC' : undefined)
     await expect(runProcedure(log.deleteTopic('t'))).rejects.toMatchObject({ code: 'NO_SPACE' })
     await expect(runProcedure(log.createTopic('t', {}))).rejects.toMatchObject({ code: 'NO_SPACE' })
     driver.onCall = undefined
@@ -217,7 +218,7 @@ describe('deleting a topic', () => {
 
 describe('opening', () => {
   it('stopped at any call, over a torn tail, gives the same log when it is done again', async () => {
-    const torn = async (): Promise<PowerCutDriver> => {
+    const torn = async (): Promise<FaultDriver> => {
       const { driver, log } = await openLife()
       appendMany(partitionOf(log, 't'), 5) // Not durable.
       await nextTurn()

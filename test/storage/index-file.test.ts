@@ -5,15 +5,15 @@
 import { describe, expect, it } from 'vitest'
 import { IndexFile } from '../../src/storage/index-file.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { bytesOf, overwrite } from '../log/tampering.ts'
 
 const SLOT_BYTES = 8
 const PATH = 'd/index'
 
-function newDriver(): PowerCutDriver {
-  const driver = new PowerCutDriver()
+function newDriver(): FaultDriver {
+  const driver = new FaultDriver()
   driver.createDirectory('d')
   return driver
 }

@@ -82,6 +82,7 @@ export class DirectoryEvidence {
     return {
       described: this.#described.get(`${topicId}-${partition}`),
       isBrokerClean: this.marker === 'kafka',
+      isBrokers: this.wasBrokers,
       checkpointedPoint: recoveryPoints.get(directory) ?? 0,
       logStartOffset: logStarts === null ? null : (logStarts.get(directory) ?? 0),
       published: this.#publishedInThisBoot(topicId, partition),

@@ -6,8 +6,8 @@
  *   2  metadata.json says which topics there are; without it the folders do, as in a broker's
  *   directory
  *   3  each partition is taken as the marker describes it, or recovered (recovery.ts)
- *   4  after an unclean stop each partition starts a new leader epoch, on stable storage before any
- *      append: offsets that a power cut took may be used again only in a newer epoch
+ *   4  after a stop that may have taken offsets each partition starts a new leader epoch, on stable
+ *      storage before any append: such offsets may be used again only in a newer epoch
  *   5  control file and checkpoints are written anew
  *
  * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.

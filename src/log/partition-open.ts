@@ -2,8 +2,10 @@
  * Opening one partition: as the clean marker describes it where its folder agrees, by recovery
  * otherwise, anew where the folder is missing.
  *
- *   I1  after anything but a clean stop the partition starts a new leader epoch, on stable storage
- *       before any append: offsets that a power cut took may be used again only in a newer epoch
+ *   I1  after a stop that may have taken offsets that somebody saw, the partition starts a new leader
+ *       epoch, on stable storage before any append: they may be used again only in a newer epoch.
+ *       Here that is any stop but a clean one; where a broker has had the directory, a cluster
+ *       counts the epochs too, and must not fall behind: only where it cannot be ruled out
  *   I2  what the log is known to have had is never forgotten: it goes on behind it
  */
 import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
@@ -31,6 +33,8 @@ export interface PartitionEvidence {
   readonly described: CleanPartition | undefined
   /** A broker closed the directory, without a word on what the folders hold. */
   readonly isBrokerClean: boolean
+  /** A broker has had the directory, and may have it again. */
+  readonly isBrokers: boolean
   readonly checkpointedPoint: number
   /** Null where the checkpoint of log starts is missing or damaged. */
   readonly logStartOffset: number | null
@@ -95,12 +99,21 @@ function* recover(
   })
   const { segments, logStartOffset, report } = recovered
   const durableOffset = segments.active.nextOffset
-  if (!evidence.isBrokerClean || hasFindings(report) || epochs.latest < 0) {
+  if (epochs.latest < 0 || hasFindings(report) || !isLossRuledOut(evidence)) {
     epochs.assign(Math.max(usedEpoch, epochs.latest) + 1, durableOffset)
   }
   yield* epochs.save()
   const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
   return { state, recovery: report }
+}
+
+/**
+ * Whether a partition in which recovery found nothing to cut and nothing damaged has every offset
+ * that anybody ever saw. What was written is in the kernel's pages, whoever wrote it and however
+ * they ended, for as long as the machine is not started anew: the slot was published in this boot.
+ */
+function isLossRuledOut({ isBrokerClean, isBrokers, published }: PartitionEvidence): boolean {
+  return isBrokerClean || (isBrokers && published !== undefined)
 }
 
 /** True where recovery had more to do than to look. */

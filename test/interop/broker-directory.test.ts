@@ -1,11 +1,14 @@
 /**
  * A real broker's directory is opened here, appended to, and given back: once after the broker was
- * stopped, once after it was killed. Each step goes on from the one before it. At every turn both
+ * stopped, once after it was killed, at last after kills here. Each step goes on from the one before it. At every turn both
  * sides must read the same: Kafka through its consumer, we from the files it left.
  */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog } from '../../src/index.ts'
 import { nativeBinding } from '../../src/storage/native-binding.ts'
@@ -15,6 +18,7 @@ import { readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 import { CODECS, appendSamples } from './sample-log.ts'
 import { recordsToSend } from './sample-records.ts'
 
+const KILLED_CHILD = fileURLToPath(new URL('killed-append.ts', import.meta.url))
 const CODEC_TOPICS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'].map((codec) => `codec.${codec}`)
 /** Sample records are 10 ms apart. */
 const ROLLING = { 'segment.ms': '400', 'index.interval.bytes': '512' }
@@ -118,7 +122,36 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     expect(readFromLog(log, OPEN_TOPICS)).toEqual(expected)
     await log.close()
   })
+
+  it('goes back after kills here, and groups of its consumers go on where they were', async () => {
+    for (let kills = 0; kills < KILLS; kills += 1) await appendAndDie(directory, 'codec.none')
+    const log = await openQuietly(directory)
+    const end = log.topic('codec.none').partition(0).logEndOffset
+    await log.close()
+    await broker.start()
+    await broker.consume('codec.none', 'another-group')
+    await broker.produce(recordsToSend({ topic: 'codec.none', partition: 0 }, 5_000, 5_010))
+    const [more] = await broker.consume('codec.none', 'another-group', true)
+    expect(more?.records.map(({ offset }) => offset)).toEqual(
+      Array.from({ length: 10 }, (_, index) => end + index),
+    )
+    await broker.stop()
+  })
 })
+
+/** More than the epochs that a cluster is ahead by after a restart. */
+const KILLS = 6
+
+/** A process that opens the log, appends to both partitions of `topic`, and is killed. */
+async function appendAndDie(directory: string, topic: string): Promise<void> {
+  const child = spawn(process.execPath, ['--import', 'tsx', KILLED_CHILD, directory, topic], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  const ended = once(child, 'exit')
+  await once(child.stdout, 'data')
+  child.kill('SIGKILL')
+  await ended
+}
 
 /** Everything that a broker stores in a way of its own. */
 async function fill(broker: KafkaBroker): Promise<void> {

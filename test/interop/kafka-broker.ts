@@ -157,13 +157,21 @@ export class KafkaBroker {
     return offsets as number[] // One for each record: BrokerClients.
   }
 
-  /** Reads a topic to its end with Kafka's consumer. */
-  async consume(topic: string, commitAs?: string): Promise<readonly ConsumedPartition[]> {
-    const group = commitAs === undefined ? {} : { 'group.id': commitAs }
+  /**
+   * Reads a topic to its end with Kafka's consumer: from its beginning, or for a group that is to
+   * `resume` from where it committed; a group commits where it ended.
+   */
+  async consume(
+    topic: string,
+    group?: string,
+    resume: boolean = false,
+  ): Promise<readonly ConsumedPartition[]> {
+    const ofGroup = group === undefined ? {} : { 'group.id': group }
     const partitions = await this.#driver.request('consume', {
-      settings: { ...this.#settings, ...group, ...CONSUMER_SETTINGS },
+      settings: { ...this.#settings, ...ofGroup, ...CONSUMER_SETTINGS },
       topic,
-      commit: commitAs !== undefined,
+      commit: group !== undefined,
+      resume,
     })
     return partitions as ConsumedPartition[] // In order: BrokerClients.
   }

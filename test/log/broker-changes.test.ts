@@ -95,6 +95,100 @@ describe('a directory that a broker had', () => {
   })
 })
 
+describe('leader epochs in a directory that a broker had', () => {
+  it('stay what they are over kills, while nothing can be gone', async () => {
+    const directory = await logOfBroker()
+    for (let kills = 0; kills < 5; kills += 1) await appendAndDie(directory)
+    expect(await epochsOf(directory)).toEqual(Array.from({ length: 8 }, () => 0))
+  })
+
+  it('stay what they are when the broker was killed after us in the same boot', async () => {
+    const directory = await logOfBroker()
+    await appendAndDie(directory)
+    checkpointByBroker(directory, ['orders 0 3'], false)
+    expect(await epochsOf(directory)).toEqual([0, 0, 0, 0])
+    await appendAndDie(directory)
+    expect(await epochsOf(directory)).toEqual([0, 0, 0, 0, 0])
+  })
+
+  it('rise when the machine was started anew since: a power loss may have taken records', async () => {
+    const directory = await logOfBroker()
+    await appendAndDie(directory, 'boot 1')
+    await appendAndDie(directory, 'boot 2')
+    expect(await epochsOf(directory, 'boot 2')).toEqual([0, 0, 0, 0, 1])
+  })
+
+  it('rise when the boot is unknown, as in a copy of the directory', async () => {
+    const directory = await logOfBroker()
+    await appendAndDie(directory)
+    rmSync(join(directory, 'streambed.control'))
+    await appendAndDie(directory)
+    expect(await epochsOf(directory)).toEqual([0, 0, 0, 0, 1])
+  })
+
+  it('rise when recovery cut something', async () => {
+    const directory = await logOfBroker()
+    await appendAndDie(directory)
+    const path = join(directory, 'orders-0', `${'0'.repeat(20)}.log`)
+    writeFileSync(path, Buffer.concat([trimmed(readFileSync(path)), Buffer.from('torn')]))
+    await appendAndDie(directory)
+    expect(await epochsOf(directory)).toEqual([0, 0, 0, 0, 1])
+  })
+
+  it('rise when recovery found damage', async () => {
+    const directory = await logOfBroker()
+    await appendAndDie(directory)
+    const path = join(directory, 'orders-0', `${'0'.repeat(20)}.log`)
+    const bytes = trimmed(readFileSync(path))
+    bytes.fill(0xff, bytes.length - 8) // Of the batch that the control file says is there.
+    writeFileSync(path, bytes)
+    await appendAndDie(directory)
+    const { log } = await reopen(directory, 'boot')
+    const last = readRecords(partitionOf(log, 'orders'), 4).at(-1)
+    expect(last).toMatchObject({ offset: 4, leaderEpoch: 1 })
+  })
+
+  it('rise with every unclean open where no broker ever was', async () => {
+    const directory = await logWith({ orders: 3 })
+    await appendAndDie(directory)
+    await appendAndDie(directory)
+    expect(await epochsOf(directory)).toEqual([0, 0, 0, 0, 1])
+  })
+})
+
+/** Three records of epoch 0, in a directory that was the broker's and was closed here since. */
+async function logOfBroker(): Promise<string> {
+  const directory = await logWith({ orders: 3 })
+  checkpointByBroker(directory, ['orders 0 3'])
+  const { log } = await reopen(directory)
+  await runProcedure(log.close())
+  return directory
+}
+
+/** Appends one record and ends as a kill ends it: nothing is closed, what was written stays. */
+async function appendAndDie(directory: string, bootId?: string): Promise<void> {
+  const { log } = await reopen(directory, bootId)
+  appendMany(partitionOf(log, 'orders'), 1)
+  await afterTurns()
+}
+
+async function epochsOf(directory: string, bootId?: string): Promise<readonly number[]> {
+  const { log } = await reopen(directory, bootId)
+  return readRecords(partitionOf(log, 'orders')).map(({ leaderEpoch }) => leaderEpoch)
+}
+
+/** Watermarks are published with the end of a turn. */
+async function afterTurns(): Promise<void> {
+  for (let turn = 0; turn < 3; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Without what is preallocated: batches do not end in zeros here. */
+function trimmed(bytes: Buffer): Buffer {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end -= 1
+  return Buffer.from(bytes.subarray(0, end + 1)) // A record ends with its count of headers, 0.
+}
+
 /** A closed log with these topics, of so many records each. */
 async function logWith(topics: Readonly<Record<string, number>>): Promise<string> {
   const directory = temporaryDirectory()
@@ -107,8 +201,8 @@ async function logWith(topics: Readonly<Record<string, number>>): Promise<string
   return directory
 }
 
-function reopen(directory: string): Promise<OpenLog> {
-  return openLog(openDiskDriver(directory))
+function reopen(directory: string, bootId: string = 'boot'): Promise<OpenLog> {
+  return openLog(openDiskDriver(directory), { bootId })
 }
 
 /** What a broker leaves beside the folders. */
@@ -122,7 +216,7 @@ function checkpointByBroker(
   writeFileSync(join(directory, HIGH_WATERMARKS), text)
   const marker = join(directory, '.kafka_cleanshutdown')
   if (isStopped) writeFileSync(marker, '{"version":0,"brokerEpoch":7}')
-  else rmSync(marker)
+  else rmSync(marker, { force: true })
 }
 
 function topicsInMetadata(directory: string): Readonly<Record<string, { readonly id: string }>> {

@@ -17,7 +17,6 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TransactionState;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
-import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.clients.producer.RecordMetadata;
@@ -111,7 +110,7 @@ final class BrokerClients {
               .sorted((one, other) -> Integer.compare(one.partition(), other.partition()))
               .toList();
       consumer.assign(partitions);
-      consumer.seekToBeginning(partitions);
+      if (!request.path("resume").booleanValue()) consumer.seekToBeginning(partitions);
       Map<TopicPartition, Long> ends = consumer.endOffsets(partitions);
       Map<TopicPartition, ArrayNode> read = new HashMap<>();
       for (TopicPartition partition : partitions) read.put(partition, JSON.createArrayNode());
@@ -122,7 +121,8 @@ final class BrokerClients {
           read.get(new TopicPartition(topic, record.partition())).add(nodeOf(record));
         }
       }
-      if (request.path("commit").booleanValue()) commit(consumer, ends);
+      // Positions as a program commits them: with the epoch of the record that was read last.
+      if (request.path("commit").booleanValue()) consumer.commitSync();
       ArrayNode result = JSON.createArrayNode();
       for (TopicPartition partition : partitions) {
         ObjectNode one = result.addObject();
@@ -144,12 +144,6 @@ final class BrokerClients {
         state = admin.describeTransactions(List.of(id)).description(id).get().state();
       } while (state != TransactionState.COMPLETE_COMMIT && state != TransactionState.COMPLETE_ABORT);
     }
-  }
-
-  private static void commit(KafkaConsumer<?, ?> consumer, Map<TopicPartition, Long> ends) {
-    Map<TopicPartition, OffsetAndMetadata> positions = new HashMap<>();
-    ends.forEach((partition, end) -> positions.put(partition, new OffsetAndMetadata(end)));
-    consumer.commitSync(positions);
   }
 
   private static ProducerRecord<byte[], byte[]> recordOf(JsonNode record) {

@@ -21,6 +21,8 @@ import { type PartitionRecovery, recoverPartition } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
 import { flushFolders, layPartition, partitionDirectory } from './topic-directory.ts'
 
+const INT32_MAX = 0x7fff_ffff
+
 /** What metadata says of a partition. */
 export type KnownPartition = Pick<
   PartitionState,
@@ -100,7 +102,7 @@ function* recover(
   const { segments, logStartOffset, report } = recovered
   const durableOffset = segments.active.nextOffset
   if (epochs.latest < 0 || hasFindings(report) || !isLossRuledOut(evidence)) {
-    epochs.assign(Math.max(usedEpoch, epochs.latest) + 1, durableOffset)
+    epochs.assign(epochAfter(Math.max(usedEpoch, epochs.latest)), durableOffset)
   }
   yield* epochs.save()
   const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
@@ -114,6 +116,14 @@ function* recover(
  */
 function isLossRuledOut({ isBrokerClean, isBrokers, published }: PartitionEvidence): boolean {
   return isBrokerClean || (isBrokers && published !== undefined)
+}
+
+/**
+ * The epoch that a writer starts after `usedEpoch`. No CRC covers the epoch of a batch: a damaged
+ * one may be the largest there is. Then epochs rise no more, which is better than never to open.
+ */
+function epochAfter(usedEpoch: number): number {
+  return Math.min(usedEpoch + 1, INT32_MAX)
 }
 
 /** True where recovery had more to do than to look. */

@@ -11,7 +11,12 @@ import { join } from 'node:path'
 import { invalidArgument } from '../errors/log-error.ts'
 import { loadNativeCrc32c } from '../format/crc32c.ts'
 import { delay, holdProcess } from '../log/clock.ts'
-import { isLogDirectory, openLogDirectory, type OpenReport } from '../log/directory-open.ts'
+import {
+  isLogDirectory,
+  openLogDirectory,
+  type OpenedDirectory,
+  type OpenReport,
+} from '../log/directory-open.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import { LogDirectory, type LogEnvironment } from '../log/log-directory.ts'
 import { bootId } from '../storage/boot-identity.ts'
@@ -21,13 +26,13 @@ import { directoryKey, prepareLogDirectory } from '../storage/log-location.ts'
 import { openMemoryDriver } from '../storage/memory-driver.ts'
 import { META_PROPERTIES_FILE } from '../storage/meta-properties.ts'
 import { emptyMetadata } from '../storage/metadata-file.ts'
-import { runProcedure } from '../storage/procedure.ts'
+import { performProcedure, runProcedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { acquireWriterLock, type WriterLock } from '../storage/writer-lock.ts'
 import { enableZstdPackage } from '../storage/zstd-package.ts'
 import { LogHost } from './log-host.ts'
 import type { CheckedLogOptions } from './log-options.ts'
-import { mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
+import { MEMORY_READS, mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
 import { fellBackToReads, warnOfRecovery, warnTo } from './log-warnings.ts'
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
@@ -41,9 +46,25 @@ export interface DiskPlace {
   readonly fileSystem: FileSystemKind
 }
 
-/** A log on disk that is open. */
-export interface OpenedPlace extends DiskPlace {
+/** Where a log that outlives its process lies. */
+export interface OpenedPlace {
+  /** Absolute; null where it lies in no directory of this machine. */
+  readonly directory: string | null
+  /** Null where nobody else can reach it. */
+  readonly lock: WriterLock | null
+  readonly fileSystem: Pick<FileSystemKind, 'name' | 'isVolatile'>
   readonly reads: ReadMethod
+}
+
+/** Storage that a log is opened over in place of a directory. */
+export interface GivenStorage {
+  readonly driver: StorageDriver
+  /** Of the machine that the storage is part of: another one after each loss of power. */
+  readonly bootId: string
+  /** What `guarantees()` calls it. */
+  readonly name: string
+  /** Settings of topics that differ from the defaults. */
+  readonly defaults: TopicConfig
 }
 
 /** An open log, before it has a handle. */
@@ -61,12 +82,13 @@ export async function openOnDisk(
 ): Promise<OpenedLog> {
   const release = holdProcess() // Whoever awaits an open log wants to see it opened.
   try {
-    const path = await prepareLogDirectory(directory, isLogDirectory)
+    const path = await prepareLogDirectory(directory, options.directoryMode, isLogDirectory)
     const fileSystem = fileSystemOf(path)
     if (fileSystem.isNetwork && !options.allowNetworkFs) throw networkRefused(path, fileSystem)
-    const { clock, lockTimeoutMs } = options
+    const { clock, lockTimeoutMs, fileMode } = options
     const lock = await acquireWriterLock(path, {
       lockTimeoutMs,
+      fileMode,
       now: () => clock.now(),
       monotonicNow: () => clock.monotonicNow(),
       wait: (ms) => delay(clock, ms),
@@ -96,6 +118,51 @@ export function openInMemory(options: CheckedLogOptions): OpenedLog {
   return { host, place: null, report: NOTHING_FOUND }
 }
 
+/** Opens the log that `storage` holds; on failure its driver is closed. */
+export async function openOver(
+  storage: GivenStorage,
+  options: CheckedLogOptions,
+): Promise<OpenedLog> {
+  const { driver, bootId: boot } = storage
+  const events = new LateHost()
+  try {
+    enableZstdPackage()
+    const opening = openLogDirectory(environmentOf(driver, boot, options, events))
+    const opened = openedOver(storage, options, events, await runProcedure(opening))
+    for (const topic of options.topics) await opened.host.ensureTopic(topic, undefined)
+    return opened
+  } catch (error) {
+    await events.host?.close(0).catch(() => undefined) // It fails with what failed it.
+    driver.close()
+    throw error
+  }
+}
+
+/** As `openOver`, at once: for storage whose calls neither take time nor fail, as a new one's. */
+export function openOverNow(storage: GivenStorage, options: CheckedLogOptions): OpenedLog {
+  const events = new LateHost()
+  enableZstdPackage()
+  const opening = openLogDirectory(environmentOf(storage.driver, storage.bootId, options, events))
+  const opened = openedOver(storage, options, events, performProcedure(opening))
+  for (const topic of options.topics) opened.host.ensureTopicNow(topic, 'testLog: topics')
+  return opened
+}
+
+function openedOver(
+  { name, defaults }: GivenStorage,
+  options: CheckedLogOptions,
+  events: LateHost,
+  { log: engine, report }: OpenedDirectory,
+): OpenedLog {
+  const warn = warnTo(options.onWarning)
+  const host = new LogHost(engine, options, defaults, warn)
+  events.host = host
+  warnOfRecovery(warn, report)
+  host.start()
+  const fileSystem = { name, isVolatile: false }
+  return { host, place: { directory: null, lock: null, fileSystem, reads: MEMORY_READS }, report }
+}
+
 async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise<OpenedLog> {
   loadNativeCrc32c() // Native helpers are looked for at the first open, never at import.
   enableZstdPackage()
@@ -118,7 +185,7 @@ async function openEngine(
   options: CheckedLogOptions,
 ): Promise<Omit<OpenedLog, 'place'> & Pick<OpenedPlace, 'reads'>> {
   const mappings = mappingsFor(options.io, fileSystem)
-  const driver = openDiskDriver(directory, { mappings })
+  const driver = openDiskDriver(directory, { mappings, modes: options })
   try {
     const events = new LateHost()
     const boot = bootId()

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { invalidArgument } from '../errors/log-error.ts'
 import { systemClock, type Clock } from '../log/clock.ts'
 import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
+import { OWNER_ONLY } from '../storage/file-modes.ts'
 import { checkOptions, describeValue, isArray } from './check-options.ts'
 import { isBytes } from './serde.ts'
 import { isTopicDefinition, type TopicDefinition } from './topic-definition.ts'
@@ -52,6 +53,13 @@ export interface EventLogOptions extends MemoryLogOptions {
   lockTimeoutMs?: number | undefined
   /** Opens on a network file system, where locks and syncs promise less. Default false. */
   allowNetworkFs?: boolean | undefined
+  /**
+   * Mode of the files that the log makes, less the process's umask; the owner may always read and
+   * write. Default 0o600: nobody else may do anything.
+   */
+  fileMode?: number | undefined
+  /** Mode of the directories that the log makes; the owner may always do all. Default 0o700. */
+  directoryMode?: number | undefined
 }
 
 /** What a log noticed by itself. */
@@ -83,6 +91,8 @@ export interface CheckedLogOptions {
   readonly io: 'auto' | 'mmap' | 'pread'
   readonly lockTimeoutMs: number
   readonly allowNetworkFs: boolean
+  readonly fileMode: number
+  readonly directoryMode: number
 }
 
 /** What an option may be, beside its type. */
@@ -116,6 +126,8 @@ const DISK_RULES: Readonly<Record<keyof EventLogOptions, OptionRule>> = {
   io: oneOf('auto', 'mmap', 'pread'),
   lockTimeoutMs: integerFrom(0),
   allowNetworkFs: { allowed: 'true or false', obeys: isBoolean },
+  fileMode: modeWith(OWNER_ONLY.fileMode),
+  directoryMode: modeWith(OWNER_ONLY.directoryMode),
 }
 
 /**
@@ -151,6 +163,8 @@ export function checkLogOptions(
     io: given.io ?? 'auto',
     lockTimeoutMs: given.lockTimeoutMs ?? 0,
     allowNetworkFs: given.allowNetworkFs ?? false,
+    fileMode: given.fileMode ?? OWNER_ONLY.fileMode,
+    directoryMode: given.directoryMode ?? OWNER_ONLY.directoryMode,
   }
 }
 
@@ -187,6 +201,20 @@ function integerFrom(min: number): OptionRule {
   return {
     allowed: `an integer of at least ${min}`,
     obeys: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
+  }
+}
+
+/** A mode that leaves the log itself what it needs. */
+function modeWith(least: number): OptionRule {
+  const allowed = `a mode from 0o${least.toString(8)} to 0o777 that leaves the owner 0o${least.toString(8)}`
+  return {
+    allowed,
+    obeys: (value) =>
+      typeof value === 'number' &&
+      Number.isInteger(value) &&
+      value >= least &&
+      value <= 0o777 &&
+      (value & least) === least,
   }
 }
 

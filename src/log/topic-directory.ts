@@ -99,7 +99,8 @@ export function listPartitionFolders(driver: StorageDriver): readonly PartitionF
     const parsed = parsePartitionDirectory(name)
     if (parsed === undefined || parsed.state !== 'live' || parsed.topic === '__cluster_metadata')
       continue
-    if (driver.status(name)?.kind !== 'directory') continue
+    // A link is not passed over: the driver refuses what is behind it, and says so.
+    if (driver.status(name)?.kind === 'file') continue
     const metadata = readWholeFile(driver, `${name}/partition.metadata`)
     folders.push({
       directory: name,

@@ -3,9 +3,12 @@
  *
  * Owns which files are open, where they are, and how many descriptors that takes; what a file does
  * is disk-file.ts. `unlink` and `rename` over an open file leave it readable by those who have it
- * open, as POSIX does, also when the pool had closed its descriptor. A path that leads to anything
- * but a regular file, a symbolic link included, cannot be opened. Files are made 0600, directories
- * 0700. Files to read are opened at their first use, others at once.
+ * open, as POSIX does, also when the pool had closed its descriptor. Files to read are opened at
+ * their first use, others at once.
+ *   I1  nothing outside of the root is read or changed: neither through a path (storage-path.ts) nor
+ *       through a symbolic link below the root, which is refused in place of a file and of a
+ *       directory. The root itself may be one, that is its owner's choice. Node has no openat: who
+ *       may write in the directory can swap a link in between our look and our use
  */
 import fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
@@ -15,12 +18,12 @@ import { DiskFile } from './disk-file.ts'
 import { DiskNode } from './disk-node.ts'
 import { FileDescriptorPool } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import { OWNER_ONLY, type FileModes } from './file-modes.ts'
 import type { MappingPool } from './mapping-pool.ts'
 import type { FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
-import { assertStoragePath, isWithin, renamedPath } from './storage-path.ts'
+import { assertStoragePath, isWithin, parentOf, renamedPath } from './storage-path.ts'
 
 const DEFAULT_MAX_OPEN_FILES = 512
-const DIRECTORY_MODE = 0o700
 
 /** Bounds of a disk driver. */
 export interface DiskDriverOptions {
@@ -28,6 +31,8 @@ export interface DiskDriverOptions {
   readonly maxOpenFiles?: number
   /** Through which frozen files are read, and which the driver closes. Default none. */
   readonly mappings?: MappingPool | undefined
+  /** Default `OWNER_ONLY`. */
+  readonly modes?: FileModes
 }
 
 /** How a disk driver's `flush` reaches stable storage. */
@@ -49,8 +54,8 @@ export function diskSyncMethod(platform: NodeJS.Platform = process.platform): Di
  * by itself.
  */
 export function openDiskDriver(directory: string, options: DiskDriverOptions = {}): StorageDriver {
-  const { maxOpenFiles = DEFAULT_MAX_OPEN_FILES, mappings } = options
-  return new DiskDriver(resolve(directory), maxOpenFiles, mappings)
+  const { maxOpenFiles = DEFAULT_MAX_OPEN_FILES, mappings, modes = OWNER_ONLY } = options
+  return new DiskDriver(resolve(directory), { maxOpenFiles, mappings, modes })
 }
 
 class DiskDriver implements StorageDriver {
@@ -59,6 +64,7 @@ class DiskDriver implements StorageDriver {
   readonly #root: string
   readonly #pool: FileDescriptorPool
   readonly #mappings: MappingPool | undefined
+  readonly #modes: FileModes
   /** Every node with an open file, and those of them that have a name, by path. */
   readonly #nodes = new Set<DiskNode>()
   readonly #named = new Map<string, DiskNode>()
@@ -66,10 +72,14 @@ class DiskDriver implements StorageDriver {
   #unsyncedAncestors: readonly string[]
   #isClosed = false
 
-  constructor(root: string, maxOpenFiles: number, mappings: MappingPool | undefined) {
+  constructor(
+    root: string,
+    options: Required<Pick<DiskDriverOptions, 'maxOpenFiles' | 'modes'>> & DiskDriverOptions,
+  ) {
     this.#root = root
-    this.#pool = new FileDescriptorPool(maxOpenFiles)
-    this.#mappings = mappings
+    this.#pool = new FileDescriptorPool(options.maxOpenFiles)
+    this.#mappings = options.mappings
+    this.#modes = options.modes
     // An earlier process may have made the root and died before it was durable.
     this.#unsyncedAncestors = [dirname(root)]
   }
@@ -81,8 +91,9 @@ class DiskDriver implements StorageDriver {
         ? new DiskNode(this.#root, path)
         : this.#existingNode(path, absolutePath, mode)
     const onClose = (file: DiskFile): void => this.#closed(file)
-    const [pool, mappings] = [this.#pool, this.#mappings]
-    const file = new DiskFile({ pool, node, writable: mode !== 'read', mappings, onClose })
+    const [pool, mappings, { fileMode }] = [this.#pool, this.#mappings, this.#modes]
+    const writable = mode !== 'read'
+    const file = new DiskFile({ pool, node, writable, fileMode, mappings, onClose })
     this.#nodes.add(node)
     if (mode === 'read') {
       this.#named.set(path, node)
@@ -101,7 +112,6 @@ class DiskDriver implements StorageDriver {
   status(path: string): FileStatus | undefined {
     const absolutePath = this.#absolute(path)
     try {
-      // The root may be a link to another disk, that is its owner's choice; nothing below it may.
       const stat = path === '' ? fs.statSync(absolutePath) : fs.lstatSync(absolutePath)
       const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other'
       return { kind, sizeBytes: stat.size, modifiedMs: Math.floor(stat.mtimeMs) }
@@ -113,7 +123,7 @@ class DiskDriver implements StorageDriver {
   }
 
   list(directory: string): readonly string[] {
-    const absolutePath = this.#absolute(directory)
+    const absolutePath = this.#directory(directory)
     try {
       return fs.readdirSync(absolutePath).sort()
     } catch (error) {
@@ -125,7 +135,7 @@ class DiskDriver implements StorageDriver {
     const absolutePath = this.#absolute(path)
     try {
       if (path === '') this.#createRoot()
-      else fs.mkdirSync(absolutePath, { mode: DIRECTORY_MODE })
+      else fs.mkdirSync(absolutePath, { mode: this.#modes.directoryMode })
     } catch (error) {
       throw fileFailure('create', absolutePath, error, 'opening-for-writing')
     }
@@ -178,8 +188,7 @@ class DiskDriver implements StorageDriver {
   }
 
   async flushDirectory(path: string): Promise<void> {
-    const absolutePath = this.#absolute(path)
-    await flushDirectoryAt(absolutePath)
+    await flushDirectoryAt(this.#directory(path))
     if (path === '') await this.#flushAncestors()
   }
 
@@ -203,7 +212,18 @@ class DiskDriver implements StorageDriver {
   #absolute(path: string): string {
     assert(!this.#isClosed, 'driver: not used after close')
     assertStoragePath(path)
-    return path === '' ? this.#root : join(this.#root, path)
+    if (path === '') return this.#root
+    for (let parent = parentOf(path); parent !== ''; parent = parentOf(parent)) {
+      refuseLink(join(this.#root, parent))
+    }
+    return join(this.#root, path)
+  }
+
+  /** As `#absolute`, for a directory that is itself looked into. */
+  #directory(path: string): string {
+    const absolutePath = this.#absolute(path)
+    if (path !== '') refuseLink(absolutePath)
+    return absolutePath
   }
 
   /** The node of what is at `path` now: the one already open, unless it was replaced meanwhile. */
@@ -262,7 +282,7 @@ class DiskDriver implements StorageDriver {
   }
 
   #createRoot(): void {
-    const first = fs.mkdirSync(this.#root, { recursive: true, mode: DIRECTORY_MODE })
+    const first = fs.mkdirSync(this.#root, { recursive: true, mode: this.#modes.directoryMode })
     if (first === undefined) return
     const ancestors: string[] = []
     let directory = this.#root
@@ -277,5 +297,13 @@ class DiskDriver implements StorageDriver {
     const ancestors = this.#unsyncedAncestors
     for (const directory of ancestors) await flushAncestorAt(directory)
     if (this.#unsyncedAncestors === ancestors) this.#unsyncedAncestors = []
+  }
+}
+
+/** I1. What is not there at all is for the call that needs it to find out. */
+function refuseLink(absolutePath: string): void {
+  const stat = fs.lstatSync(absolutePath, { throwIfNoEntry: false })
+  if (stat?.isSymbolicLink() === true) {
+    throw fileFailure('use', absolutePath, systemError('ELOOP', 'a symbolic link'))
   }
 }

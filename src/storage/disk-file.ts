@@ -19,8 +19,6 @@ import type { MappingPool } from './mapping-pool.ts'
 import { nativeBinding } from './native-binding.ts'
 import type { BorrowedBytes, StorageFile } from './storage-driver.ts'
 
-/** Only the owner reads what a log holds. */
-const FILE_MODE = 0o600
 /** Interrupted or empty calls in a row after which a file is given up. */
 const MAX_STALLS = 128
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
@@ -33,6 +31,8 @@ export interface DiskFileParts {
   readonly pool: FileDescriptorPool
   readonly node: DiskNode
   readonly writable: boolean
+  /** Of the file, where it is made. */
+  readonly fileMode: number
   /** Through which it is read once it is frozen. */
   readonly mappings: MappingPool | undefined
   /** Called once, when it is closed. */
@@ -43,6 +43,7 @@ export interface DiskFileParts {
 export class DiskFile implements StorageFile {
   readonly #node: DiskNode
   readonly #writable: boolean
+  readonly #fileMode: number
   readonly #mappings: MappingPool | undefined
   readonly #onClose: (file: DiskFile) => void
   readonly #descriptor: PooledDescriptor
@@ -58,6 +59,7 @@ export class DiskFile implements StorageFile {
   constructor(parts: DiskFileParts) {
     this.#node = parts.node
     this.#writable = parts.writable
+    this.#fileMode = parts.fileMode
     this.#mappings = parts.mappings
     this.#onClose = parts.onClose
     if (needsSyncHandles()) this.#syncHandle = new SyncHandle(parts.node, parts.pool)
@@ -241,7 +243,7 @@ export class DiskFile implements StorageFile {
     const fd = fs.openSync(
       node.absolutePath,
       access | creation | O_NOFOLLOW | O_NONBLOCK,
-      FILE_MODE,
+      this.#fileMode,
     )
     try {
       const stat = fs.fstatSync(fd)

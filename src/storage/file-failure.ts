@@ -40,7 +40,11 @@ export function fileFailure(
       { cause },
     )
   }
-  return new LogError('IO', `${what}: see cause`, { file }, { cause })
+  const remedy =
+    code === 'ELOOP'
+      ? 'nothing in the directory of a log may be a link; the directory itself may be one'
+      : 'see cause'
+  return new LogError('IO', `${what}: ${remedy}`, { file }, { cause })
 }
 
 /** The system's name for an error, such as 'ENOENT'; undefined where it has none. */

@@ -50,21 +50,28 @@ export function formatJavaProperties(
 /** Without comments and blank lines; a line that ends in a lone backslash goes on in the next. */
 function logicalLines(text: string): readonly string[] {
   const lines: string[] = []
-  let continued: string | undefined
+  // Pieces, joined once: the time is in proportion to the text, whatever it holds.
+  let pieces: string[] = []
+  const finish = (): void => {
+    const line = pieces.join('')
+    if (line !== '') lines.push(line)
+    pieces = []
+  }
   for (const natural of text.split(/\r\n|\r|\n/)) {
     const line: string = natural.replace(/^[ \t\f]+/, '')
-    if (continued === undefined && (line === '' || /^[#!]/.test(line))) continue
-    const joined: string = (continued ?? '') + line
-    const backslashes = joined.length - joined.replace(/\\+$/, '').length
-    if (backslashes % 2 === 1) {
-      continued = joined.slice(0, -1)
-    } else {
-      if (joined !== '') lines.push(joined)
-      continued = undefined
-    }
+    if (pieces.length === 0 && (line === '' || /^[#!]/.test(line))) continue
+    const goesOn = backslashesAtEnd(line) % 2 === 1
+    pieces.push(goesOn ? line.slice(0, -1) : line)
+    if (!goesOn) finish()
   }
-  if (continued !== undefined && continued !== '') lines.push(continued)
+  finish()
   return lines
+}
+
+function backslashesAtEnd(line: string): number {
+  let count = 0
+  while (count < line.length && line.charAt(line.length - 1 - count) === '\\') count += 1
+  return count
 }
 
 /** Where the first `=`, `:` or white space without a backslash before it stands. */

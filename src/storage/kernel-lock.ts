@@ -16,6 +16,7 @@ import { createServer } from 'node:net'
 import { networkNamespace } from './boot-identity.ts'
 import { errorCodeOf } from './file-failure.ts'
 import { nativeBinding } from './native-binding.ts'
+import { openOwnFile } from './own-file.ts'
 
 /** A kernel lock in our hands. */
 export interface KernelLock {
@@ -71,7 +72,7 @@ export function takeSocketLock(directoryIdentity: string): Promise<KernelLockAtt
 export function takeFileLock(file: string): KernelLockAttempt {
   if (process.platform === 'darwin') return takeWholeFile(file)
   const binding = nativeBinding()
-  const descriptor = binding === null ? null : openOrNull(file, constants.O_RDWR)
+  const descriptor = binding === null ? null : openOrNull(file)
   if (binding === null || descriptor === null) return 'unavailable'
   const result = binding.lockFile(descriptor)
   if (result === 'locked') return heldFile(descriptor)
@@ -103,9 +104,9 @@ function heldFile(descriptor: number): KernelLock {
   }
 }
 
-function openOrNull(file: string, flags: number): number | null {
+function openOrNull(file: string): number | null {
   try {
-    return openSync(file, flags)
+    return openOwnFile(file, 'write')
   } catch {
     return null
   }

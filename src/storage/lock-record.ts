@@ -21,7 +21,6 @@ import {
   closeSync,
   fstatSync,
   linkSync,
-  openSync,
   readdirSync,
   readFileSync,
   renameSync,
@@ -31,6 +30,7 @@ import {
 import { join } from 'node:path'
 import type { ProcessIdentity } from './boot-identity.ts'
 import { errorCodeOf, fileFailure } from './file-failure.ts'
+import { createOwnFile, openOwnFile } from './own-file.ts'
 
 /** The record in the log's directory; files named after it, with a '.' behind, are ours as well. */
 export const LOCK_RECORD_FILE = 'streambed.lock'
@@ -62,6 +62,7 @@ export interface LockRefusal {
 export interface LockRequest {
   readonly directory: string
   readonly record: LockRecord
+  readonly fileMode: number
   /** Judges the holder of a record that can be read. */
   readonly judge: (record: LockRecord) => Verdict
   /** A kernel lock excludes everybody who might be writing a record at this moment. */
@@ -103,7 +104,7 @@ export function readLockRecord(directory: string): LockRecord | null {
  *   have come after the record was placed.
  */
 export function* takeLockRecord(request: LockRequest): LockSteps<LockRefusal | undefined> {
-  const draft = new DraftRecord(request.directory, request.record)
+  const draft = new DraftRecord(request)
   try {
     const refusal = yield* placeRecord(request, draft)
     draft.discard()
@@ -190,7 +191,7 @@ function* readChain(directory: string): LockSteps<ChainLink[]> {
 function readRecord(file: string): ChainLink | undefined {
   let descriptor: number
   try {
-    descriptor = openSync(file, 'r')
+    descriptor = openOwnFile(file, 'read')
   } catch (error) {
     if (errorCodeOf(error) === 'ENOENT') return undefined
     throw fileFailure('read', file, error, 'opening-for-writing')
@@ -260,17 +261,19 @@ class DraftRecord {
   readonly #directory: string
   readonly #file: string
   readonly #text: string
+  readonly #fileMode: number
   #isWritten = false
 
-  constructor(directory: string, record: LockRecord) {
+  constructor({ directory, record, fileMode }: LockRequest) {
     this.#directory = directory
+    this.#fileMode = fileMode
     this.#file = `${claimOn(directory, record.token)}.new`
     this.#text = `${JSON.stringify(record)}\n`
   }
 
   /** Written once: later it may be linked, and what is linked never changes. */
   write(): void {
-    if (!this.#isWritten) createFile(this.#file, this.#text)
+    if (!this.#isWritten) createFile(this.#file, this.#text, this.#fileMode)
     this.#isWritten = true
   }
 
@@ -288,7 +291,7 @@ class DraftRecord {
       }
       if (!orByCopy) return 'no links'
       // Exclusive as well, but readers may find it half written.
-      return createFile(target, this.#text) ? 'placed' : 'taken'
+      return createFile(target, this.#text, this.#fileMode) ? 'placed' : 'taken'
     }
   }
 
@@ -318,10 +321,10 @@ class DraftRecord {
 }
 
 /** Creates `file`, unless it exists: then it is left as it is. On failure nothing is left. */
-function createFile(file: string, text: string): boolean {
+function createFile(file: string, text: string, fileMode: number): boolean {
   let descriptor: number
   try {
-    descriptor = openSync(file, 'wx')
+    descriptor = createOwnFile(file, fileMode)
   } catch (error) {
     if (errorCodeOf(error) === 'EEXIST') return false
     throw fileFailure('create', file, error, 'opening-for-writing')

@@ -31,10 +31,11 @@ const OUR_FIRST_FILES: ReadonlySet<string> = new Set([
  */
 export async function prepareLogDirectory(
   directory: string,
+  directoryMode: number,
   isLog: (names: readonly string[]) => boolean,
 ): Promise<string> {
   const path = resolve(directory)
-  await makeDirectory(path)
+  await makeDirectory(path, directoryMode)
   const names = readNames(path)
   const others = names.filter(
     (name) =>
@@ -61,16 +62,16 @@ export function directoryKey(path: string): string {
   return `${dev}:${ino}`
 }
 
-async function makeDirectory(path: string): Promise<void> {
-  const first = makeMissing(path)
+async function makeDirectory(path: string, mode: number): Promise<void> {
+  const first = makeMissing(path, mode)
   if (first !== undefined) await flushNewNames(first, path)
 }
 
 /** The uppermost directory that had to be made, if any. */
-function makeMissing(path: string): string | undefined {
+function makeMissing(path: string, mode: number): string | undefined {
   try {
     if (statSync(path, { throwIfNoEntry: false })?.isDirectory() === true) return undefined
-    return mkdirSync(path, { recursive: true, mode: 0o700 })
+    return mkdirSync(path, { recursive: true, mode })
   } catch (cause) {
     throw failure(path, cause)
   }

@@ -14,12 +14,13 @@
  *   I3  what is neither proved dead nor alive locks, until `breakLock`
  */
 import { randomUUID } from 'node:crypto'
-import { closeSync, existsSync, openSync, statSync } from 'node:fs'
+import { closeSync, existsSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { LogError } from '../errors/log-error.ts'
 import { isSameBoot, networkNamespace, ownIdentity, processIsAlive } from './boot-identity.ts'
 import { hasPermissionModel } from './device-sync.ts'
 import { fileFailure } from './file-failure.ts'
+import { OWNER_ONLY } from './file-modes.ts'
 import { takeFileLock, takeSocketLock } from './kernel-lock.ts'
 import type { KernelLock, KernelLockAttempt } from './kernel-lock.ts'
 import {
@@ -30,6 +31,7 @@ import {
   takeLockRecord,
 } from './lock-record.ts'
 import type { LockRecord, Verdict } from './lock-record.ts'
+import { openOwnFile } from './own-file.ts'
 
 /** Kafka's name; a broker locks the same file. */
 export const LOCK_FILE = '.lock'
@@ -49,6 +51,8 @@ export interface WriterLockOptions {
   /** Never steps, ms. */
   readonly monotonicNow: () => number
   readonly wait: (ms: number) => Promise<unknown>
+  /** Of the lock's files. Default: their owner's alone. */
+  readonly fileMode?: number
   /** For tests alone: take just these, to show what each excludes by itself. */
   readonly mechanisms?: readonly LockMechanism[]
 }
@@ -77,6 +81,7 @@ interface Attempt {
   readonly directory: string
   readonly mechanisms: readonly LockMechanism[]
   readonly startedAt: number
+  readonly fileMode: number
   /** The user vouches that a holder who is neither proved alive nor dead is dead. */
   readonly isForced: boolean
 }
@@ -101,6 +106,7 @@ export async function acquireWriterLock(
     directory: resolve(directory),
     mechanisms: options.mechanisms ?? LOCK_MECHANISMS,
     startedAt: options.now(),
+    fileMode: options.fileMode ?? OWNER_ONLY.fileMode,
     isForced: false,
   }
   const deadlineMs = options.monotonicNow() + options.lockTimeoutMs
@@ -132,6 +138,7 @@ export async function breakLock(
     directory: path,
     mechanisms: LOCK_MECHANISMS,
     startedAt: options.now(),
+    fileMode: OWNER_ONLY.fileMode,
     isForced: true,
   })
   if ('reason' in taken) throw locked(path, taken)
@@ -140,7 +147,7 @@ export async function breakLock(
 
 async function tryToLock(attempt: Attempt): Promise<WriterLock | Refusal> {
   // First, as it is a write: on an overlay it may turn the directory into another inode.
-  createLockFile(attempt.directory)
+  createLockFile(attempt)
   const identity = directoryIdentity(attempt.directory)
   const held = new HeldLocks(attempt, identity)
   try {
@@ -234,7 +241,7 @@ class HeldLocks implements WriterLock {
   }
 
   #takeRecord(): Refusal | undefined {
-    const { directory, startedAt, isForced } = this.#attempt
+    const { directory, startedAt, fileMode, isForced } = this.#attempt
     const record: LockRecord = {
       ...ownIdentity(),
       token: this.#token,
@@ -248,6 +255,7 @@ class HeldLocks implements WriterLock {
       takeLockRecord({
         directory,
         record,
+        fileMode,
         judge: (other) => {
           const verdict = this.#judge(other)
           return isForced && verdict === 'undecidable' ? 'dead' : verdict
@@ -289,10 +297,10 @@ function lockTable(): Map<string, Holder> {
   return shared[TABLE]
 }
 
-function createLockFile(directory: string): void {
+function createLockFile({ directory, fileMode }: Attempt): void {
   const file = join(directory, LOCK_FILE)
   try {
-    closeSync(openSync(file, 'a'))
+    closeSync(openOwnFile(file, 'create', fileMode))
   } catch (error) {
     throw fileFailure('open', file, error, 'opening-for-writing')
   }

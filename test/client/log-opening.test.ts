@@ -89,6 +89,10 @@ describe('a directory', () => {
     ['visibility', { visibility: 'all' }],
     ['readOnly', { readOnly: 1 }],
     ['allowNetworkFs', { allowNetworkFs: 'yes' }],
+    ['fileMode', { fileMode: 0o400 }],
+    ['fileMode', { fileMode: 0o1600 }],
+    ['fileMode', { fileMode: '600' }],
+    ['directoryMode', { directoryMode: 0o600 }],
     ['readonly', { readonly: true }],
   ])('is not even made when %s is wrong', async (option, options: object) => {
     const directory = join(temporaryDirectory(), 'log')

@@ -64,6 +64,7 @@ function take(token: string, verdict: Verdict = 'dead', isAlone = false): LockRe
     takeLockRecord({
       directory,
       record: recordOf(token),
+      fileMode: 0o600,
       judge: () => verdict,
       isAlone,
     }),
@@ -197,6 +198,7 @@ class Opener {
     return takeLockRecord({
       directory,
       record: recordOf(this.#token),
+      fileMode: 0o600,
       judge: (record) => (this.#alive.has(record.token) ? 'alive' : 'dead'),
       isAlone: false,
     })

@@ -4,13 +4,16 @@ import { budgetOf } from './budget.ts'
 
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
-    expect(budgetOf({})).toEqual({ kills: 100, propertyRuns: 100, stressRounds: 3 })
-    expect(budgetOf({ STREAMBED_KILLS: '' }).kills).toBe(100)
+    const usual = { kills: 200, disks: 4_000, soakSeconds: 60, propertyRuns: 100, stressRounds: 3 }
+    expect(budgetOf({})).toEqual(usual)
+    expect(budgetOf({ STREAMBED_KILLS: '' }).kills).toBe(200)
   })
 
   it('takes the sizes that the environment names', () => {
-    const names = { STREAMBED_KILLS: '2000', FAST_CHECK_RUNS: '10000', STREAMBED_STRESS: '7' }
-    expect(budgetOf(names)).toEqual({ kills: 2000, propertyRuns: 10_000, stressRounds: 7 })
+    const torture = { STREAMBED_KILLS: '2000', STREAMBED_DISKS: '9', STREAMBED_SOAK_SECONDS: '20' }
+    const others = { FAST_CHECK_RUNS: '10000', STREAMBED_STRESS: '7' }
+    const sizes = { kills: 2000, disks: 9, soakSeconds: 20, propertyRuns: 10_000, stressRounds: 7 }
+    expect(budgetOf({ ...torture, ...others })).toEqual(sizes)
   })
 
   it.each(['0', '-1', '1.5', 'many'])('refuses %j, which would make a run look green', (text) => {

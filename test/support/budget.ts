@@ -2,14 +2,18 @@
  * How much work the tests with a budget do. Each has a size that suits every run of `npm test`;
  * a night has more time and raises them by environment variables (.ci/nightly), so that both run
  * the same tests:
- *   STREAMBED_KILLS   times that the crash test kills its child, 100
- *   FAST_CHECK_RUNS   cases per property that names no number of its own, 100
- *   STREAMBED_STRESS  rounds in which the stress test makes, reads and ends logs, 3
+ *   STREAMBED_KILLS         times that the torture kills a process, 200
+ *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 4,000
+ *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 60
+ *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
+ *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
  */
 
 /** Sizes of one run of the tests. */
 export interface Budget {
   readonly kills: number
+  readonly disks: number
+  readonly soakSeconds: number
   readonly propertyRuns: number
   readonly stressRounds: number
 }
@@ -17,7 +21,9 @@ export interface Budget {
 /** The sizes that `environment` asks for; the usual ones where it is silent. */
 export function budgetOf(environment: Readonly<Record<string, string | undefined>>): Budget {
   return {
-    kills: countOf(environment, 'STREAMBED_KILLS', 100),
+    kills: countOf(environment, 'STREAMBED_KILLS', 200),
+    disks: countOf(environment, 'STREAMBED_DISKS', 4_000),
+    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 60),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
   }

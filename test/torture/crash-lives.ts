@@ -27,23 +27,27 @@ export interface LifeEnd {
   readonly openMs: number | null
 }
 
-interface WaitingChild {
-  readonly process: ChildProcess
-  readonly plan: Writable
-  readonly reports: Readable
-  readonly errors: string[]
+/** One child: up, and waiting for its plan until it is given one. */
+export class CrashChild {
+  readonly #process: ChildProcess
+  readonly #plan: Writable
+  readonly #reports: Readable
+  readonly #errors: string[] = []
   /** Ended, and all it told was read. Awaited from the start: it may end while it waits. */
-  readonly closed: Promise<unknown[]>
-}
+  readonly #closed: Promise<unknown[]>
 
-/** Runs children one after the other. */
-export class CrashLives {
-  readonly #source: PlainSource
-  #next: WaitingChild
-
-  constructor() {
-    this.#source = compileToPlainSource(fileURLToPath(new URL('./crash-child.ts', import.meta.url)))
-    this.#next = this.#start()
+  constructor(source: PlainSource) {
+    this.#process = spawn(process.execPath, [source.path], {
+      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
+    })
+    const [plan, , errors, reports] = this.#process.stdio
+    // As `stdio` asks for: what is written to, and two that are read.
+    this.#plan = plan as Writable
+    this.#reports = reports as Readable
+    this.#closed = once(this.#process, 'close')
+    this.#reports.setEncoding('utf8')
+    errors?.on('data', (text: Buffer) => this.#errors.push(text.toString()))
+    this.#plan.on('error', () => undefined) // It was killed before it read its plan.
   }
 
   /**
@@ -56,21 +60,19 @@ export class CrashLives {
     moment: KillMoment | null,
     take: (report: LifeReport) => void,
   ): Promise<LifeEnd> {
-    const child = this.#next
-    this.#next = this.#start()
     const startedAt = performance.now()
     let openMs: number | null = null
     let failure: unknown
     let isClosed = false
     let last = 'nothing'
-    const kill = killer(child.process, moment)
+    const kill = killer(this.#process, moment)
     const fail = (error: unknown): void => {
       failure ??= error
-      child.process.kill('SIGKILL')
+      this.kill()
     }
     const hanging = setTimeout(() => fail(new Error(`the child hangs after ${last}`)), HANGING_MS)
     const reader = new ReportReader()
-    child.reports.on('data', (text: string) => {
+    this.#reports.on('data', (text: string) => {
       for (const report of reader.read(text)) {
         if (report.is === 'opened') openMs = performance.now() - startedAt
         if (report.is === 'closed') isClosed = true
@@ -83,42 +85,57 @@ export class CrashLives {
         }
       }
     })
-    child.plan.end(JSON.stringify(plan))
+    this.#plan.end(JSON.stringify(plan))
     kill('started')
-    const [code, signal] = (await child.closed) as [number | null, string | null] // As documented.
+    const [code, signal] = (await this.#closed) as [number | null, string | null] // As documented.
     clearTimeout(hanging)
     if (failure !== undefined) throw failure
     const wasKilled = signal === 'SIGKILL'
     if (wasKilled || (code === 0 && isClosed)) return { wasKilled, openMs }
-    throw new Error(`the child ended by itself (${signal ?? code}): ${child.errors.join('')}`)
+    throw new Error(`the child ended by itself (${signal ?? code}): ${this.#errors.join('')}`)
+  }
+
+  /** Whether somebody has killed it. */
+  get isKilled(): boolean {
+    return this.#process.killed
+  }
+
+  kill(): void {
+    this.#process.kill('SIGKILL')
+  }
+
+  /** Ends it, whatever it does. */
+  async end(): Promise<void> {
+    this.kill()
+    await this.#closed
+  }
+}
+
+/** Compiles the program that the children run. */
+export function compileCrashChild(): PlainSource {
+  return compileToPlainSource(fileURLToPath(new URL('./crash-child.ts', import.meta.url)))
+}
+
+/** Runs children one after the other. */
+export class CrashLives {
+  readonly #source: PlainSource = compileCrashChild()
+  #next: CrashChild = new CrashChild(this.#source)
+
+  /** One life, as `CrashChild.live`. */
+  async live(
+    plan: LifePlan,
+    moment: KillMoment | null,
+    take: (report: LifeReport) => void,
+  ): Promise<LifeEnd> {
+    const child = this.#next
+    this.#next = new CrashChild(this.#source)
+    return await child.live(plan, moment, take)
   }
 
   /** Ends the child that waits. */
   async end(): Promise<void> {
-    const { process, closed } = this.#next
-    process.kill('SIGKILL')
-    await closed
+    await this.#next.end()
     this.#source.remove()
-  }
-
-  #start(): WaitingChild {
-    const started = spawn(process.execPath, [this.#source.path], {
-      stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-    })
-    const [plan, , errors, reports] = started.stdio
-    const lines: string[] = []
-    // As `stdio` asks for: what is written to, and two that are read.
-    const child = {
-      process: started,
-      plan: plan as Writable,
-      reports: reports as Readable,
-      errors: lines,
-      closed: once(started, 'close'),
-    }
-    child.reports.setEncoding('utf8')
-    errors?.on('data', (text: Buffer) => lines.push(text.toString()))
-    child.plan.on('error', () => undefined) // It was killed before it read its plan.
-    return child
   }
 }
 

@@ -7,37 +7,62 @@
  *                     end of the last line
  */
 import { writeSync } from 'node:fs'
+import type { EventLog } from '../../src/index.ts'
 
-const REPORT_DESCRIPTOR = 3
+/** Where the child writes its reports. */
+export const REPORT_DESCRIPTOR = 3
 
 /** How the child appends. */
-export type Writing = 'acks all' | 'acks 1' | 'append'
+export type Writing = 'acks all' | 'acks 1' | 'acks 0' | 'append'
 
 /** Where in its life a child is. */
 export type Stage = 'opening' | 'working' | 'changing topics' | 'closing'
+
+/** Just before a call, in the middle of it where it is a write, or when it has returned. */
+export type KillPhase = 'before' | 'middle' | 'after'
 
 /** The child kills itself at a call that changes files: a kill between any two of them. */
 export interface SelfKill {
   /** From where on calls are counted. */
   readonly stage: Stage
   readonly calls: number
+  readonly phase: KillPhase
 }
+
+/**
+ * What a child works on: 'endless' writes at random until it is killed or may close, 'script' does
+ * everything once, in the same order each time (crash-script.ts).
+ */
+export type Work = 'endless' | 'script'
 
 /** What a child does with its life. */
 export interface LifePlan {
   readonly directory: string
   readonly life: number
   readonly seed: number
+  readonly work: Work
   readonly writing: Writing
   /** Whether topics come and go meanwhile. */
   readonly changesTopics: boolean
   /** Records acknowledged after which it closes the log; null: it goes on until it is killed. */
   readonly closesAfter: number | null
   readonly selfKill: SelfKill | null
+  /** For how long it waits for another child that has the lock. */
+  readonly lockTimeoutMs: number
+  /** Where the calls that it makes go to, all of those below `root`; null: nowhere. */
+  readonly trace: TracePlan | null
   /** The disk fills up now and then: records are sent one by one, and may be refused. */
   readonly roomIsScarce: boolean
   /** How many records of each partition, by `partitionName`, need no reading any more. */
   readonly known: Readonly<Record<string, number>>
+}
+
+/** A child that records what it does to files. */
+export interface TracePlan {
+  readonly root: string
+  readonly file: string
+  /** The nth sync of a .log fails, and the pages that it was for are lost; null: none does. */
+  readonly failingSync: number | null
 }
 
 /** How a partition is at open. */
@@ -47,6 +72,12 @@ export interface PartitionReport {
   readonly durableOffset: number
 }
 
+/** How a topic is at open. */
+export interface TopicReport {
+  readonly segmentBytes: number
+  readonly partitions: readonly PartitionReport[]
+}
+
 /** What a child says. */
 export type LifeReport =
   | {
@@ -54,7 +85,7 @@ export type LifeReport =
       readonly clean: boolean
       readonly damage: number
       readonly cuts: readonly (readonly [name: string, bytes: number, offset: number])[]
-      readonly topics: Readonly<Record<string, readonly PartitionReport[]>>
+      readonly topics: Readonly<Record<string, TopicReport>>
     }
   /** It lies in the log. */
   | {
@@ -68,19 +99,37 @@ export type LifeReport =
   | { readonly is: 'read' }
   /** Is about to be sent. */
   | { readonly is: 'sending'; readonly name: string; readonly sequence: number }
-  /** Null: that it is stored is known, but not where. */
+  /** `offset` null: that it is stored is known, but not where. */
   | {
       readonly is: 'acknowledged'
       readonly name: string
       readonly sequence: number
       readonly offset: number | null
+      /** Whether it was said to survive a power loss as well. */
+      readonly isDurable: boolean
     }
+  /** All before `offset` is said to survive a power loss. */
+  | { readonly is: 'flushed'; readonly name: string; readonly offset: number }
+  /** What is appended now gets this leader epoch. */
+  | { readonly is: 'epoch'; readonly name: string; readonly leaderEpoch: number }
   /** The log had no room for it. */
   | { readonly is: 'refused'; readonly name: string; readonly sequence: number }
-  | { readonly is: 'creating'; readonly topic: string; readonly partitions: number }
+  | {
+      readonly is: 'creating'
+      readonly topic: string
+      readonly partitions: number
+      readonly segmentBytes: number
+    }
   | { readonly is: 'created'; readonly topic: string }
   | { readonly is: 'deleting'; readonly topic: string }
   | { readonly is: 'deleted'; readonly topic: string }
+  | { readonly is: 'altering'; readonly topic: string; readonly segmentBytes: number }
+  | { readonly is: 'altered'; readonly topic: string }
+  | { readonly is: 'growing'; readonly topic: string; readonly partitions: number }
+  | { readonly is: 'grown'; readonly topic: string }
+  /** Records before an offset are being deleted. */
+  | { readonly is: 'removing'; readonly name: string; readonly beforeOffset: number }
+  | { readonly is: 'removed'; readonly name: string }
   | { readonly is: 'closing' }
   | { readonly is: 'closed' }
   /** What never may happen. */
@@ -89,6 +138,18 @@ export type LifeReport =
 /** What a partition is called here. */
 export function partitionName(topic: string, partition: number): string {
   return `${topic}/${partition}`
+}
+
+/** Every topic of a log, as `opened` tells it. */
+export function topicReports(log: EventLog): Readonly<Record<string, TopicReport>> {
+  const topics = log.topics().map(({ name, config, partitions }) => {
+    const { segmentBytes } = config
+    const reports = partitions.map(({ logStartOffset, logEndOffset, durableOffset }) => {
+      return { logStartOffset, logEndOffset, durableOffset }
+    })
+    return [name, { segmentBytes, partitions: reports }] as const
+  })
+  return Object.fromEntries(topics)
 }
 
 /** Tells the parent; the reports are the kernel's when it returns. */

@@ -6,9 +6,9 @@ import { readdirSync } from 'node:fs'
 import { EventLog, type Partition } from '../../src/index.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { CrashLives, type KillMoment } from './crash-lives.ts'
-import { CrashModel } from './crash-model.ts'
+import { CrashModel, type KnownContents, type Loss } from './crash-model.ts'
 import { checkedSequence, timestampOf } from './crash-record.ts'
-import { partitionName, type LifePlan, type SelfKill, type Writing } from './crash-report.ts'
+import { partitionName, topicReports, type LifePlan, type SelfKill } from './crash-report.ts'
 
 /** Kills between two lives that end by closing the log. */
 const KILLS_PER_CLOSE = 25
@@ -18,13 +18,14 @@ export interface CrashRunOptions {
   readonly directory: string
   readonly seed: number
   readonly kills: number
-  readonly writing: Writing
 }
 
 /** What came of it. */
 export interface CrashRunResult {
   readonly kills: number
   readonly killsWhile: Readonly<Record<string, number>>
+  /** Of these, lives that were killed while they recovered from such a kill. */
+  readonly recoveriesKilled: number
   readonly closes: number
   readonly acknowledged: number
   readonly torn: number
@@ -41,27 +42,27 @@ interface LifeEnding {
 
 /** Runs until there were so many kills. @throws at the first thing that is not as it has to be. */
 export async function runCrashes(options: CrashRunOptions): Promise<CrashRunResult> {
-  const { directory, seed, writing } = options
+  const { directory, seed } = options
   const startedAt = performance.now()
   const random = new SeededRandom(seed)
   const model = new CrashModel()
   const lives = new CrashLives()
   const killsWhile: Record<string, number> = {}
-  let [kills, closes, openMs] = [0, 0, 50]
+  let [kills, closes, recoveriesKilled, openMs] = [0, 0, 0, 50]
+  let wasOpenKilled = false
   try {
     for (let life = 1; kills < options.kills; life++) {
       const mustClose = kills >= (closes + 1) * KILLS_PER_CLOSE
-      const ending = mustClose ? orderly(random) : randomEnding(random, openMs)
+      const ending: LifeEnding = mustClose
+        ? orderly(random)
+        : randomEnding(random, openMs, wasOpenKilled)
       const plan: LifePlan = {
-        directory,
-        life,
-        writing,
-        seed: random.below(2 ** 32),
+        ...usualPlan(directory, life, random, model),
+        writing: random.oneOf('acks all', 'acks all', 'acks 1', 'acks 0', 'append'),
+        work: ending.name.includes('script') ? 'script' : 'endless',
         changesTopics: ending.name.includes('topics') || random.below(3) === 0,
         closesAfter: ending.closesAfter ?? null,
         selfKill: ending.selfKill ?? null,
-        roomIsScarce: false,
-        known: model.known,
       }
       model.begins(life)
       const end = await lives.live(plan, ending.moment ?? null, (report) => model.take(report))
@@ -69,6 +70,9 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRunResu
       else closes += 1
       const what = end.wasKilled ? ending.name : 'not at all'
       killsWhile[what] = (killsWhile[what] ?? 0) + 1
+      const isOpenKilled: boolean = end.wasKilled && end.openMs === null
+      if (isOpenKilled && wasOpenKilled) recoveriesKilled += 1
+      wasOpenKilled = isOpenKilled
       openMs += ((end.openMs ?? openMs) - openMs) / 8
     }
   } finally {
@@ -76,8 +80,32 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRunResu
   }
   const records = await checkWhole(directory, model)
   const { acknowledgedCount: acknowledged, tornCount: torn } = model
-  const durationMs = performance.now() - startedAt
-  return { kills, killsWhile, closes, acknowledged, torn, records, durationMs }
+  const durationMs = Math.round(performance.now() - startedAt)
+  const ends = { kills, killsWhile, recoveriesKilled, closes }
+  return { ...ends, acknowledged, torn, records, durationMs }
+}
+
+/** A life that works until it is killed. */
+export function usualPlan(
+  directory: string,
+  life: number,
+  random: SeededRandom,
+  model: CrashModel,
+): LifePlan {
+  return {
+    directory,
+    life,
+    seed: random.below(2 ** 32),
+    work: 'endless',
+    writing: 'acks all',
+    changesTopics: false,
+    closesAfter: null,
+    selfKill: null,
+    lockTimeoutMs: 0,
+    trace: null,
+    roomIsScarce: false,
+    known: model.known,
+  }
 }
 
 function orderly(random: SeededRandom): LifeEnding {
@@ -85,42 +113,35 @@ function orderly(random: SeededRandom): LifeEnding {
 }
 
 /** Moments that a clock finds, and calls that it would hardly ever meet. */
-function randomEnding(random: SeededRandom, openMs: number): LifeEnding {
+function randomEnding(random: SeededRandom, openMs: number, isRecovering: boolean): LifeEnding {
   const soon = random.oneOf(0, 0, random.fraction() * 2, random.fraction() * 10)
   const closesAfter = 1 + random.below(150)
+  const atCall = (stage: SelfKill['stage'], calls: number): SelfKill => {
+    return { stage, calls: random.below(calls), phase: random.oneOf('before', 'middle', 'after') }
+  }
+  const after = (at: KillMoment['at'], reports: number): KillMoment => {
+    return { at, nth: 1 + random.below(reports), delayMs: soon }
+  }
   const afterStart = { at: 'started', nth: 1, delayMs: random.fraction() * openMs * 1.1 } as const
-  const atRecord = { at: 'acknowledged', nth: 1 + random.below(300), delayMs: soon } as const
-  const atCreation = { at: 'creating', nth: 1 + random.below(3), delayMs: soon } as const
-  const atDeletion = { at: 'deleting', nth: 1, delayMs: soon } as const
-  const atClose = { at: 'closing', nth: 1, delayMs: soon } as const
+  const opening: LifeEnding = { name: 'opening', moment: afterStart }
+  const openingAtCall = { name: 'opening, at a call', selfKill: atCall('opening', 120) }
+  const working: LifeEnding = { name: 'working', moment: after('acknowledged', 300) }
+  const workingAtCall = { name: 'working, at a call', selfKill: atCall('working', 300) }
+  const changing = 'changing topics'
+  const changingAtCall = { name: 'changing topics, at a call', selfKill: atCall(changing, 200) }
+  // What an open that was killed has left is killed in its open once more, every other time.
+  if (isRecovering && random.below(2) === 0) return random.oneOf(opening, openingAtCall)
   return random.oneOf<LifeEnding>(
-    { name: 'opening', moment: afterStart },
-    { name: 'opening', moment: afterStart },
-    { name: 'opening, at a call', selfKill: { stage: 'opening', calls: random.below(120) } },
-    { name: 'opening, at a call', selfKill: { stage: 'opening', calls: random.below(120) } },
-    { name: 'working', moment: atRecord },
-    { name: 'working', moment: atRecord },
-    { name: 'working', moment: atRecord },
-    { name: 'working', moment: atRecord },
-    { name: 'working', moment: atRecord },
-    { name: 'working, at a call', selfKill: { stage: 'working', calls: random.below(300) } },
-    { name: 'working, at a call', selfKill: { stage: 'working', calls: random.below(300) } },
-    { name: 'changing topics', moment: atCreation },
-    { name: 'changing topics', moment: atDeletion },
-    {
-      name: 'changing topics, at a call',
-      selfKill: { stage: 'changing topics', calls: random.below(200) },
-    },
-    {
-      name: 'changing topics, at a call',
-      selfKill: { stage: 'changing topics', calls: random.below(200) },
-    },
-    { name: 'closing', closesAfter, moment: atClose },
-    {
-      name: 'closing, at a call',
-      closesAfter,
-      selfKill: { stage: 'closing', calls: random.below(60) },
-    },
+    ...[opening, opening, openingAtCall, openingAtCall, working, working, working],
+    ...[working, working, workingAtCall, workingAtCall, changingAtCall, changingAtCall],
+    { name: 'script, at a call', selfKill: atCall('working', 200) },
+    { name: changing, moment: after('creating', 3) },
+    { name: changing, moment: after('deleting', 2) },
+    { name: changing, moment: after('altering', 2) },
+    { name: changing, moment: after('growing', 2) },
+    { name: changing, moment: after('removing', 2) },
+    { name: 'closing', closesAfter, moment: { at: 'closing', nth: 1, delayMs: soon } },
+    { name: 'closing, at a call', closesAfter, selfKill: atCall('closing', 60) },
   )
 }
 
@@ -147,18 +168,22 @@ export async function checkWhole(directory: string, model: CrashModel): Promise<
 }
 
 /** Tells the model what is in a log of this process, as if a child had opened it in this life. */
-export function readInto(model: CrashModel, log: EventLog, life: number): void {
-  const topics = log.topics().map(({ name, partitions }) => [name, partitions] as const)
-  model.begins(life)
+export function readInto(
+  model: CrashModel,
+  log: EventLog,
+  life: number,
+  loss: Loss = 'kill',
+): void {
+  model.begins(life, loss)
   model.take({
     is: 'opened',
     clean: log.recovery.clean,
     cuts: [],
-    topics: Object.fromEntries(topics),
+    topics: topicReports(log),
     damage: log.recovery.partitions.flatMap(({ damage }) => damage).length,
   })
   const { known } = model
-  for (const [topic, partitions] of topics) {
+  for (const { name: topic, partitions } of log.topics()) {
     for (const partition of partitions) {
       const name = partitionName(topic, partition.index)
       for (const record of partition.records({ from: known[name] ?? 0 })) {
@@ -170,13 +195,14 @@ export function readInto(model: CrashModel, log: EventLog, life: number): void {
   model.take({ is: 'read' })
 }
 
-function checkContents(log: EventLog, model: CrashModel): number {
+/** All that the model knows is in the log, and nothing else; returns how many offsets. */
+export function checkContents(log: EventLog, model: CrashModel): number {
   let records = 0
   const left = new Map(model.contents)
   for (const topic of log.topics()) {
     for (const partition of topic.partitions) {
       const name = partitionName(topic.name, partition.index)
-      checkPartition(partition, left.get(name) ?? [])
+      checkPartition(partition, left.get(name) ?? { known: [], start: 0 })
       left.delete(name)
       records += partition.logEndOffset
     }
@@ -186,23 +212,21 @@ function checkContents(log: EventLog, model: CrashModel): number {
 }
 
 /** From first to last, and some of them as the indexes find them. */
-function checkPartition(partition: Partition, sequences: readonly number[]): void {
+function checkPartition(partition: Partition, { known, start }: KnownContents): void {
   const where = `${partition.topic}-${partition.index}`
-  let count = 0
+  let next = start
   for (const record of partition.records()) {
     const sequence = checkedSequence(record)
-    if (record.offset !== count || sequence !== sequences[count]) {
-      throw new Error(
-        `${where}: ${sequence} at ${record.offset}, not ${sequences[count]} at ${count}`,
-      )
+    if (record.offset !== next || sequence !== known[next]) {
+      throw new Error(`${where}: ${sequence} at ${record.offset}, not ${known[next]} at ${next}`)
     }
-    count += 1
+    next += 1
   }
-  if (count !== sequences.length || partition.logEndOffset !== count) {
-    throw new Error(`${where}: ${count} records, not ${sequences.length}`)
+  if (next !== known.length || partition.logEndOffset !== next) {
+    throw new Error(`${where}: ${next} records, not ${known.length}`)
   }
-  for (let offset = 0; offset < count; offset += 97) {
-    const sequence = sequences[offset] ?? 0
+  for (let offset = start; offset < next; offset += 97) {
+    const sequence = known[offset] ?? 0
     const record = partition.get(offset)
     const isFound = record !== undefined && checkedSequence(record) === sequence
     if (!isFound || partition.offsetForTimestamp(timestampOf(sequence)) !== offset) {

@@ -12,8 +12,8 @@ import { EventLog, LogError } from '../../src/index.ts'
 import { runSeed, SeededRandom } from '../support/seeded-random.ts'
 import { CrashLives, type KillMoment } from './crash-lives.ts'
 import { CrashModel } from './crash-model.ts'
-import type { LifePlan, LifeReport } from './crash-report.ts'
-import { checkWhole, readInto } from './crash-run.ts'
+import type { LifeReport } from './crash-report.ts'
+import { checkWhole, readInto, usualPlan } from './crash-run.ts'
 
 const DISK_BYTES = 16_777_216
 const LIVES = 8
@@ -104,7 +104,8 @@ async function liveOn(disk: string, model: CrashModel): Promise<Counts> {
         ? { at: 'refused', nth: refusals, delayMs: random.below(5) }
         : { at: 'acknowledged', nth: 400 + random.below(300), delayMs: 0 }
       model.begins(life)
-      await lives.live(planOf(directory, life, random, model), moment, take)
+      const plan = { ...usualPlan(directory, life, random, model), roomIsScarce: true }
+      await lives.live(plan, moment, take)
       // Not after the last one, which is checked as the kill left it.
       const opensNow = staysFull && life < LIVES
       if (opensNow && (await openFull(directory, model, -life))) counts.opensWhileFull += 1
@@ -114,25 +115,6 @@ async function liveOn(disk: string, model: CrashModel): Promise<Counts> {
     await lives.end()
   }
   return counts
-}
-
-function planOf(
-  directory: string,
-  life: number,
-  random: SeededRandom,
-  model: CrashModel,
-): LifePlan {
-  return {
-    directory,
-    life,
-    seed: random.below(2 ** 32),
-    writing: 'acks all',
-    changesTopics: false,
-    closesAfter: null,
-    selfKill: null,
-    roomIsScarce: true,
-    known: model.known,
-  }
 }
 
 /** Opening a log needs a little room: without it, it says so and changes nothing. */

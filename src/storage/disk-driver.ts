@@ -5,8 +5,8 @@
  * is disk-file.ts. `unlink` and `rename` over an open file leave it readable by those who have it
  * open, as POSIX does, also when the pool had closed its descriptor. Files to read are opened at
  * their first use, others at once.
- *   I1  nothing outside of the root is read or changed: neither through a path (storage-path.ts) nor
- *       through a symbolic link below the root, which is refused in place of a file and of a
+ *   I1  nothing outside of the root is read or changed: neither through a path (storage-path.ts)
+ *       nor through a symbolic link below the root, which is refused in place of a file and of a
  *       directory. The root itself may be one, that is its owner's choice. Node has no openat: who
  *       may write in the directory can swap a link in between our look and our use
  */
@@ -300,10 +300,16 @@ class DiskDriver implements StorageDriver {
   }
 }
 
-/** I1. What is not there at all is for the call that needs it to find out. */
+/** I1. What else is wrong with the path is for the call that needs it to find out. */
 function refuseLink(absolutePath: string): void {
-  const stat = fs.lstatSync(absolutePath, { throwIfNoEntry: false })
-  if (stat?.isSymbolicLink() === true) {
-    throw fileFailure('use', absolutePath, systemError('ELOOP', 'a symbolic link'))
+  if (!isLink(absolutePath)) return
+  throw fileFailure('use', absolutePath, systemError('ELOOP', 'a symbolic link'))
+}
+
+function isLink(absolutePath: string): boolean {
+  try {
+    return fs.lstatSync(absolutePath, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+  } catch {
+    return false
   }
 }

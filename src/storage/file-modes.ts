@@ -11,4 +11,5 @@ export interface FileModes {
   readonly directoryMode: number
 }
 
+/** The default. */
 export const OWNER_ONLY: FileModes = { fileMode: 0o600, directoryMode: 0o700 }

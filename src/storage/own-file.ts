@@ -16,7 +16,7 @@ export function openOwnFile(file: string, how: keyof typeof FLAGS, fileMode?: nu
   return openSync(file, FLAGS[how] | O_NOFOLLOW | O_NONBLOCK, fileMode)
 }
 
-/** A descriptor of `file`, which must not exist: a link in its place is there, wherever it leads. */
+/** A descriptor of `file`, which must not exist; a link in its place is there, even to nowhere. */
 export function createOwnFile(file: string, fileMode: number): number {
   return openSync(file, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, fileMode)
 }

@@ -2,19 +2,20 @@
  * LogRecord: one record as users read it, and the class behind it, which decodes on demand.
  *
  *   I1  immutable: getters over private fields; key, value and headers are decoded once, when asked
- *   I2  the chunk is private to its reader and never changes, so it can be decoded from at any time
+ *   I2  its memory is private and never changes, so it can be decoded from at any time
  *   I3  bytes handed out are the user's: writing into them changes no other answer of this record
  *   I4  what cannot be decoded throws at each access, and only there: the record itself is sound
- * Hot: one object a record; no byte of it is looked at before somebody asks.
+ * Hot: one small object a record; no byte of it is looked at before somebody asks, and where its
+ * fields are is found then.
  */
 import { inspect, type InspectOptions } from 'node:util'
 import { LogError } from '../errors/log-error.ts'
-import type { RecordBatchReader } from '../format/record-batch-reader.ts'
+import { RecordFields } from '../format/record-fields.ts'
 import { describeValue } from './check-options.ts'
 import { ownedBytes, shownBytes } from './owned-bytes.ts'
-import { headersIn, shownHeaders, type RecordHeaders } from './record-headers.ts'
+import { headersIn, NO_HEADERS, shownHeaders, type RecordHeaders } from './record-headers.ts'
 import type { Field, RecordTypes } from './record-types.ts'
-import { BuiltInSerde } from './serde.ts'
+import { BuiltInSerde, type Serde } from './serde.ts'
 import type { Bytes } from './topic-ref.ts'
 
 /** One record of a topic. Immutable; `key`, `value` and `headers` are decoded when first read. */
@@ -49,102 +50,56 @@ export interface LogRecord<K = Bytes, V = Bytes, N extends string = string> {
   }
 }
 
+/** What the records of one batch have in common, or those of them that share their memory. */
+export interface StoredBatch {
+  readonly types: RecordTypes
+  readonly partition: number
+  readonly leaderEpoch: number
+  /** What the timestamps of its records count from. */
+  readonly baseTimestamp: number
+  /** Private, and never changed (record-memory.ts). */
+  readonly memory: Buffer
+  /** Of its only record, where the value is long: no other bytes; in `memory` it is empty then. */
+  readonly longValue: Buffer | null
+}
+
+/** What few ask for, so that few records have room for it. */
+interface Extras {
+  keyBytes: Bytes | undefined
+  valueBytes: Bytes | undefined
+  headers: RecordHeaders | undefined
+}
+
 /** Stands for what was not decoded yet; undefined and null are values. */
 const UNREAD: unique symbol = Symbol('unread')
 
-/** A record in a private chunk. Positions are those of the chunk; a length of −1 is null. */
+/** Of the record that is being decoded: nothing runs between finding a field and taking it. */
+const FIELDS = new RecordFields()
+
+/** A record in private memory. */
 export class StoredRecord implements LogRecord<unknown, unknown> {
-  readonly #types: RecordTypes
-  readonly #partition: number
+  readonly #batch: StoredBatch
   readonly #offset: number
-  readonly #timestamp: number
-  readonly #leaderEpoch: number
-  readonly #chunk: Buffer
-  readonly #keyStart: number
-  readonly #keyLength: number
-  readonly #valueStart: number
-  readonly #valueLength: number
-  readonly #headersStart: number
-  readonly #headerCount: number
+  readonly #timestampDelta: number
+  readonly #fieldsStart: number
   #key: unknown = UNREAD
   #value: unknown = UNREAD
-  #keyBytes: Bytes | undefined = undefined
-  #valueBytes: Bytes | undefined = undefined
-  #headers: RecordHeaders | undefined = undefined
+  #extras: Extras | undefined = undefined
 
-  constructor(
-    types: RecordTypes,
-    partition: number,
-    offset: number,
-    timestamp: number,
-    leaderEpoch: number,
-    chunk: Buffer,
-    keyStart: number,
-    keyLength: number,
-    valueStart: number,
-    valueLength: number,
-    headersStart: number,
-    headerCount: number,
-  ) {
-    this.#types = types
-    this.#partition = partition
+  /** Of the record whose fields start at `fieldsStart` of the batch's memory. */
+  constructor(batch: StoredBatch, offset: number, timestampDelta: number, fieldsStart: number) {
+    this.#batch = batch
     this.#offset = offset
-    this.#timestamp = timestamp
-    this.#leaderEpoch = leaderEpoch
-    this.#chunk = chunk
-    this.#keyStart = keyStart
-    this.#keyLength = keyLength
-    this.#valueStart = valueStart
-    this.#valueLength = valueLength
-    this.#headersStart = headersStart
-    this.#headerCount = headerCount
-  }
-
-  /** The record that `reader` is at. */
-  static at(reader: RecordBatchReader, types: RecordTypes, partition: number): StoredRecord {
-    return new StoredRecord(
-      types,
-      partition,
-      reader.offset,
-      reader.timestamp,
-      reader.leaderEpoch,
-      reader.buffer,
-      reader.keyStart,
-      reader.keyLength,
-      reader.valueStart,
-      reader.valueLength,
-      reader.headersStart,
-      reader.headerCount,
-    )
-  }
-
-  /** As `at`, from a copy of the record's own bytes: the reader's may be gone at the next call. */
-  static copyAt(reader: RecordBatchReader, types: RecordTypes, partition: number): StoredRecord {
-    const { buffer, keyStart, headersEnd } = reader
-    // Its fields follow on each other, the first one from the key's place on.
-    const chunk = Buffer.from(buffer.subarray(keyStart, headersEnd))
-    return new StoredRecord(
-      types,
-      partition,
-      reader.offset,
-      reader.timestamp,
-      reader.leaderEpoch,
-      chunk,
-      0,
-      reader.keyLength,
-      reader.valueStart - keyStart,
-      reader.valueLength,
-      reader.headersStart - keyStart,
-      reader.headerCount,
-    )
+    this.#timestampDelta = timestampDelta
+    this.#fieldsStart = fieldsStart
   }
 
   get topic(): string {
-    return this.#types.topic
+    return this.#batch.types.topic
   }
 
   get partition(): number {
-    return this.#partition
+    return this.#batch.partition
   }
 
   get offset(): number {
@@ -152,82 +107,110 @@ export class StoredRecord implements LogRecord<unknown, unknown> {
   }
 
   get timestamp(): number {
-    return this.#timestamp
+    return this.#batch.baseTimestamp + this.#timestampDelta
   }
 
   get leaderEpoch(): number {
-    return this.#leaderEpoch
+    return this.#batch.leaderEpoch
   }
 
   get key(): unknown {
-    if (this.#key === UNREAD) {
-      this.#key =
-        this.#types.key === null
-          ? this.keyBytes
-          : this.#decode('key', this.#keyStart, this.#keyLength)
-    }
+    if (this.#key === UNREAD) this.#key = this.#read('key')
     return this.#key
   }
 
   get value(): unknown {
-    if (this.#value === UNREAD) {
-      this.#value =
-        this.#types.value === null
-          ? this.valueBytes
-          : this.#decode('value', this.#valueStart, this.#valueLength)
-    }
+    if (this.#value === UNREAD) this.#value = this.#read('value')
     return this.#value
   }
 
   get keyBytes(): Bytes {
-    this.#keyBytes ??= this.#bytes(this.#types.key !== null, this.#keyStart, this.#keyLength)
-    return this.#keyBytes
+    // `as`: without a serde the key is its bytes.
+    if (this.#batch.types.key === null) return this.key as Bytes
+    const extras = this.#more()
+    if (extras.keyBytes === undefined) extras.keyBytes = this.#copyOf('key')
+    return extras.keyBytes
   }
 
   get valueBytes(): Bytes {
-    this.#valueBytes ??= this.#bytes(
-      this.#types.value !== null,
-      this.#valueStart,
-      this.#valueLength,
-    )
-    return this.#valueBytes
+    // `as`: without a serde the value is its bytes.
+    if (this.#batch.types.value === null) return this.value as Bytes
+    const extras = this.#more()
+    if (extras.valueBytes === undefined) extras.valueBytes = this.#copyOf('value')
+    return extras.valueBytes
   }
 
   get headers(): RecordHeaders {
-    this.#headers ??= headersIn(this.#chunk, this.#headersStart, this.#headerCount)
-    return this.#headers
+    const { memory } = this.#batch
+    FIELDS.read(memory, this.#fieldsStart)
+    if (FIELDS.headerCount === 0) return NO_HEADERS
+    const extras = this.#more()
+    extras.headers ??= headersIn(memory, FIELDS.headersStart, FIELDS.headerCount)
+    return extras.headers
   }
 
   toJSON(): ReturnType<LogRecord['toJSON']> {
     return {
-      topic: this.#types.topic,
-      partition: this.#partition,
-      offset: this.#offset,
-      timestamp: this.#timestamp,
+      topic: this.topic,
+      partition: this.partition,
+      offset: this.offset,
+      timestamp: this.timestamp,
       key: this.#shown('key'),
       value: this.#shown('value'),
       headers: shownHeaders(this.headers),
     }
   }
 
-  /** A typed record decodes from the chunk at any time, so its bytes are copies (I3). */
-  #bytes(typed: boolean, start: number, byteLength: number): Bytes {
-    if (byteLength < 0) return null
-    if (typed) return Buffer.from(this.#chunk.subarray(start, start + byteLength))
-    return ownedBytes(this.#chunk, start, byteLength)
+  #more(): Extras {
+    this.#extras ??= { keyBytes: undefined, valueBytes: undefined, headers: undefined }
+    return this.#extras
   }
 
-  #decode(field: Field, start: number, byteLength: number): unknown {
-    const types = this.#types
-    const serde = types[field]
+  #read(field: Field): unknown {
+    const { memory, types } = this.#batch
+    FIELDS.read(memory, this.#fieldsStart)
+    if (field === 'key') {
+      const { keyStart, keyLength } = FIELDS
+      if (types.key !== null) return this.#decode(field, types.key, memory, keyStart, keyLength)
+      return keyLength < 0 ? null : ownedBytes(memory, keyStart, keyLength)
+    }
+    const { longValue } = this.#batch
+    const { valueStart, valueLength } = FIELDS
+    if (types.value === null) {
+      if (longValue !== null) return longValue
+      return valueLength < 0 ? null : ownedBytes(memory, valueStart, valueLength)
+    }
+    return longValue === null
+      ? this.#decode(field, types.value, memory, valueStart, valueLength)
+      : this.#decode(field, types.value, longValue, 0, longValue.length)
+  }
+
+  /** A typed record decodes from its memory at any time, so its bytes are copies (I3). */
+  #copyOf(field: Field): Bytes {
+    const { memory, longValue } = this.#batch
+    const isKey = field === 'key'
+    if (!isKey && longValue !== null) return Buffer.from(longValue)
+    FIELDS.read(memory, this.#fieldsStart)
+    const start = isKey ? FIELDS.keyStart : FIELDS.valueStart
+    const byteLength = isKey ? FIELDS.keyLength : FIELDS.valueLength
+    return byteLength < 0 ? null : Buffer.from(memory.subarray(start, start + byteLength))
+  }
+
+  #decode(
+    field: Field,
+    serde: Serde<unknown, unknown>,
+    memory: Buffer,
+    start: number,
+    byteLength: number,
+  ): unknown {
     if (byteLength < 0) {
-      if (types.readsNull(field)) return null
+      if (this.#batch.types.readsNull(field)) return null
       throw this.#undecodable(field, 'it is null, and its type has no null', undefined)
     }
     try {
-      if (serde instanceof BuiltInSerde) return readWith(serde, this.#chunk, start, byteLength)
+      if (serde instanceof BuiltInSerde) return readWith(serde, memory, start, byteLength)
       // A serde of the user's may keep the bytes or write into them: it gets its own (I3).
-      return serde?.deserialize(Buffer.from(this.#chunk.subarray(start, start + byteLength)))
+      return serde.deserialize(Buffer.from(memory.subarray(start, start + byteLength)))
     } catch (error) {
       const own = LogError.is(error, 'INVALID_RECORD')
       const text = error instanceof Error ? error.message : describeValue(error)
@@ -238,7 +221,7 @@ export class StoredRecord implements LogRecord<unknown, unknown> {
   #undecodable(field: Field, why: string, cause: unknown): LogError<'INVALID_RECORD'> {
     return new LogError(
       'INVALID_RECORD',
-      `${this.topic}-${this.#partition}: the ${field} of the record at offset ${this.#offset} ` +
+      `${this.topic}-${this.partition}: the ${field} of the record at offset ${this.offset} ` +
         `cannot be decoded: ${why}. Its bytes are in record.${field}Bytes`,
       {},
       cause === undefined ? undefined : { cause },
@@ -266,9 +249,9 @@ Object.defineProperty(StoredRecord.prototype, inspect.custom, {
 
 function readWith(
   serde: BuiltInSerde<unknown, unknown>,
-  chunk: Buffer,
+  memory: Buffer,
   start: number,
   byteLength: number,
 ): unknown {
-  return serde.decode(chunk, start, start + byteLength)
+  return serde.decode(memory, start, start + byteLength)
 }

@@ -13,7 +13,7 @@ import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { checkOptions, describeValue } from './check-options.ts'
-import { StoredRecord, type LogRecord } from './log-record.ts'
+import type { LogRecord } from './log-record.ts'
 import {
   checkOffset,
   checkTime,
@@ -26,6 +26,7 @@ import { PreparedBatch } from './prepared-batch.ts'
 import { checkCodec } from './producer-options.ts'
 import type { RecordInput } from './record-input.ts'
 import { RecordIterator } from './record-iterator.ts'
+import { RecordMemory } from './record-memory.ts'
 import { checkReadable, lookUpTimestamp, RecordSource, undecodable } from './record-source.ts'
 import { MergedStream, type RecordStream } from './record-stream.ts'
 import type { RecordTypes } from './record-types.ts'
@@ -34,7 +35,7 @@ import type { TopicState } from './topic-state.ts'
 
 const APPEND_OPTIONS: readonly string[] = ['compression', 'expectOffset']
 /** One record is wanted: a stretch of the index and a batch fit. It is copied out at once. */
-const POINT_CURSOR = { readBytes: 16_384, reuse: true, borrow: true }
+const POINT_CURSOR = { readBytes: 16_384, borrow: true }
 
 /** Where appended records ended up. */
 export interface AppendResult {
@@ -94,6 +95,7 @@ export class Partition<
   readonly #types: RecordTypes
   /** Of `get`: made at its first call. */
   #pointCursor: LogCursor | undefined
+  readonly #pointMemory: RecordMemory
 
   private constructor(state: TopicState, types: RecordTypes, log: PartitionLog) {
     this.topic = log.topic as N // The handle of the topic named N made this one.
@@ -101,6 +103,7 @@ export class Partition<
     this.#log = log
     this.#state = state
     this.#types = types
+    this.#pointMemory = new RecordMemory(types, log.partition)
   }
 
   /** @internal */
@@ -196,7 +199,7 @@ export class Partition<
       throw invalidArgument(`${this.#name}: scan takes a function, not ${describeValue(visit)}`, {
         visit,
       })
-    const source = this.#source(rangeOf(options, `${this.#name}: scan`), false, true)
+    const source = this.#source(rangeOf(options, `${this.#name}: scan`), false)
     return source.scan(visit)
   }
 
@@ -268,11 +271,11 @@ export class Partition<
     return `${this.topic}-${this.index}`
   }
 
-  #source(range: ReturnType<typeof rangeOf>, live: boolean, reuse = false): RecordSource {
+  #source(range: ReturnType<typeof rangeOf>, live: boolean): RecordSource {
     this.#state.checkUsable()
     const onDamage = (error: LogError<'CORRUPT'>, resumesAt: number): void =>
       this.#state.host.damageFound(error, resumesAt)
-    return new RecordSource(this.#log, this.#types, { range, live, reuse, onDamage })
+    return new RecordSource(this.#log, this.#types, { range, live, onDamage })
   }
 
   #recordIn(buffer: Buffer, at: number, offset: number): LogRecord<K, V, N> | undefined {
@@ -282,7 +285,7 @@ export class Partition<
       if (reader.isControl) return undefined
       while (reader.next()) {
         if (reader.offset !== offset) continue
-        const record: unknown = StoredRecord.copyAt(reader, this.#types, this.index)
+        const record: unknown = this.#pointMemory.only(reader)
         // The types of this handle are those its record types decode to.
         return record as LogRecord<K, V, N>
       }

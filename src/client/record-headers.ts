@@ -38,19 +38,19 @@ type Header = readonly [name: string, value: Bytes]
 
 /** The headers of one record: encoded ones, until somebody asks, or a list. */
 class LazyHeaders implements RecordHeaders {
-  /** Null once decoded: the chunk is not kept alive for nothing. */
-  #chunk: Buffer | null
+  /** Null once decoded: the memory is not kept alive for nothing. */
+  #memory: Buffer | null
   readonly #start: number
   readonly #headerCount: number
   #headers: readonly Header[]
 
   constructor(
-    chunk: Buffer | null,
+    memory: Buffer | null,
     start: number,
     headerCount: number,
     headers: readonly Header[],
   ) {
-    this.#chunk = chunk
+    this.#memory = memory
     this.#start = start
     this.#headerCount = headerCount
     this.#headers = headers
@@ -88,20 +88,21 @@ class LazyHeaders implements RecordHeaders {
   }
 
   #list(): readonly Header[] {
-    const chunk = this.#chunk
-    if (chunk !== null) {
-      this.#headers = decodeHeaders(chunk, this.#start, this.#headerCount)
-      this.#chunk = null
+    const memory = this.#memory
+    if (memory !== null) {
+      this.#headers = decodeHeaders(memory, this.#start, this.#headerCount)
+      this.#memory = null
     }
     return this.#headers
   }
 }
 
-const NO_HEADERS: RecordHeaders = new LazyHeaders(null, 0, 0, [])
+/** Of every record that has none. */
+export const NO_HEADERS: RecordHeaders = new LazyHeaders(null, 0, 0, [])
 
-/** The `headerCount` headers at `start` of a private chunk, decoded when first asked for. */
-export function headersIn(chunk: Buffer, start: number, headerCount: number): RecordHeaders {
-  return headerCount === 0 ? NO_HEADERS : new LazyHeaders(chunk, start, headerCount, [])
+/** The `headerCount` headers at `start` of private memory, decoded when first asked for. */
+export function headersIn(memory: Buffer, start: number, headerCount: number): RecordHeaders {
+  return new LazyHeaders(memory, start, headerCount, [])
 }
 
 /** Headers that were never encoded, as a partitioner sees them. */

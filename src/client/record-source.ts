@@ -5,7 +5,7 @@
  * Synchronous: `take` gives the next record that is at hand, `load` brings the next batches to
  * hand. Waiting for more is its caller's business.
  *   I1  records come in offset order, each once, none outside the range, no control record
- *   I2  every run of batches is private memory of this source: its records decode from it for ever
+ *   I2  a run of batches is this source's until the next one; records have memory of their own
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
@@ -20,8 +20,9 @@ import type { LogCursor } from '../log/log-cursor.ts'
 import { endedError, type PartitionLog } from '../log/partition-log.ts'
 import type { BatchRun } from '../log/tail.ts'
 import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
-import { StoredRecord } from './log-record.ts'
+import type { StoredRecord } from './log-record.ts'
 import type { Range } from './position.ts'
+import { RecordMemory } from './record-memory.ts'
 import type { RecordTypes } from './record-types.ts'
 
 /** What a source needs to know of where it reads. */
@@ -29,8 +30,6 @@ export interface SourceOptions {
   readonly range: Range
   /** Goes on behind the end that the log has now. */
   readonly live: boolean
-  /** Reads into the same memory again and again: for `scan`, whose cursor is borrowed. */
-  readonly reuse?: boolean
   readonly onDamage: (error: LogError<'CORRUPT'>, resumesAt: number) => void
 }
 
@@ -39,9 +38,9 @@ const NO_RUN: BatchRun = { buffer: Buffer.alloc(0), start: 0, end: 0 }
 /** The records of one partition within a range. */
 export class RecordSource {
   readonly log: PartitionLog
-  readonly #types: RecordTypes
   readonly #options: SourceOptions
   readonly #reader = new RecordBatchReader()
+  readonly #memory: RecordMemory
   readonly #cursor: LogCursor
   /** Exclusive; Infinity for a live read without an end. */
   readonly #to: number
@@ -60,13 +59,13 @@ export class RecordSource {
   constructor(log: PartitionLog, types: RecordTypes, options: SourceOptions) {
     const { range, live } = options
     this.log = log
-    this.#types = types
+    this.#memory = new RecordMemory(types, log.partition)
     this.#options = options
     this.#from = startOffset(log, range)
     const end = endPosition(log, range)
     this.#to = live ? end.to : Math.min(end.to, visibleEnd(log, range))
     this.#stopTimestamp = end.stopTimestamp
-    this.#cursor = log.cursor(this.#from, { reuse: options.reuse === true })
+    this.#cursor = log.cursor(this.#from)
     this.#isDone = this.#from >= this.#to
   }
 
@@ -92,7 +91,7 @@ export class RecordSource {
         this.finish()
         return undefined
       }
-      return StoredRecord.at(reader, this.#types, this.log.partition)
+      return this.#memory.next(reader)
     }
   }
 
@@ -170,6 +169,7 @@ export class RecordSource {
       const { buffer } = this.#run
       this.#batchAt = this.#at
       this.#at += batchSizeBytesOf(buffer, this.#at)
+      this.#memory.turn()
       try {
         this.#reader.reset(buffer, this.#batchAt, this.log.config.maxDecompressedBytes)
         this.#refuseTransactions()

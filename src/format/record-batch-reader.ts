@@ -47,7 +47,7 @@ export class RecordBatchReader {
   offset = -1
   /** Timestamp of the current record, -1 none; the append time where the log sets it. */
   timestamp = -1
-  /** Where `readFields` starts: at the length of the key. The record ends at `headersEnd`. */
+  /** Where `RecordFields` start: at the length of the key. The record ends at `headersEnd`. */
   fieldsStart = 0
   keyStart = 0
   /** -1 for null. */
@@ -106,6 +106,11 @@ export class RecordBatchReader {
     this.#offsetDelta = -1
     this.#position = at + BATCH_HEADER_BYTES
     this.#end = at + sizeBytes
+  }
+
+  /** Where in `buffer` the last record of the batch ends, once the first was asked for. */
+  get payloadEnd(): number {
+    return this.#end
   }
 
   /**

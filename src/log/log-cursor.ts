@@ -6,8 +6,8 @@
  * an entry says has the index rebuilt from the log.
  *   I1  a batch from a file passed its CRC in this process before it is handed out
  *   I2  offsets ascend; in a log that was never compacted they do so without a gap
- *   I3  what is handed out is private memory of the caller, or of this cursor where it reuses it
- *       or, where it may lend, of a mapping: those bytes never get to anybody but a lookup
+ *   I3  what is handed out is memory of this cursor until its next call or, where it may lend, of
+ *       a mapping: those bytes never get to anybody but a lookup
  */
 import { LogError } from '../errors/log-error.ts'
 import {
@@ -22,6 +22,7 @@ import {
 import type { Segment } from '../storage/segment.ts'
 import { findBehindDamage } from './damage-search.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
+import { ReusedBuffer } from './reused-buffer.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { BatchRun, Tail } from './tail.ts'
 
@@ -47,8 +48,6 @@ export interface LogSource {
 
 /** How a cursor reads. */
 export interface CursorOptions {
-  /** What `next` returns is borrowed until the next call. */
-  readonly reuse?: boolean
   /**
    * Does not even copy where it can: what `next` returns is borrowed until the next call of
    * anything that reads or changes this log, and empty then. For looking things up; never to be
@@ -70,8 +69,8 @@ interface ReadPlan {
 export class LogCursor {
   readonly #source: LogSource
   readonly #readBytes: number
-  readonly #reuses: boolean
-  #reusable: Buffer | undefined
+  /** Borrowed by whoever got the last run. */
+  readonly #room = new ReusedBuffer()
   readonly #borrows: boolean
   #offset: number
   #segment: Segment | undefined
@@ -91,7 +90,6 @@ export class LogCursor {
     this.#offset = offset
     this.#readBytes = options.readBytes ?? READ_BYTES
     this.#borrows = options.borrow === true
-    this.#reuses = options.reuse === true
   }
 
   /** First offset not read yet. */
@@ -107,7 +105,7 @@ export class LogCursor {
 
   /**
    * The next whole batches that start below `limitOffset`, or undefined where there are none yet.
-   * The first of them may begin before the offset asked for.
+   * The first of them may begin before the offset asked for. Borrowed until the next call.
    * @throws {LogError} CORRUPT where the bytes are not what was written.
    */
   next(limitOffset: number): BatchRun | undefined {
@@ -115,14 +113,15 @@ export class LogCursor {
       const fromTail = this.#fromTail(limitOffset)
       if (fromTail !== undefined) return fromTail
       const plan = this.#plan(this.#readBytes)
-      if (plan === undefined) return undefined
+      if (plan === undefined) break
       const { segment, byteLength, position } = plan
       const lent = this.#borrows ? segment.borrow(byteLength, position) : undefined
-      const buffer = lent ?? this.#room(byteLength)
+      const buffer = lent ?? this.#room.of(byteLength)
       const read = lent?.length ?? segment.read(buffer, 0, byteLength, position)
       const run = this.#take(plan, buffer, read, limitOffset)
       if (run !== undefined) return run
     }
+    this.#room.letGo()
     return undefined
   }
 
@@ -132,11 +131,12 @@ export class LogCursor {
       const fromTail = this.#fromTail(limitOffset)
       if (fromTail !== undefined) return fromTail
       const plan = this.#plan(READ_AHEAD_BYTES)
-      if (plan === undefined) return undefined
+      if (plan === undefined) break
       const buffer = await plan.segment.readAhead(plan.position, plan.byteLength)
       const run = this.#take(plan, buffer, buffer.length, limitOffset)
       if (run !== undefined) return run
     }
+    this.#room.letGo()
     return undefined
   }
 
@@ -160,14 +160,8 @@ export class LogCursor {
     return this.#offset
   }
 
-  #room(byteLength: number): Buffer {
-    if (!this.#reuses || byteLength > this.#readBytes) return Buffer.allocUnsafeSlow(byteLength)
-    this.#reusable ??= Buffer.allocUnsafeSlow(this.#readBytes)
-    return this.#reusable
-  }
-
   #fromTail(limitOffset: number): BatchRun | undefined {
-    const run = this.#source.tail.read(this.#offset, limitOffset, this.#readBytes)
+    const run = this.#source.tail.read(this.#offset, limitOffset, this.#readBytes, this.#room)
     if (run === undefined) return undefined
     this.#segment = undefined
     let at = run.start
@@ -310,7 +304,7 @@ export class LogCursor {
             byteLength < BATCH_HEADER_BYTES ? BATCH_HEADER_BYTES : batchSizeBytesOf(buffer, 0)
         break
       }
-      const reason = check === 'ok' ? this.#gapBefore(baseOffsetOf(buffer, at)) : check
+      const reason = check === 'ok' ? this.#gapAt(plan.segment, buffer, at) : check
       if (reason !== undefined) {
         // What is whole is handed out first; the next call meets this batch again.
         if (at > 0) break
@@ -328,8 +322,13 @@ export class LogCursor {
     return at
   }
 
-  /** CRCs do not cover base offsets: they have to follow from the batch before. */
-  #gapBefore(baseOffset: number): 'gap' | undefined {
+  /**
+   * CRCs do not cover base offsets: they have to follow from the batch before, and to lead to an
+   * end inside of the segment. Beyond it nothing follows: a reader would take that for the end.
+   */
+  #gapAt(segment: Segment, buffer: Buffer, at: number): 'gap' | undefined {
+    if (nextOffsetOf(buffer, at) > segment.nextOffset) return 'gap'
+    const baseOffset = baseOffsetOf(buffer, at)
     if (this.#expectedOffset < 0 || baseOffset === this.#expectedOffset) return undefined
     return baseOffset < this.#expectedOffset || this.#source.isGapless ? 'gap' : undefined
   }

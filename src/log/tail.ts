@@ -1,16 +1,19 @@
 /**
  * Tail: the last batches appended to a partition, kept in memory so that live readers need no I/O.
  *
- * Batches are encoded in place into append-only chunks. A chunk is never rewritten; the oldest is
- * dropped as a whole, when this partition holds more than its share or all partitions of the log
- * together more than theirs. Chunks start small, so that ten thousand quiet partitions cost little.
+ * Batches are encoded in place into append-only chunks. The oldest is dropped as a whole, when this
+ * partition holds more than its share or all partitions of the log together more than theirs. The
+ * memory of a dropped one is used again: fresh memory costs a page fault every 4 KiB. Chunks start
+ * small, so that ten thousand quiet partitions cost little.
  *   I1  the batches of a tail are contiguous: [firstOffset, nextOffset) without a hole; only the
  *       newest chunk may be empty
- *   I2  bytes below a chunk's usedBytes never change; nothing here is lent, readers get copies
+ *   I2  bytes below a chunk's usedBytes never change while a tail holds it; nothing here is lent
+ *       but what `reserve` gives to the one who appends, so a dropped chunk has no readers
  */
 import { assert } from '../errors/invariant.ts'
 import { baseOffsetOf, batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
 import type { BatchBytes } from '../storage/segment-contents.ts'
+import type { ReusedBuffer } from './reused-buffer.ts'
 
 const FIRST_CHUNK_BYTES = 16_384
 const LAST_CHUNK_BYTES = 1_048_576
@@ -18,9 +21,7 @@ const TAIL_BYTES = 4_194_304
 /** One mark a stretch: where a search for an offset inside a chunk may start to walk. */
 const MARK_INTERVAL_BYTES = 4_096
 
-/**
- * Whole batches in private memory: the first one holds the offset asked for, or follows it. Owned.
- */
+/** Whole batches: the first one holds the offset asked for, or follows it. */
 export interface BatchRun {
   readonly buffer: Buffer
   readonly start: number
@@ -42,6 +43,8 @@ export class TailBudget {
   /** Every chunk with its tail, oldest first; a chunk that is given up is a tail's own oldest. */
   readonly #owners = new Map<Chunk, Tail>()
   #heldBytes = 0
+  /** Memory of a chunk that was dropped, for the next one of full size. */
+  #spare: Buffer | undefined
 
   /** For tails that may hold `maxBytes` together. */
   constructor(maxBytes: number) {
@@ -67,6 +70,16 @@ export class TailBudget {
   gave(chunk: Chunk): void {
     this.#heldBytes -= chunk.buffer.length
     this.#owners.delete(chunk)
+    if (chunk.buffer.length === LAST_CHUNK_BYTES) this.#spare = chunk.buffer
+  }
+
+  /** Memory for a chunk, of whatever contents. */
+  allocate(chunkBytes: number): Buffer {
+    const spare = this.#spare
+    if (spare === undefined || chunkBytes !== spare.length)
+      return Buffer.allocUnsafeSlow(chunkBytes)
+    this.#spare = undefined
+    return spare
   }
 }
 
@@ -125,11 +138,16 @@ export class Tail {
   }
 
   /**
-   * A private copy of whole batches from the one that holds `offset` on: about `maxBytes`, at
+   * Whole batches from the one that holds `offset` on, copied into `room`: about `maxBytes`, at
    * least one batch, none that starts at or behind `limitOffset`. Undefined where the tail does
    * not hold `offset`.
    */
-  read(offset: number, limitOffset: number, maxBytes: number): BatchRun | undefined {
+  read(
+    offset: number,
+    limitOffset: number,
+    maxBytes: number,
+    room: ReusedBuffer,
+  ): BatchRun | undefined {
     if (offset < this.firstOffset || offset >= this.#nextOffset) return undefined
     const chunk = this.#chunkOf(offset)
     let start = startOfWalk(chunk, offset)
@@ -142,9 +160,9 @@ export class Tail {
       end += sizeBytes
     }
     if (end === start) return undefined
-    const buffer = Buffer.allocUnsafeSlow(end - start)
+    const buffer = room.of(end - start)
     chunk.buffer.copy(buffer, 0, start, end)
-    return { buffer, start: 0, end: buffer.length }
+    return { buffer, start: 0, end: end - start }
   }
 
   /** Gives the oldest chunk up. */
@@ -169,8 +187,10 @@ export class Tail {
   }
 
   #addChunk(chunkBytes: number): Chunk {
+    // First, so that the memory of what is dropped can be taken.
+    while (this.#heldBytes + chunkBytes > TAIL_BYTES && this.#chunks.length > 0) this.dropOldest()
     const chunk: Chunk = {
-      buffer: Buffer.allocUnsafeSlow(chunkBytes),
+      buffer: this.#budget.allocate(chunkBytes),
       firstOffset: 0,
       usedBytes: 0,
       markOffsets: [],
@@ -179,7 +199,6 @@ export class Tail {
     this.#chunks.push(chunk)
     this.#nextChunkBytes = Math.min(this.#nextChunkBytes * 2, LAST_CHUNK_BYTES)
     this.#heldBytes += chunkBytes
-    while (this.#heldBytes > TAIL_BYTES && this.#chunks.length > 1) this.dropOldest()
     this.#budget.took(this, chunk)
     return chunk
   }

@@ -44,7 +44,7 @@ function startOfSearch(log: PartitionLog, segment: Segment, timestamp: number): 
 
 /** An entry is a hint: the batch that holds its offset has to have its timestamp. */
 function isTrue(log: PartitionLog, entry: TimestampAndOffset): boolean {
-  const cursor = log.cursor(entry.offset, { reuse: true, borrow: true, readBytes: HINT_BYTES })
+  const cursor = log.cursor(entry.offset, { borrow: true, readBytes: HINT_BYTES })
   try {
     const run = cursor.next(entry.offset + 1)
     return run !== undefined && knownTimestampOf(run.buffer, run.start) === entry.timestamp
@@ -61,7 +61,7 @@ function firstFrom(
   timestamp: number,
 ): number | null {
   const limit = Math.min(limitOffset, log.highWatermark)
-  const cursor = log.cursor(offset, { reuse: true, borrow: true, readBytes: READ_BYTES })
+  const cursor = log.cursor(offset, { borrow: true, readBytes: READ_BYTES })
   const reader = new RecordBatchReader()
   for (let run = cursor.next(limit); run !== undefined; run = cursor.next(limit)) {
     for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {

@@ -1,12 +1,11 @@
 /** Records as users read them: decoded when asked, immutable, and owners of the bytes they give. */
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import type { StoredRecord } from '../../src/client/log-record.ts'
 import { RecordTypes } from '../../src/client/record-types.ts'
 import { serdes, type Serde } from '../../src/client/serde.ts'
 import { defineTopic } from '../../src/client/topic-definition.ts'
 import { refusal } from './refusal.ts'
-import { RAW, storedRecord, storedRecords } from './stored-records.ts'
+import { storedRecord, storedRecords } from './stored-records.ts'
 
 const TYPED = new RecordTypes(
   'orders',
@@ -15,12 +14,6 @@ const TYPED = new RecordTypes(
 )
 /** Writes what the typed view would refuse. */
 const BY_NAME = new RecordTypes('orders', null, false)
-
-function first(records: readonly StoredRecord[]): StoredRecord {
-  const [record] = records
-  if (record === undefined) throw new Error('no record')
-  return record
-}
 
 describe('a record', () => {
   it('can be taken apart', () => {
@@ -166,14 +159,32 @@ describe('bytes handed out', () => {
     expect(record.valueBytes).toEqual(Buffer.from('v'))
   })
 
-  it('are a view of a small chunk, and an exact copy where they are long or the chunk is large', () => {
-    const small = first(storedRecords([{ key: 'k', value: 'x'.repeat(4_095) }]))
-    expect(small.valueBytes?.buffer.byteLength).toBeGreaterThan(4_095)
-    const long = first(storedRecords([{ key: 'k', value: 'x'.repeat(4_096) }]))
+  it('keep no more than a slab alive, and a long value nothing but itself', () => {
+    const inputs = Array.from({ length: 500 }, (_, at) => ({
+      key: `k${at}`,
+      value: 'v'.repeat(99),
+    }))
+    const memories = new Set(storedRecords(inputs).map(({ valueBytes }) => valueBytes?.buffer))
+    for (const memory of memories) expect(memory?.byteLength).toBeLessThanOrEqual(16_384)
+    expect(memories.size).toBeLessThan(9) // 1, 2, 4 and 8 KiB, then 16 each.
+    const headers = { h: '1' }
+    const lone = storedRecord({ key: 'k', value: 'x'.repeat(4_095), headers })
+    expect(lone.valueBytes?.buffer.byteLength).toBeLessThan(4_095 + 20)
+    const long = storedRecord({ key: 'k', value: 'x'.repeat(4_096), headers })
     expect(long.valueBytes?.buffer.byteLength).toBe(4_096)
-    const large = first(storedRecords([{ key: 'k', value: 'v' }], RAW, RAW, 256 * 1_024))
-    expect(large.valueBytes?.buffer.byteLength).toBeLessThanOrEqual(Buffer.poolSize)
-    expect(large.keyBytes).toEqual(Buffer.from('k'))
+    for (const record of [lone, long]) {
+      expect([String(record.key), record.headers.text('h')]).toEqual(['k', '1'])
+      expect(String(record.value)).toMatch(/^x+$/)
+    }
+    const longKey = storedRecord({ key: 'k'.repeat(20_000), value: 'v' })
+    expect(longKey.valueBytes?.buffer.byteLength).toBeLessThanOrEqual(Buffer.poolSize)
+  })
+
+  it('of a long value are decoded where its topic is typed, and given as copies', () => {
+    const value = { text: 'é'.repeat(4_096) }
+    const record = storedRecord({ key: 'k', value }, TYPED)
+    expect(record.valueBytes?.fill(0)).toHaveLength(8_203)
+    expect([record.key, record.value]).toEqual(['k', value])
   })
 })
 

@@ -1,6 +1,7 @@
 /** Records as a reader hands them out: prepared, encoded into a batch, read from a copy. */
-import { StoredRecord } from '../../src/client/log-record.ts'
+import type { StoredRecord } from '../../src/client/log-record.ts'
 import { PreparedBatch } from '../../src/client/prepared-batch.ts'
+import { RecordMemory } from '../../src/client/record-memory.ts'
 import { RecordTypes } from '../../src/client/record-types.ts'
 import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
 import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
@@ -8,12 +9,11 @@ import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
 /** Bytes as keys and values. */
 export const RAW: RecordTypes = new RecordTypes('raw', null, false)
 
-/** The records of one append of `inputs`, read through `readTypes` from a chunk of its own. */
+/** The records of one append of `inputs`, read through `readTypes`. */
 export function storedRecords(
   inputs: readonly unknown[],
   types: RecordTypes = RAW,
   readTypes: RecordTypes = types,
-  spareBytes: number = 0,
 ): readonly StoredRecord[] {
   const batch = PreparedBatch.take()
   const builder = new RecordBatchBuilder()
@@ -29,7 +29,7 @@ export function storedRecords(
   }
   batch.giveBack()
   builder.finish('none')
-  const chunk = Buffer.alloc(builder.sizeBytes + spareBytes)
+  const chunk = Buffer.alloc(builder.sizeBytes)
   builder.buffer.copy(chunk, 0, builder.start, builder.start + builder.sizeBytes)
   return recordsIn(chunk, readTypes)
 }
@@ -48,7 +48,8 @@ export function storedRecord(
 function recordsIn(chunk: Buffer, types: RecordTypes): readonly StoredRecord[] {
   const reader = new RecordBatchReader()
   reader.reset(chunk, 0, 1_000_000)
+  const memory = new RecordMemory(types, 3)
   const records: StoredRecord[] = []
-  while (reader.next()) records.push(StoredRecord.at(reader, types, 3))
+  while (reader.next()) records.push(memory.next(reader))
   return records
 }

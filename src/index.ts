@@ -8,7 +8,15 @@ export type { Clock } from './log/clock.ts'
 export type { CleanupPolicy, ResolvedTopicConfig, TopicConfig } from './log/log-config.ts'
 export { EventLog } from './client/event-log.ts'
 export type { EventLogOptions, LogWarning, MemoryLogOptions } from './client/log-options.ts'
-export type { Damage, Guarantees, LogDescription, RecoveryReport } from './client/log-reports.ts'
+export type {
+  Damage,
+  Guarantees,
+  LogDescription,
+  Progress,
+  RecoveryReport,
+  VerifyReport,
+} from './client/log-reports.ts'
+export type { VerifyOptions } from './client/log-verify.ts'
 export type { LogRecord } from './client/log-record.ts'
 export type { HeadersInput, RecordHeaders } from './client/record-headers.ts'
 export type { RecordInput, SendInput, TopicRecord } from './client/record-input.ts'

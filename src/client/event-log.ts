@@ -26,7 +26,8 @@ import type { LogHost } from './log-host.ts'
 import { MEMORY_READS } from './log-reads.ts'
 import { openInMemory, openOnDisk, type OpenedLog, type OpenedPlace } from './log-opening.ts'
 import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
-import type { Guarantees, LogDescription, RecoveryReport } from './log-reports.ts'
+import type { Guarantees, LogDescription, RecoveryReport, VerifyReport } from './log-reports.ts'
+import { verifyDirectory, type VerifyOptions } from './log-verify.ts'
 import { notAvailable } from './not-available.ts'
 import type { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
@@ -103,6 +104,25 @@ export class EventLog implements AsyncDisposable {
   static async breakLock(directory: string): Promise<void> {
     checkDirectory(directory, 'EventLog.breakLock')
     await breakLock(directory, { now: () => systemClock.now() })
+  }
+
+  /**
+   * Reads everything that lies in `directory` and says what is not as it was written: each batch
+   * with its records, each index entry, checkpoints, metadata.json, the clean marker. Writes
+   * nothing, takes no lock, needs no permission to write, and may run beside a writer: then what
+   * was there at its start is judged. Memory stays bounded, and the event loop free.
+   *
+   * @example
+   * ```ts
+   * const { sound, damage } = await EventLog.verify('./data')
+   * if (!sound) for (const { file, position, reason } of damage) console.log(file, position, reason)
+   * ```
+   * @throws {LogError} IO where the directory is missing (cause ENOENT) or a file cannot be read;
+   *   INVALID_ARGUMENT for a directory that holds no log; ABORTED; UNSUPPORTED_FORMAT.
+   */
+  static async verify(directory: string, options?: VerifyOptions): Promise<VerifyReport> {
+    checkDirectory(directory, 'EventLog.verify')
+    return await verifyDirectory(directory, options)
   }
 
   /**

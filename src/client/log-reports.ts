@@ -1,9 +1,9 @@
 /**
  * What a log tells about itself: what recovery did, what it holds, what it guarantees. Types only.
  */
-import type { Damage } from '../log/recovery.ts'
+import type { Damage } from '../log/damage.ts'
 
-export type { Damage } from '../log/recovery.ts'
+export type { Damage } from '../log/damage.ts'
 
 /** What opening the log found and did. */
 export interface RecoveryReport {
@@ -29,6 +29,34 @@ export interface RecoveryReport {
     readonly from: number
     readonly to: number
   }[]
+}
+
+/** How far a long call has come. */
+export interface Progress {
+  /** Bytes of .log files that were read, of `totalBytes`. */
+  readonly bytes: number
+  readonly totalBytes: number
+  /** The file being read, relative to the log's directory; empty between files. */
+  readonly file: string
+}
+
+/** What verifying a log found. */
+export interface VerifyReport {
+  /** Nothing is damaged. A torn end, which the next open cuts, is none. */
+  readonly sound: boolean
+  /** Batches that are as they were written, and the users' records in them. */
+  readonly batches: number
+  readonly records: number
+  /** Bytes of these batches. */
+  readonly bytes: number
+  /** Bytes behind the end of the log that a crash left and the next open sets aside. */
+  readonly tornBytes: number
+  /**
+   * What is not as it was written. For a file of the log's own directory `topic` is '' and
+   * `partition` -1; where no offset is gone, as with an index, both offsets are null.
+   */
+  readonly damage: readonly Damage[]
+  readonly durationMs: number
 }
 
 /** Sizes and times of everything in the log. */

@@ -17,7 +17,8 @@ import {
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 
-const FILE_NAME = 'leader-epoch-checkpoint'
+/** The file's name in a partition's folder. */
+export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 
 /** The epochs of one partition. */
 export class LeaderEpochs {
@@ -37,7 +38,7 @@ export class LeaderEpochs {
 
   /** What the file of the partition in `directory` says; none where it is missing or damaged. */
   static load(driver: StorageDriver, directory: string): LeaderEpochs {
-    const path = `${directory}/${FILE_NAME}`
+    const path = `${directory}/${LEADER_EPOCH_FILE}`
     const bytes = readWholeFile(driver, path)
     const entries = bytes === undefined ? undefined : parseEpochCheckpoint(bytes)
     return new LeaderEpochs(driver, path, entries ?? [])

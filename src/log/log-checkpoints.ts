@@ -19,8 +19,12 @@ import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { PartitionLog } from './partition-log.ts'
 
-const RECOVERY_POINTS = 'recovery-point-offset-checkpoint'
-const LOG_STARTS = 'log-start-offset-checkpoint'
+/** Where each partition is synced up to. */
+export const RECOVERY_POINTS = 'recovery-point-offset-checkpoint'
+/** Where each partition starts. */
+export const LOG_STARTS = 'log-start-offset-checkpoint'
+/** How far each partition is compacted. */
+export const CLEANER_OFFSETS = 'cleaner-offset-checkpoint'
 
 /** Offsets by partition folder, as the checkpoint files have them. */
 export interface CheckpointedOffsets {

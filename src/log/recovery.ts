@@ -21,6 +21,7 @@ import { Segment } from '../storage/segment.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
+import type { Damage } from './damage.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { LogCut } from './log-cut.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
@@ -30,20 +31,6 @@ import { SegmentList } from './segment-list.ts'
 import { type ScanEnd, type ScanExpectation, SegmentScan } from './segment-scan.ts'
 
 const REWRITE_BYTES = 1_048_576
-
-/** A stretch of a partition that cannot be read any more. */
-export interface Damage {
-  readonly topic: string
-  readonly partition: number
-  /** Relative to the log's directory. */
-  readonly file: string
-  readonly position: number
-  readonly bytes: number
-  /** First and last offset that are gone; null where none is that anybody could have read. */
-  readonly firstOffset: number | null
-  readonly lastOffset: number | null
-  readonly reason: string
-}
 
 /** What recovery did to one partition. */
 export interface PartitionRecovery {

@@ -120,6 +120,14 @@ export function readMetadata(driver: StorageDriver): MetadataReading {
 }
 
 /**
+ * True for the bytes of a metadata.json, or of the previous one.
+ * @throws {LogError} UNSUPPORTED_FORMAT for a format or a feature that this version cannot read.
+ */
+export function isSoundMetadata(bytes: Buffer): boolean {
+  return parseMetadata(bytes, METADATA_FILE) !== undefined
+}
+
+/**
  * Replaces metadata.json, durably, and keeps the last good one.
  * @throws {LogError} NO_SPACE, READ_ONLY or IO: the old one counts, except where flushing the
  * directory failed: then it may be the new one. UNSUPPORTED_FORMAT: there is one that we cannot

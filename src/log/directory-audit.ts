@@ -1,0 +1,71 @@
+/**
+ * The small files of a log's own directory: whether each can be read, and is there where it has to
+ * be. What they say of the data is held against the data elsewhere (verify-partition.ts).
+ */
+import { readWholeFile } from '../storage/checkpoint-file.ts'
+import { CLEAN_MARKER_FILE, readCleanMarker } from '../storage/clean-marker.ts'
+import { META_PROPERTIES_FILE, parseMetaProperties } from '../storage/meta-properties.ts'
+import { isSoundMetadata, METADATA_FILE, PREVIOUS_METADATA_FILE } from '../storage/metadata-file.ts'
+import { parseOffsetCheckpoint } from '../storage/offset-checkpoint.ts'
+import { isJsonObject, parseJson } from '../storage/sealed-json.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import { type Damage, fileDamage } from './damage.ts'
+import type { DirectoryEvidence } from './directory-evidence.ts'
+import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
+
+/** One file and what it has to be. */
+interface SmallFile {
+  readonly name: string
+  readonly isRequired: boolean
+  readonly isSound: (bytes: Buffer) => boolean
+}
+
+/** What is wrong with the small files of the directory. */
+export function auditDirectory(
+  driver: StorageDriver,
+  evidence: DirectoryEvidence,
+): readonly Damage[] {
+  const damage: Damage[] = []
+  for (const { name, isRequired, isSound } of smallFiles(driver, evidence)) {
+    const bytes = readWholeFile(driver, name)
+    if (bytes === undefined) {
+      if (isRequired) damage.push(fileDamage(name, 0, 'missing'))
+    } else if (!isSound(bytes)) {
+      damage.push(fileDamage(name, bytes.length, 'it cannot be read'))
+    }
+  }
+  return damage
+}
+
+function smallFiles(driver: StorageDriver, evidence: DirectoryEvidence): readonly SmallFile[] {
+  const { reading } = evidence
+  const isOurs = reading.kind !== 'absent' || evidence.control !== undefined
+  const topics = reading.kind === 'found' ? [...reading.metadata.topics.values()] : []
+  // Written with the first open, before any topic of ours.
+  const hasOwnTopics = topics.some((topic) => topic.adopted !== true)
+  const isOffsets = (bytes: Buffer): boolean => parseOffsetCheckpoint(bytes) !== undefined
+  return [
+    { name: METADATA_FILE, isRequired: isOurs, isSound: isSoundMetadata },
+    { name: PREVIOUS_METADATA_FILE, isRequired: false, isSound: isSoundMetadata },
+    {
+      name: META_PROPERTIES_FILE,
+      isRequired: isOurs,
+      isSound: (bytes) => parseMetaProperties(bytes) !== undefined,
+    },
+    { name: RECOVERY_POINTS, isRequired: hasOwnTopics, isSound: isOffsets },
+    { name: LOG_STARTS, isRequired: hasOwnTopics, isSound: isOffsets },
+    { name: CLEANER_OFFSETS, isRequired: false, isSound: isOffsets },
+    {
+      name: CLEAN_MARKER_FILE,
+      isRequired: false,
+      isSound: (bytes) => readCleanMarker(driver) !== 'kafka' || isOfBroker(bytes),
+    },
+  ]
+}
+
+/** Empty in older brokers, a JSON object without a member of ours in newer ones. */
+function isOfBroker(bytes: Buffer): boolean {
+  if (bytes.length === 0) return true
+  const marker = parseJson(bytes.toString())
+  return isJsonObject(marker) && marker['streambed'] === undefined && 'version' in marker
+}

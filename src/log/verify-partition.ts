@@ -1,0 +1,348 @@
+/**
+ * PartitionVerification: reads a partition as a whole and says what of it is as it was written,
+ * what is damaged, and what is the torn end that recovery will cut. Reads only, and judges by the
+ * same evidence as recovery does (recovery.ts):
+ *   I1  what is bad below the recovery point, below what a clean marker vouches for, or below the
+ *       end that was published in this boot, is damage; what is bad above it is torn
+ *   I2  what is bad below the start of the log is nobody's loss, and no damage
+ *   I3  beside a living writer nothing behind the end that it had published is judged
+ */
+import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
+import { readWholeFile } from '../storage/checkpoint-file.ts'
+import { CLEAN_MARKER_FILE, type CleanSegment } from '../storage/clean-marker.ts'
+import { isMissingFile } from '../storage/file-failure.ts'
+import { parsePartitionMetadata } from '../storage/partition-metadata.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
+import { DamageList } from './damage-list.ts'
+import { EpochAudit } from './epoch-audit.ts'
+import type { AuditScope } from './index-audit.ts'
+import type { PartitionFindings, SegmentFindings, VerifiedPartition } from './partition-findings.ts'
+import { RecordAudit } from './record-audit.ts'
+import { SegmentVerification, type BadPlace, type VerifyState } from './verify-segment.ts'
+
+/** The verification of one partition. */
+export class PartitionVerification {
+  readonly progress: {
+    /** Of the .log files that are done. */
+    doneBytes: number
+    /** The .log that is being read. */
+    file: string
+    readonly state: { readonly positionBytes: number }
+  }
+  readonly #input: VerifiedPartition
+  readonly #state: VerifyState
+  readonly #leastEnd: number
+  readonly #recoveryPoint: number
+  readonly #logStartOffset: number
+  readonly #damage: DamageList
+  readonly #segments: SegmentFindings[] = []
+  #tornBytes = 0
+
+  constructor(input: VerifiedPartition) {
+    this.#input = input
+    const { driver, directory, config, evidence, isGapless, isOwn } = input
+    const { described, published, checkpointedPoint } = evidence
+    this.#recoveryPoint = Math.max(
+      checkpointedPoint,
+      published?.durableOffset ?? 0,
+      described?.logEndOffset ?? 0,
+    )
+    this.#leastEnd = Math.max(this.#recoveryPoint, published?.logEndOffset ?? 0)
+    this.#logStartOffset = evidence.logStartOffset ?? 0
+    this.#damage = new DamageList(input.topic, input.partition, this.#logStartOffset)
+    this.#state = {
+      nextOffset: 0,
+      isGapless,
+      records: new RecordAudit(config.maxDecompressedBytes),
+      epochs: new EpochAudit(driver, directory, isOwn),
+      positionBytes: 0,
+    }
+    this.progress = { doneBytes: 0, file: directory, state: this.#state }
+  }
+
+  /** Reads all of it. */
+  *run(): Procedure<PartitionFindings> {
+    const bases = this.#listSegments()
+    const firstOffset = this.#firstOffset(bases)
+    this.#state.nextOffset = firstOffset
+    if (yield* this.#readSegments(bases)) this.#checkEnd(bases)
+    if (!this.#input.isLive) this.#checkSmallFiles()
+    let [batches, records, bytes] = [0, 0, 0]
+    for (const stretch of this.#segments.flatMap((segment) => segment.stretches)) {
+      batches += stretch.batches
+      records += stretch.records
+      bytes += stretch.end - stretch.position
+    }
+    return {
+      batches,
+      records,
+      bytes,
+      tornBytes: this.#tornBytes,
+      damage: this.#damage.all,
+      segments: this.#segments,
+      firstOffset,
+      leastEnd: this.#leastEnd,
+      epochs: this.#state.epochs.runs,
+    }
+  }
+
+  #listSegments(): readonly number[] {
+    const { driver, directory } = this.#input
+    const bases: number[] = []
+    for (const name of driver.list(directory)) {
+      const parsed = parseSegmentFileName(name)
+      if (parsed?.suffix === '.log') bases.push(parsed.baseOffset)
+    }
+    return bases.sort((a, b) => a - b)
+  }
+
+  #firstOffset(bases: readonly number[]): number {
+    const [first] = bases
+    if (first === undefined) return this.#logStartOffset
+    const { isGapless, evidence } = this.#input
+    return isGapless && evidence.logStartOffset !== null
+      ? Math.min(this.#logStartOffset, first)
+      : first
+  }
+
+  /** False where the log ends torn, or is being written: its end is not to be judged. */
+  *#readSegments(bases: readonly number[]): Procedure<boolean> {
+    const { isGapless } = this.#input
+    const state = this.#state
+    for (const [index, baseOffset] of bases.entries()) {
+      if (!isGapless) this.#checkVouchedBefore(baseOffset)
+      const isMissing = isGapless && baseOffset > Math.max(state.nextOffset, this.#logStartOffset)
+      const isOverlapping = baseOffset < state.nextOffset
+      if ((isMissing || isOverlapping) && index > 0 && !this.#isDamage(state.nextOffset)) {
+        this.#tearFrom(bases.slice(index))
+        return false
+      }
+      if (isOverlapping) {
+        this.#addForeign(baseOffset)
+        continue
+      }
+      if (isMissing) this.#addMissing(baseOffset, baseOffset)
+      state.nextOffset = Math.max(state.nextOffset, baseOffset)
+      if (!(yield* this.#readSegment(baseOffset, bases.slice(index + 1)))) return false
+    }
+    return true
+  }
+
+  /** False where the log ends in it. */
+  *#readSegment(baseOffset: number, later: readonly number[]): Procedure<boolean> {
+    const { driver, directory } = this.#input
+    const place = { driver, directory, baseOffset }
+    this.progress.file = segmentPath(place, '.log')
+    const segment = this.#openSegment(place, later[0])
+    if (segment === undefined) return this.#passMissing(later[0])
+    const damageBefore = this.#damage.count
+    try {
+      const tornFrom = yield* this.#readToEnd(segment, later)
+      if (this.#input.isGone?.(baseOffset) === true) {
+        this.#damage.cutTo(damageBefore) // Its files were being removed while they were read.
+        return this.#passMissing(later[0])
+      }
+      const isDamaged = this.#damage.count > damageBefore
+      const isTorn = tornFrom !== undefined
+      this.#segments.push({
+        baseOffset,
+        fileBytes: segment.fileBytes,
+        stretches: segment.stretches,
+        isDamaged,
+        areIndexesDamaged: !isTorn && this.#checkIndexes(segment, isDamaged),
+        wholeBytes: tornFrom ?? segment.fileBytes,
+      })
+      if (!isTorn && !isDamaged) this.#checkMarker(segment)
+      return !isTorn
+    } finally {
+      segment.close()
+      this.progress.doneBytes += segment.fileBytes
+      this.#state.positionBytes = 0
+    }
+  }
+
+  #openSegment(place: SegmentPlace, nextBase: number | undefined): SegmentVerification | undefined {
+    const status = place.driver.status(segmentPath(place, '.log'))
+    if (status?.kind !== 'file') return undefined
+    try {
+      return new SegmentVerification(place, status.sizeBytes, this.#scopeOf(nextBase))
+    } catch (error) {
+      if (isMissingFile(error)) return undefined
+      throw error
+    }
+  }
+
+  /** Where its torn end starts; undefined where it has none. */
+  *#readToEnd(
+    segment: SegmentVerification,
+    later: readonly number[],
+  ): Procedure<number | undefined> {
+    const [below = Infinity] = later
+    // A segment that ended below the recovery point was whole: nothing of it can be torn.
+    const isTearable = below > this.#recoveryPoint
+    let isDamaged = false
+    let position = 0
+    while (position >= 0) {
+      const bad = yield* segment.run(position, this.#state)
+      if (bad === undefined) {
+        this.#checkVouchedEnd(segment)
+        return undefined
+      }
+      if (isTearable && !isDamaged && !this.#isDamage(bad.offset)) {
+        const tornBytes = (yield* segment.endOfContent(bad.position)) - bad.position
+        if (!this.#input.isLive) this.#tornBytes += tornBytes
+        this.#tearFrom(later)
+        return bad.position
+      }
+      isDamaged = true
+      position = yield* this.#passDamage(segment, bad, below)
+    }
+    return undefined
+  }
+
+  /** What a clean marker says of a segment; undefined where there is none. */
+  #vouchedOf(segment: SegmentVerification): CleanSegment | undefined {
+    const { baseOffset } = segment.place
+    const { described } = this.#input.evidence
+    return described?.segments.find((vouched) => vouched.baseOffset === baseOffset)
+  }
+
+  /** A segment that was cut between two batches shows by what the clean marker says alone. */
+  #checkVouchedEnd(segment: SegmentVerification): void {
+    const resumesAt = this.#vouchedOf(segment)?.nextOffset ?? 0
+    const firstOffset = this.#state.nextOffset
+    if (firstOffset >= resumesAt) return
+    const position = segment.fileBytes
+    this.#damage.addLoss(segment.path, {
+      position,
+      bytes: 0,
+      firstOffset,
+      resumesAt,
+      reason: 'missing',
+    })
+    this.#state.nextOffset = resumesAt
+  }
+
+  /** Where gaps are nothing new, a segment that is missing shows by the clean marker alone. */
+  #checkVouchedBefore(baseOffset: number): void {
+    for (const vouched of this.#input.evidence.described?.segments ?? []) {
+      const { nextOffset: resumesAt } = vouched
+      const isBetween = vouched.baseOffset >= this.#state.nextOffset && resumesAt <= baseOffset
+      if (!isBetween || resumesAt <= this.#state.nextOffset) continue
+      this.#addMissing(resumesAt, vouched.baseOffset)
+      this.#state.nextOffset = resumesAt
+    }
+  }
+
+  #checkIndexes(segment: SegmentVerification, isDamaged: boolean): boolean {
+    const wrong = segment.finish().filter(({ file }) => this.#input.isUnjudged?.(file) !== true)
+    // Where the .log is made anew, so are they.
+    for (const one of isDamaged ? [] : wrong) this.#damage.addFlaw(one)
+    return wrong.length > 0
+  }
+
+  /** Where it goes on; -1 where the segment has nothing more. */
+  *#passDamage(segment: SegmentVerification, bad: BadPlace, below: number): Procedure<number> {
+    const state = this.#state
+    const found = yield* segment.findBehind(bad, below, state)
+    const [resumesAt, end] =
+      found < 0
+        ? [Math.max(below === Infinity ? this.#leastEnd : below, bad.offset), segment.fileBytes]
+        : [segment.offsetAt(found), found]
+    const bytes = end - bad.position
+    this.#damage.addLoss(segment.path, { ...bad, bytes, firstOffset: bad.offset, resumesAt })
+    state.nextOffset = resumesAt
+    return found
+  }
+
+  /** These come behind a torn end: recovery sets them aside. */
+  #tearFrom(bases: readonly number[]): void {
+    if (this.#input.isLive) return
+    const { driver, directory } = this.#input
+    for (const baseOffset of bases) {
+      const path = `${directory}/${segmentFileName(baseOffset, '.log')}`
+      this.#tornBytes += driver.status(path)?.sizeBytes ?? 0
+    }
+  }
+
+  /** Removed since it was listed: by retention of a living writer. */
+  #passMissing(nextBase: number | undefined): boolean {
+    if (nextBase === undefined) return false
+    this.#state.nextOffset = Math.max(this.#state.nextOffset, nextBase)
+    return true
+  }
+
+  /** A segment whose offsets another one holds: a copy under a wrong name. */
+  #addForeign(baseOffset: number): void {
+    const { driver, directory } = this.#input
+    const file = `${directory}/${segmentFileName(baseOffset, '.log')}`
+    const fileBytes = driver.status(file)?.sizeBytes ?? 0
+    this.progress.doneBytes += fileBytes
+    this.#damage.addFlaw({ file, position: 0, bytes: fileBytes, reason: 'overlaps another' })
+    const flags = { isDamaged: true, areIndexesDamaged: true, wholeBytes: fileBytes }
+    this.#segments.push({ baseOffset, fileBytes, stretches: [], ...flags })
+  }
+
+  #addMissing(resumesAt: number, nextBase: number): void {
+    const { driver, directory } = this.#input
+    const file = segmentPath({ driver, directory, baseOffset: nextBase }, '.log')
+    const firstOffset = this.#state.nextOffset
+    this.#damage.addLoss(file, { position: 0, bytes: 0, firstOffset, resumesAt, reason: 'missing' })
+  }
+
+  /** A log that ends below what was synced once has lost its end. */
+  #checkEnd(bases: readonly number[]): void {
+    const firstOffset = Math.max(this.#state.nextOffset, this.#logStartOffset)
+    if (!this.#isDamage(firstOffset)) return
+    const baseOffset = bases.at(-1)
+    const { directory } = this.#input
+    const file =
+      baseOffset === undefined ? directory : `${directory}/${segmentFileName(baseOffset, '.log')}`
+    const position = this.#segments.at(-1)?.fileBytes ?? 0
+    const resumesAt = this.#leastEnd
+    this.#damage.addLoss(file, { position, bytes: 0, firstOffset, resumesAt, reason: 'missing' })
+  }
+
+  #checkMarker(segment: SegmentVerification): void {
+    const vouched = this.#vouchedOf(segment)
+    if (vouched === undefined) return
+    const { recordCount } = vouched
+    const found = segment.contents
+    const isSame =
+      vouched.nextOffset === found.nextOffset &&
+      vouched.largestTimestamp === found.largestTimestamp &&
+      (recordCount === null || recordCount === found.recordCount) &&
+      vouched.sizeBytes === segment.fileBytes
+    if (isSame) return
+    const reason = `it does not agree with ${segment.path}`
+    this.#damage.addFlaw({ file: CLEAN_MARKER_FILE, position: 0, bytes: 0, reason })
+  }
+
+  #checkSmallFiles(): void {
+    const { driver, directory, topicId, isOwn } = this.#input
+    for (const flaw of this.#state.epochs.finish()) this.#damage.addFlaw(flaw)
+    const file = `${directory}/partition.metadata`
+    const bytes = readWholeFile(driver, file)
+    const found = bytes === undefined ? undefined : parsePartitionMetadata(bytes)
+    if (found === topicId || (bytes === undefined && !isOwn)) return
+    const reason =
+      bytes === undefined
+        ? 'missing'
+        : found === undefined
+          ? 'it cannot be read'
+          : 'it names another topic'
+    this.#damage.addFlaw({ file, position: 0, bytes: bytes?.length ?? 0, reason })
+  }
+
+  #scopeOf(nextBase: number | undefined): AuditScope {
+    const { isOwn, evidence } = this.#input
+    const isVouched = evidence.described !== undefined
+    const isSynced = isVouched || (nextBase !== undefined && nextBase <= this.#recoveryPoint)
+    return { isSynced, below: this.#recoveryPoint, isOwn }
+  }
+
+  #isDamage(offset: number): boolean {
+    return offset < this.#leastEnd
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * SegmentVerification: reads one segment as a whole and says which stretches of it are as they were
+ * written, and what is wrong with the others and with its indexes. Reads only.
+ *
+ * Of each batch: length, magic, CRC, that it continues what came before, and that its records can
+ * be decoded. A batch that is bad ends a stretch; the next one starts with the next whole batch.
+ * Whether a bad end is damage, or a torn write that recovery will cut, is the partition's to say
+ * (verify-partition.ts).
+ */
+import {
+  baseOffsetOf,
+  batchSizeBytesOf,
+  lastOffsetOf,
+  leaderEpochOf,
+  nextOffsetOf,
+} from '../format/record-batch.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { emptyContents, type SegmentContents } from '../storage/segment-contents.ts'
+import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
+import type { StorageFile } from '../storage/storage-driver.ts'
+import { summaryOfBatch } from './batch-summary.ts'
+import { BatchWalk } from './batch-walk.ts'
+import { nextTurn } from './clock.ts'
+import type { EpochAudit } from './epoch-audit.ts'
+import { type AuditScope, IndexAudit, type WrongEntry } from './index-audit.ts'
+import { RecordAudit } from './record-audit.ts'
+import { SectorReads } from './sector-reads.ts'
+
+/** Bytes looked at before other work gets its turn. */
+const SLICE_BYTES = 262_144
+
+/** Whole batches in a row. */
+export interface Stretch {
+  readonly position: number
+  end: number
+  readonly firstOffset: number
+  /** One past its last offset. */
+  nextOffset: number
+  /** Users' records in it. */
+  records: number
+  batches: number
+  /** Of its last batch. */
+  leaderEpoch: number
+}
+
+/** A place where no whole batch is that continues what came before. */
+export interface BadPlace {
+  readonly position: number
+  /** The offset that should be there. */
+  readonly offset: number
+  readonly reason: string
+}
+
+/** What the partition knows while its segments are read. */
+export interface VerifyState {
+  /** First offset that may come next. */
+  nextOffset: number
+  readonly isGapless: boolean
+  readonly records: RecordAudit
+  readonly epochs: EpochAudit
+  /** How far in the current file, for whoever shows progress. */
+  positionBytes: number
+}
+
+/** A walk over one segment. */
+export class SegmentVerification {
+  readonly place: SegmentPlace
+  readonly fileBytes: number
+  readonly path: string
+  /** What is whole, in order. */
+  readonly stretches: Stretch[] = []
+  /** As a clean marker would have it. */
+  contents: SegmentContents
+  readonly #log: StorageFile
+  readonly #sectors: SectorReads
+  readonly #walk: BatchWalk
+  readonly #indexes: readonly IndexAudit[]
+  #open: Stretch | undefined
+
+  /** Of the first `fileBytes` bytes of the .log. */
+  constructor(place: SegmentPlace, fileBytes: number, scope: AuditScope) {
+    this.place = place
+    this.fileBytes = fileBytes
+    this.path = segmentPath(place, '.log')
+    this.contents = emptyContents(place.baseOffset)
+    this.#log = place.driver.openFile(this.path, 'read')
+    this.#sectors = new SectorReads(this.#log)
+    const { baseOffset } = place
+    this.#walk = new BatchWalk({ log: this.#sectors, baseOffset, fileBytes })
+    this.#indexes = [
+      new IndexAudit(place, '.index', scope),
+      new IndexAudit(place, '.timeindex', scope),
+    ]
+  }
+
+  /**
+   * Goes on at `position` until the first place that is bad; undefined at the end of the file or of
+   * what was ever written to it.
+   */
+  *run(from: number, state: VerifyState): Procedure<BadPlace | undefined> {
+    let position = from
+    let sliceEnd = from + SLICE_BYTES
+    this.#open = undefined
+    while (position < this.fileBytes) {
+      const reason = this.#walk.check(position, state)
+      if (reason === 'zeros' && (yield* this.#walk.endOfContent(position)) === position) break
+      if (reason !== 'ok') return this.#bad(position, state.nextOffset, reason)
+      const at = this.#walk.at(position)
+      const flaw = state.records.flawOf(this.#walk.buffer, at)
+      if (flaw !== undefined) return this.#bad(position, state.nextOffset, flaw)
+      this.#take(position, at, state)
+      position += batchSizeBytesOf(this.#walk.buffer, at)
+      state.positionBytes = position
+      if (position < sliceEnd) continue
+      sliceEnd = position + SLICE_BYTES
+      yield nextTurn
+    }
+    return undefined
+  }
+
+  /** Where the next whole batch behind a bad place starts; -1 where none does. */
+  *findBehind(bad: BadPlace, below: number, state: VerifyState): Procedure<number> {
+    let { position, offset } = bad
+    for (;;) {
+      const found = yield* this.#walk.findBatch({ position, offset, below })
+      if (found < 0) return -1
+      const at = this.#walk.at(found)
+      if (state.records.flawOf(this.#walk.buffer, at) === undefined) return found
+      // A batch with a sound CRC that cannot be decoded: it ends where it says.
+      offset = Math.max(offset, nextOffsetOf(this.#walk.buffer, at))
+      position = found + batchSizeBytesOf(this.#walk.buffer, at)
+    }
+  }
+
+  /** The base offset of the batch at `position`, which was found whole. */
+  offsetAt(position: number): number {
+    return baseOffsetOf(this.#walk.buffer, this.#walk.at(position))
+  }
+
+  /** Where what was written from `position` on ends: zeros behind it are room for more. */
+  endOfContent(position: number): Procedure<number> {
+    return this.#walk.endOfContent(position)
+  }
+
+  /** What is wrong with the indexes, every batch having been seen. Releases all files. */
+  finish(): readonly WrongEntry[] {
+    this.#log.close()
+    return this.#indexes.map((index) => index.finish()).filter((wrong) => wrong !== undefined)
+  }
+
+  /** Releases all files. */
+  close(): void {
+    this.#log.close()
+    for (const index of this.#indexes) index.close()
+  }
+
+  #bad(position: number, offset: number, reason: string): BadPlace {
+    const isLost = this.#sectors.isLost(position, position + 1)
+    return { position, offset, reason: isLost ? 'the device cannot read it' : reason }
+  }
+
+  #take(position: number, at: number, state: VerifyState): void {
+    const { buffer } = this.#walk
+    const baseOffset = baseOffsetOf(buffer, at)
+    const lastOffset = lastOffsetOf(buffer, at)
+    const leaderEpoch = leaderEpochOf(buffer, at)
+    const { sizeBytes, maxTimestamp, recordCount } = summaryOfBatch(buffer, at)
+    const [end, nextOffset] = [position + sizeBytes, lastOffset + 1]
+    for (const index of this.#indexes) {
+      index.see({ position, baseOffset, lastOffset, maxTimestamp })
+    }
+    state.epochs.see({
+      leaderEpoch,
+      startOffset: baseOffset,
+      nextOffset,
+      file: this.path,
+      position,
+      end,
+    })
+    this.#addToContents({ position, end, nextOffset, lastOffset, maxTimestamp, recordCount })
+    state.nextOffset = nextOffset
+    if (this.#open === undefined) {
+      const counts = { records: recordCount, batches: 1 }
+      this.#open = { position, end, firstOffset: baseOffset, nextOffset, leaderEpoch, ...counts }
+      this.stretches.push(this.#open)
+      return
+    }
+    this.#open.end = end
+    this.#open.nextOffset = nextOffset
+    this.#open.leaderEpoch = leaderEpoch
+    this.#open.records += recordCount
+    this.#open.batches += 1
+  }
+
+  #addToContents(batch: {
+    readonly position: number
+    readonly end: number
+    readonly nextOffset: number
+    readonly lastOffset: number
+    readonly maxTimestamp: number
+    readonly recordCount: number
+  }): void {
+    const { maxTimestamp } = batch
+    const before = this.contents
+    const isLargest = maxTimestamp > before.largestTimestamp
+    this.contents = {
+      sizeBytes: batch.end,
+      nextOffset: batch.nextOffset,
+      largestTimestamp: isLargest ? maxTimestamp : before.largestTimestamp,
+      offsetOfLargestTimestamp: isLargest ? batch.lastOffset : before.offsetOfLargestTimestamp,
+      firstTimestamp: batch.position === 0 ? maxTimestamp : before.firstTimestamp,
+      recordCount: (before.recordCount ?? 0) + batch.recordCount,
+    }
+  }
+}

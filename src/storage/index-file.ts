@@ -53,7 +53,12 @@ export class IndexFile {
   static create(driver: StorageDriver, path: string, slotBytes: number): IndexFile {
     const exists = driver.status(path) !== undefined
     const file = driver.openFile(path, exists ? 'write' : 'create')
-    if (file.sizeBytes > 0) file.resize(0)
+    try {
+      if (file.sizeBytes > 0) file.resize(0)
+    } catch (error) {
+      file.close()
+      throw error
+    }
     return new IndexFile(driver, path, slotBytes, file)
   }
 
@@ -69,7 +74,12 @@ export class IndexFile {
       slotBytes,
       exists ? driver.openFile(path, 'write') : undefined,
     )
-    index.#load()
+    try {
+      index.#load()
+    } catch (error) {
+      index.close()
+      throw error
+    }
     return index
   }
 

@@ -133,4 +133,15 @@ describe('an index file', () => {
     await index.flush()
     expect(stored(driver)).toEqual([2, 3])
   })
+
+  it.each(['create', 'load'] as const)('leaves no file open where it fails to %s', (way) => {
+    const driver = newDriver()
+    overwrite(driver, PATH, Buffer.alloc(SLOT_BYTES, 1))
+    const action = way === 'create' ? 'resize' : 'read'
+    driver.machine.faults.inject({ fault: 'EIO', action })
+    expect(() => IndexFile[way](driver, PATH, SLOT_BYTES)).toThrow(
+      expect.objectContaining({ code: 'IO' }),
+    )
+    expect(driver.files.size).toBe(0)
+  })
 })

@@ -42,6 +42,8 @@ export class RecordBatchReader {
   isControl = false
   /** Of the batch: how many records it has. */
   recordCount = 0
+  /** Of the batch: what its records' offsets count from. */
+  baseOffset = 0
 
   /** Offset of the current record. */
   offset = -1
@@ -61,7 +63,6 @@ export class RecordBatchReader {
   headerCount = 0
 
   readonly #varints = new VarintReader()
-  #baseOffset = 0
   #lastOffsetDelta = 0
   #baseTimestamp = 0
   #appendTime = 0
@@ -85,6 +86,19 @@ export class RecordBatchReader {
     if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > buffer.length - at) {
       throw new CorruptBytes('length', 'the batch does not end in its buffer', at)
     }
+    this.resetHeader(buffer, at)
+    this.#maxDecompressedBytes = maxDecompressedBytes
+    this.#remainingCount = this.recordCount
+    this.#end = at + sizeBytes
+  }
+
+  /**
+   * As `reset` where no more than the header at `at` is at hand: records follow after a `goTo`.
+   *
+   * @throws {CorruptBytes} as `reset`, but not for the batch's length.
+   */
+  resetHeader(buffer: Buffer, at: number): void {
+    this.#remainingCount = 0
     const recordCount = recordCountOf(buffer, at)
     if (recordCount < 0) throw new CorruptBytes('record', 'the record count is negative', at)
     const attributes = attributesOf(buffer, at)
@@ -94,18 +108,58 @@ export class RecordBatchReader {
     this.leaderEpoch = leaderEpochOf(buffer, at)
     this.attributes = attributes
     this.isControl = isControlBatch(attributes)
-    this.#baseOffset = baseOffsetOf(buffer, at)
+    this.baseOffset = baseOffsetOf(buffer, at)
     this.#lastOffsetDelta = lastOffsetDeltaOf(buffer, at)
     this.#hasAppendTime = hasAppendTime
     // Where bit 6 makes it a delete horizon, the records still count from it (KIP-534).
     this.#baseTimestamp = hasAppendTime ? 0 : baseTimestampOf(buffer, at)
     this.#appendTime = hasAppendTime ? maxTimestampOf(buffer, at) : 0
-    this.#maxDecompressedBytes = maxDecompressedBytes
     this.#isPayloadReady = false
-    this.#remainingCount = recordCount
     this.#offsetDelta = -1
     this.#position = at + BATCH_HEADER_BYTES
-    this.#end = at + sizeBytes
+    this.#end = this.#position
+  }
+
+  /** Where in `buffer` the next record starts, once the first was asked for. */
+  get position(): number {
+    return this.#position
+  }
+
+  /**
+   * Of the batch: not compressed, and no offset between its first and last is missing, so that its
+   * record number n has the offset n behind its first.
+   */
+  get isPlain(): boolean {
+    const hasAll = this.recordCount === this.#lastOffsetDelta + 1
+    return hasAll && codecOfAttributes(this.attributes) === 'none'
+  }
+
+  /**
+   * Goes on with record number `index` of a plain batch, which starts at `position` of `buffer`;
+   * there are whole records up to `end`, and no more are to be read. For records that were all read
+   * before: what lies before this one is not looked at.
+   */
+  goTo(buffer: Buffer, position: number, end: number, index: number): void {
+    this.buffer = buffer
+    this.#isPayloadReady = true
+    this.#position = position
+    this.#end = end
+    this.#offsetDelta = index - 1
+    // More than there are: the end of the batch is not where these end.
+    this.#remainingCount = this.recordCount - index + 1
+  }
+
+  /** Passes `count` records over by their lengths alone. As for `goTo`, they were read before. */
+  skip(count: number): void {
+    const varints = this.#varints
+    varints.position = this.#position
+    for (let skipped = 0; skipped < count; skipped++) {
+      const bodyBytes = varints.readVarint(this.buffer, this.#end)
+      varints.position += bodyBytes
+    }
+    this.#position = varints.position
+    this.#offsetDelta += count
+    this.#remainingCount -= count
   }
 
   /** Where in `buffer` the last record of the batch ends, once the first was asked for. */
@@ -156,7 +210,7 @@ export class RecordBatchReader {
     if (at + 1 !== end || buffer[at] !== 0) return false
     if ((timestampDelta | offsetDelta | key | value) < 0) return false
     const delta = (offsetDelta >>> 1) ^ -(offsetDelta & 1)
-    if (delta <= this.#offsetDelta) return false
+    if (delta <= this.#offsetDelta || delta > this.#lastOffsetDelta) return false
 
     this.fieldsStart = fieldsStart
     this.keyStart = keyStart
@@ -166,7 +220,7 @@ export class RecordBatchReader {
     this.headerCount = 0
     this.headersStart = end
     this.headersEnd = end
-    this.offset = this.#baseOffset + delta
+    this.offset = this.baseOffset + delta
     this.timestamp = this.#hasAppendTime
       ? this.#appendTime
       : this.#timestampOf((timestampDelta >>> 1) ^ -(timestampDelta & 1))
@@ -187,6 +241,7 @@ export class RecordBatchReader {
     const timestampDelta = varints.readVarlong(buffer, end)
     const offsetDelta = varints.readVarint(buffer, end)
     if (offsetDelta <= this.#offsetDelta) throw broken('its offset does not ascend', start)
+    if (offsetDelta > this.#lastOffsetDelta) throw broken('its offset is above the last', start)
 
     this.fieldsStart = varints.position
     const keyLength = readFieldLength(varints, buffer, end)
@@ -206,7 +261,7 @@ export class RecordBatchReader {
     this.headersEnd = end
     if (varints.position !== end) throw broken('its fields do not fill it', start)
 
-    this.offset = this.#baseOffset + offsetDelta
+    this.offset = this.baseOffset + offsetDelta
     this.timestamp = this.#hasAppendTime ? this.#appendTime : this.#timestampOf(timestampDelta)
     this.#offsetDelta = offsetDelta
     this.#position = end
@@ -236,9 +291,6 @@ export class RecordBatchReader {
    */
   #checkEnd(): void {
     if (this.#position !== this.#end) throw broken('more bytes follow the last one', this.#position)
-    if (this.#offsetDelta > this.#lastOffsetDelta) {
-      throw broken('its offset is above the last of the batch', this.#position)
-    }
   }
 }
 

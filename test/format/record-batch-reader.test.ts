@@ -102,9 +102,9 @@ function checkedPlacesIn(batch: Buffer, recordCount: number): unknown[] {
       const headersStart = varints.position
       if (headerCount > 0) skipHeaders(varints, batch, end, headerCount)
       const isLast = read === recordCount - 1
-      const isWrong = headerCount < 0 || varints.position !== end || delta <= lastDelta
-      if (isWrong || (isLast && (end !== batch.length || delta > 2)))
-        throw new CorruptBytes('record', '', 0)
+      const isPlaced = delta > lastDelta && delta <= 2
+      const isWrong = headerCount < 0 || varints.position !== end || !isPlaced
+      if (isWrong || (isLast && end !== batch.length)) throw new CorruptBytes('record', '', 0)
       lastDelta = delta
       const fields = [fieldsStart, keyStart, keyLength, valueStart, valueLength]
       places.push([delta, timestamp, ...fields, headersStart, end, headerCount])
@@ -222,6 +222,16 @@ describe('the records of a batch', () => {
     reader.reset(batchAround(payload, 2), 0, 0)
     expect(reader.next()).toBe(true)
     expect(() => reader.next()).toThrow(refusal('record'))
+    expect(() => reader.next()).toThrow(refusal('record'))
+  })
+
+  it.each([
+    ['read at one go', [0]],
+    ['read step by step', [2, 0, 2, 0x61]],
+  ])('are never handed out with an offset above the last of the batch, %s', (_, headers) => {
+    const record = recordOf(0, 0, 6, 1, 1, ...headers)
+    const reader = new RecordBatchReader()
+    reader.reset(batchAround(Buffer.concat([record, record]), 2), 0, 0)
     expect(() => reader.next()).toThrow(refusal('record'))
   })
 

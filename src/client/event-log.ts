@@ -26,7 +26,14 @@ import type { LogHost } from './log-host.ts'
 import { MEMORY_READS } from './log-reads.ts'
 import { openInMemory, openOnDisk, type OpenedLog, type OpenedPlace } from './log-opening.ts'
 import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
-import type { Guarantees, LogDescription, RecoveryReport, VerifyReport } from './log-reports.ts'
+import { repairLog, type RepairOptions } from './log-repair.ts'
+import type {
+  Guarantees,
+  LogDescription,
+  RecoveryReport,
+  RepairReport,
+  VerifyReport,
+} from './log-reports.ts'
 import { verifyDirectory, type VerifyOptions } from './log-verify.ts'
 import { notAvailable } from './not-available.ts'
 import type { Producer } from './producer.ts'
@@ -56,7 +63,7 @@ export class EventLog implements AsyncDisposable {
   readonly directory: string | null
   /** What opening found and did. */
   readonly recovery: RecoveryReport
-  readonly #host: LogHost
+  #host: LogHost
   readonly #place: OpenedPlace | null
   #closing: Promise<void> | undefined
 
@@ -91,6 +98,22 @@ export class EventLog implements AsyncDisposable {
     return new EventLog(openInMemory(checked))
   }
 
+  /** The handle of a log that was opened over other storage than a directory. @internal */
+  static over(opened: OpenedLog): EventLog {
+    return new EventLog(opened)
+  }
+
+  /** Puts another log of the same place behind a handle: a test's, emptied. @internal */
+  static renew(log: EventLog, { host }: OpenedLog): void {
+    log.#host = host
+    log.#closing = undefined
+  }
+
+  /** Not closing yet. @internal */
+  get isOpen(): boolean {
+    return this.#closing === undefined
+  }
+
   /** Opens the log of another thread read-only; not part of this version. */
   static async attach(handle: LogHandle): Promise<EventLog> {
     throw notAvailable('attaching from worker threads', `EventLog.attach(${describeValue(handle)})`)
@@ -123,6 +146,22 @@ export class EventLog implements AsyncDisposable {
   static async verify(directory: string, options?: VerifyOptions): Promise<VerifyReport> {
     checkDirectory(directory, 'EventLog.verify')
     return await verifyDirectory(directory, options)
+  }
+
+  /**
+   * Makes a damaged log sound: keeps every record that is as it was written, fills the offsets that
+   * are lost so that they read as compaction's gaps do, and makes indexes, checkpoints and metadata
+   * anew. New files take the place of old ones as a whole; what they leave out stays beside them in
+   * .salvaged files. Takes the writer lock; stopped at any moment it can be run again. What is torn
+   * and not damaged is left to the next open. A log that is sound is left alone.
+   *
+   * @throws {LogError} LOCKED beside a writer; IO where the directory is missing (cause ENOENT);
+   *   INVALID_ARGUMENT for a directory that holds no log; READ_ONLY without permission to write;
+   *   NO_SPACE: the log is as it was, or partly repaired. UNSUPPORTED_FORMAT.
+   */
+  static async repair(directory: string, options?: RepairOptions): Promise<RepairReport> {
+    checkDirectory(directory, 'EventLog.repair')
+    return await repairLog(directory, options)
   }
 
   /**
@@ -239,11 +278,11 @@ export class EventLog implements AsyncDisposable {
         1: 'process-crash',
         all: place.fileSystem.isVolatile ? 'process-crash' : 'power-loss',
       },
-      syncMethod: diskSyncMethod(),
+      syncMethod: place.directory === null ? 'memory' : diskSyncMethod(),
       fileSystem: place.fileSystem.name,
       reads: place.reads.kind,
       readsReason: place.reads.reason,
-      lock: place.lock.kind,
+      lock: place.lock?.kind ?? 'none',
     }
   }
 
@@ -275,11 +314,11 @@ export class EventLog implements AsyncDisposable {
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    const release = this.#place === null ? () => undefined : holdProcess()
+    const release = this.directory === null ? () => undefined : holdProcess()
     try {
       await this.#host.close(timeoutMs)
     } finally {
-      await this.#place?.lock.release()
+      await this.#place?.lock?.release()
       release()
     }
   }

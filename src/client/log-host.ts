@@ -12,7 +12,12 @@ import type { Clock } from '../log/clock.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
-import { ProcedureQueue, completeProcedure, type Procedure } from '../storage/procedure.ts'
+import {
+  ProcedureQueue,
+  completeProcedure,
+  performProcedure,
+  type Procedure,
+} from '../storage/procedure.ts'
 import type { CheckedLogOptions } from './log-options.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
 import { Producer, type ProducerHost, type ProducerTopic } from './producer.ts'
@@ -33,6 +38,8 @@ export class LogHost implements TopicHost, ProducerHost {
   readonly randomBytes: (byteLength: number) => Uint8Array
   /** Pending work keeps the process alive: of logs on disk, never of those in memory. */
   readonly holdsProcess: boolean
+  /** Called for each record that is sent, and may refuse it: for tests of whoever sends. */
+  onSend: (() => void) | undefined
   readonly #directory: LogDirectory
   readonly #warn: Warn
   readonly #procedures = new ProcedureQueue()
@@ -56,7 +63,7 @@ export class LogHost implements TopicHost, ProducerHost {
     this.#warn = warn
     this.clock = options.clock
     this.randomBytes = options.randomBytes
-    this.holdsProcess = !directory.driver.volatile
+    this.holdsProcess = directory.driver.kind === 'disk'
     const settings = { ...defaults, ...options.topicDefaults }
     this.#catalog = new TopicCatalog(this, directory, settings, warn)
   }
@@ -123,9 +130,12 @@ export class LogHost implements TopicHost, ProducerHost {
     return await this.#run(() => this.#catalog.ensuring(wanted), 'log.ensureTopic')
   }
 
-  /** As `ensureTopic`, at once: for volatile storage, before anybody else has the log. */
+  /** As `ensureTopic`, at once: in memory, before anybody else has the log. */
   ensureTopicNow(ref: unknown, where: string): Topic {
-    return completeProcedure(this.#catalog.ensuring(this.#catalog.wanted(ref, undefined, where)))
+    const ensuring = this.#catalog.ensuring(this.#catalog.wanted(ref, undefined, where))
+    return this.#directory.driver.volatile
+      ? completeProcedure(ensuring)
+      : performProcedure(ensuring)
   }
 
   async deleteTopic(ref: unknown): Promise<void> {
@@ -167,9 +177,15 @@ export class LogHost implements TopicHost, ProducerHost {
   /** Hot: asked for each record that is sent. */
   producerTopic(ref: string | AnyTopicRef): ProducerTopic {
     this.checkOpen('send')
+    this.onSend?.()
     const view = this.#catalog.view(ref, 'send')
     view.state.checkWritable()
     return view
+  }
+
+  /** Records that producers have taken and that are not settled. */
+  get hasPendingSends(): boolean {
+    return [...this.#producers].some((producer) => !producer.isIdle)
   }
 
   producerClosed(producer: Producer): void {

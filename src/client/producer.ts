@@ -211,6 +211,11 @@ export class Producer implements Sender, AsyncDisposable {
     return this.close()
   }
 
+  /** Everything it took is settled. @internal */
+  get isIdle(): boolean {
+    return this.#queue.isIdle
+  }
+
   /**
    * Closes it for its log: resolves when everything it took is settled, and never rejects.
    * @internal

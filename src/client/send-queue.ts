@@ -51,6 +51,11 @@ export class SendQueue implements BatchListener {
     this.#partitioner = partitionerFor(partitioner, batchBytes, host.randomBytes)
   }
 
+  /** Nothing is on its way. */
+  get isIdle(): boolean {
+    return this.#waiting.isEmpty && this.#batcher.isIdle
+  }
+
   /** As much is buffered as should be. */
   get isFull(): boolean {
     return this.#batcher.bufferedBytes + this.#waitingBytes >= this.#bufferBytes

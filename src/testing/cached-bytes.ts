@@ -46,6 +46,7 @@ export class CachedBytes {
   #writtenEnd = 0
   #unsynced: UnsyncedWrite[] = []
   #sizes: SizeChange[] = []
+  #mergeAt = MAX_CHANGES
 
   get sizeBytes(): number {
     return this.#cache.sizeBytes
@@ -85,7 +86,7 @@ export class CachedBytes {
     this.#unsynced.push({ change, start: position, end, before, fate })
     if (end > sizeBytes) this.#noteSize(change, sizeBytes)
     if (end > this.#writtenEnd) this.#writtenEnd = end
-    if (this.#unsynced.length > MAX_CHANGES) this.#mergeOldest()
+    if (this.#unsynced.length > this.#mergeAt) this.#mergeOldest()
   }
 
   /** Grows with zeros or cuts. */
@@ -301,23 +302,19 @@ export class CachedBytes {
    * oldest note stays, which is the one that undoing ends with.
    */
   #mergeOldest(): void {
-    const older = this.#unsynced.splice(0, MAX_CHANGES >> 1)
+    const older = this.#unsynced.splice(0, this.#unsynced.length >> 1)
     const change = older.at(-1)?.change ?? 0
-    const pages = new Set<number>()
-    for (const { start, end } of older) this.#forEachPage(start, end, (page) => pages.add(page))
     const merged: UnsyncedWrite[] = []
-    const newer = this.#unsynced
-    this.#unsynced = [...older, ...newer]
-    for (const page of pages) {
-      const start = page * PAGE_BYTES
-      const failing = older.find(
-        (write) => write.fate !== 'arrives' && touches(page, write.start, write.end),
-      )
-      const fate = failing?.fate ?? 'arrives'
-      const before = this.#pageOnDisk(page)
-      merged.push({ change, start, end: start + PAGE_BYTES, before, fate })
+    for (const write of older) {
+      const last = merged.at(-1)
+      if (last !== undefined && continues(last, write)) {
+        merged[merged.length - 1] = { ...last, change, end: write.end }
+      } else {
+        for (const piece of uncovered(write, merged)) merged.push({ ...piece, change })
+      }
     }
-    this.#unsynced = [...merged, ...newer]
+    this.#unsynced = [...merged, ...this.#unsynced]
+    this.#mergeAt = merged.length + MAX_CHANGES
   }
 
   #forEachPage(start: number, end: number, visit: (page: number) => void): void {
@@ -327,6 +324,35 @@ export class CachedBytes {
 
 function touches(page: number, start: number, end: number): boolean {
   return start < (page + 1) * PAGE_BYTES && end > page * PAGE_BYTES
+}
+
+/** An append behind an append. */
+function continues(last: UnsyncedWrite, next: UnsyncedWrite): boolean {
+  const bothAppend = last.before === null && next.before === null
+  return bothAppend && next.start === last.end && last.fate === next.fate
+}
+
+/** The pieces of `write` that none of `earlier` touches. */
+function uncovered(
+  write: UnsyncedWrite,
+  earlier: readonly UnsyncedWrite[],
+): readonly UnsyncedWrite[] {
+  let pieces = [write]
+  for (const { start, end } of earlier) {
+    if (pieces.length === 0) break
+    if (end <= write.start || start >= write.end) continue
+    pieces = pieces.flatMap((piece) => [
+      ...(piece.start < start ? [pieceOf(piece, piece.start, Math.min(piece.end, start))] : []),
+      ...(piece.end > end ? [pieceOf(piece, Math.max(piece.start, end), piece.end)] : []),
+    ])
+  }
+  return pieces
+}
+
+function pieceOf(write: UnsyncedWrite, start: number, end: number): UnsyncedWrite {
+  if (start === write.start && end === write.end) return write
+  const before = write.before?.subarray(start - write.start, end - write.start) ?? null
+  return { ...write, start, end, before }
 }
 
 /** How many of the first changes are not after `last`. */

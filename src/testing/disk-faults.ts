@@ -44,26 +44,6 @@ const EVERYWHERE: readonly DiskAction[] = [
   'list',
 ]
 
-/** Every fault that a call may meet, and the calls that a rate applies it to. */
-const FAULT_ACTIONS = {
-  EIO: EVERYWHERE,
-  ENOSPC: ['create', 'write', 'resize', 'mkdir'],
-  EDQUOT: ['create', 'write', 'resize', 'mkdir'],
-  EMFILE: ['create', 'open', 'flushDirectory', 'list'],
-  EROFS: ['create', 'write', 'resize', 'mkdir', 'rename', 'unlink'],
-  EINTR: ['read', 'readAhead', 'write'],
-  interrupted: ['read', 'readAhead', 'write'],
-  short: ['read', 'readAhead', 'write'],
-  drop: ['flush'],
-  dropUnreadable: ['flush'],
-  lost: ['write'],
-  misdirected: ['write'],
-  skip: ['write', 'flush', 'flushDirectory'],
-  rot: ['read', 'readAhead'],
-  slow: ['flush', 'flushDirectory', 'readAhead'],
-  stop: [],
-} as const satisfies Readonly<Record<string, readonly DiskAction[]>>
-
 /**
  * What a call may meet.
  *
@@ -80,7 +60,43 @@ const FAULT_ACTIONS = {
  * - `'slow'`: it ends `faults.slowMs` later by the clock of the disk.
  * - `'stop'`: the process is killed there: the call has no effect, a write half of it.
  */
-export type DiskFault = keyof typeof FAULT_ACTIONS
+export type DiskFault =
+  | 'EIO'
+  | 'ENOSPC'
+  | 'EDQUOT'
+  | 'EMFILE'
+  | 'EROFS'
+  | 'EINTR'
+  | 'interrupted'
+  | 'short'
+  | 'drop'
+  | 'dropUnreadable'
+  | 'lost'
+  | 'misdirected'
+  | 'skip'
+  | 'rot'
+  | 'slow'
+  | 'stop'
+
+/** The calls that a rate applies a fault to. */
+const FAULT_ACTIONS: Readonly<Record<DiskFault, readonly DiskAction[]>> = {
+  EIO: EVERYWHERE,
+  ENOSPC: ['create', 'write', 'resize', 'mkdir'],
+  EDQUOT: ['create', 'write', 'resize', 'mkdir'],
+  EMFILE: ['create', 'open', 'flushDirectory', 'list'],
+  EROFS: ['create', 'write', 'resize', 'mkdir', 'rename', 'unlink'],
+  EINTR: ['read', 'readAhead', 'write'],
+  interrupted: ['read', 'readAhead', 'write'],
+  short: ['read', 'readAhead', 'write'],
+  drop: ['flush'],
+  dropUnreadable: ['flush'],
+  lost: ['write'],
+  misdirected: ['write'],
+  skip: ['write', 'flush', 'flushDirectory'],
+  rot: ['read', 'readAhead'],
+  slow: ['flush', 'flushDirectory', 'readAhead'],
+  stop: [],
+}
 
 // `as`: the keys of FAULT_ACTIONS are the faults there are.
 const DISK_FAULTS: readonly DiskFault[] = Object.keys(FAULT_ACTIONS) as DiskFault[]

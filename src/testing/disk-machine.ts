@@ -23,6 +23,14 @@ export interface NotedCall extends DiskCall {
   readonly fault: DiskFault | undefined
 }
 
+/** A bit that flipped. */
+export interface FlippedBit {
+  readonly path: string
+  readonly position: number
+  /** 0 is the lowest. */
+  readonly bit: number
+}
+
 /** A call that waits for the test. */
 export interface HeldCall extends DiskCall {
   /** It ends as it would have. */
@@ -56,21 +64,33 @@ export class DiskMachine {
     this.clock = clock
   }
 
+  /** Of this boot of the machine. */
+  get bootId(): string {
+    return `boot ${this.boots}`
+  }
+
   now(): number {
     return this.clock.now()
   }
 
   kill(): void {
     this.faults.count('kill')
-    this.held = []
+    this.#releaseHeld()
   }
 
-  crash(random: SeededRandom, options: CrashOptions): void {
+  crash(random: SeededRandom, options: CrashOptions): CrashReport {
     this.faults.count('crash')
-    this.held = []
+    this.#releaseHeld()
     this.boots += 1
-    this.lastCrash = this.tree.crash(random, options)
+    const report = this.tree.crash(random, options)
+    this.lastCrash = report
     if (this.capacityBytes !== Infinity) this.tree.measure()
+    return report
+  }
+
+  /** Whoever waits finds its process gone. */
+  #releaseHeld(): void {
+    for (const call of this.held) call.end()
   }
 
   /** Bytes of `wanted` more that still fit. */
@@ -94,14 +114,47 @@ export class DiskMachine {
     const call: DiskCall = { action, path: typeof at === 'string' ? at : pathOf(at) }
     if (!this.holds(call)) return undefined
     return new Promise((resolve, reject) => {
-      const fail = (error: Error = systemError('EIO', 'failed by the test')): void => reject(error)
-      this.held.push({ ...call, end: () => resolve(undefined), fail })
+      const held: HeldCall = {
+        ...call,
+        end: () => {
+          this.held = this.held.filter((other) => other !== held)
+          resolve(undefined)
+        },
+        fail: (error = systemError('EIO', 'failed by the test')) => {
+          this.held = this.held.filter((other) => other !== held)
+          reject(error)
+        },
+      }
+      this.held.push(held)
     })
   }
 
   /** The error of a fault, as the system gives it. */
   errorOf(fault: DiskFault): Error {
     return systemError(fault, `${fault}, injected`)
+  }
+
+  /** Flips a bit on the disk; undefined where there is no such clean byte. */
+  flipBit(where: Partial<FlippedBit>): FlippedBit | undefined {
+    const files = [...this.tree.files()].filter(
+      (file) =>
+        file.bytes.sizeBytes > 0 && (where.path === undefined || pathOf(file) === where.path),
+    )
+    const file = files[this.random.below(files.length)]
+    if (file === undefined) return undefined
+    const { position = this.random.below(file.bytes.sizeBytes), bit = this.random.below(8) } = where
+    if (!file.bytes.flipBit(position, bit)) return undefined
+    this.faults.count('rot')
+    this.tree.dirtyFiles.add(file)
+    return { path: pathOf(file), position, bit }
+  }
+
+  /** Clean pages leave the cache. */
+  evict(): void {
+    for (const file of this.tree.dirtyFiles) {
+      file.bytes.evict()
+      if (!file.bytes.isDirty) this.tree.dirtyFiles.delete(file)
+    }
   }
 
   /** A page that was on its way to one place arrives at another. */

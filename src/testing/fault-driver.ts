@@ -42,6 +42,11 @@ export class FaultDriver implements StorageDriver, FaultProcess {
     this.machine = machine
   }
 
+  /** Its process is gone. */
+  get isDead(): boolean {
+    return this.#isDead
+  }
+
   /** What the last crash left; undefined before one. */
   get lastCrash(): CrashReport | undefined {
     return this.machine.lastCrash
@@ -59,6 +64,12 @@ export class FaultDriver implements StorageDriver, FaultProcess {
     this.#die()
     this.machine.crash(random, { keep })
     return new FaultDriver(this.machine)
+  }
+
+  /** As `powerCut`, for the disk it belongs to. */
+  crash(options: CrashOptions): CrashReport {
+    this.#die()
+    return this.machine.crash(this.machine.random, options)
   }
 
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile {

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest'
 import { LogError } from '../../src/errors/log-error.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import { PowerCutDriver } from '../support/power-cut-driver.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import {
   appendMany,
   offsetsOf,
@@ -22,8 +22,8 @@ const LEADER_EPOCH_AT = 12
 const INT32_MAX = 0x7fff_ffff
 
 /** A log of three batches, killed. */
-async function killedLog(): Promise<PowerCutDriver> {
-  const driver = new PowerCutDriver()
+async function killedLog(): Promise<FaultDriver> {
+  const driver = new FaultDriver()
   const { log } = await openLog(driver)
   await runProcedure(log.createTopic('t', { preallocate: false }))
   appendMany(partitionOf(log, 't'), 3)

@@ -35,9 +35,16 @@ export class Batcher {
   readonly #clock: Clock
   readonly #listener: BatchListener
   readonly #builders = new BuilderPool()
-  readonly #lanes = new Map<PartitionLog, PartitionLane>()
-  /** Not settled; in the order in which they were opened. */
-  readonly #batches = new Set<PartitionBatch>()
+  /** Of partitions that are in use: a deleted topic is not remembered for ever. */
+  readonly #lanes = new WeakMap<PartitionLog, PartitionLane>()
+  /** The lane of the record before: most often it is the next one's too. */
+  #lastLane: PartitionLane | null = null
+  /** Lanes with an open batch; each knows its slot. */
+  #openLanes: PartitionLane[] = []
+  /** Lanes whose closed batches wait until the log has synced more. */
+  readonly #heldLanes = new Set<PartitionLane>()
+  /** Not settled; each knows its slot. */
+  readonly #batches: PartitionBatch[] = []
   /** Lanes with appended batches that nobody asked to be synced yet. */
   #unsynced: PartitionLane[] = []
   #bufferedBytes = 0
@@ -57,17 +64,21 @@ export class Batcher {
 
   /** Nothing is on its way. */
   get isIdle(): boolean {
-    return this.#batches.size === 0
+    return this.#batches.length === 0
   }
 
   /**
-   * The lane of a partition. Borrowed: good until the next turn of the event loop, no longer.
+   * The lane of a partition, with the settings that its topic has now. Hot.
    * @throws {LogError} `INVALID_ARGUMENT` where the topic's codec has no package here.
    */
   laneOf(log: PartitionLog): PartitionLane {
-    const lane = this.#lanes.get(log)
-    if (lane !== undefined && lane.config === log.config) return lane
-    return this.#configuredLane(log, lane)
+    const last = this.#lastLane
+    if (last !== null && last.log === log && last.config === log.config) return last
+    const known = this.#lanes.get(log)
+    const lane =
+      known !== undefined && known.config === log.config ? known : this.#configuredLane(log, known)
+    this.#lastLane = lane
+    return lane
   }
 
   /**
@@ -99,7 +110,7 @@ export class Batcher {
 
   /** Closes every batch at the end of this turn, lingering or not. */
   sendSoon(): void {
-    if (this.#batches.size === 0) return
+    if (this.#batches.length === 0) return
     this.#closesWithTurn = true
     this.#scheduleTurn()
   }
@@ -108,12 +119,11 @@ export class Batcher {
   sendNow(): void {
     this.#closeAll()
     this.#awaitSyncs()
-    if (this.#lanes.size > 0) this.#scheduleTurn()
   }
 
   /** Calls `done` once every batch that is on its way now is settled; at once where none is. */
   whenSettled(done: () => void): void {
-    let waitingCount = this.#batches.size
+    let waitingCount = this.#batches.length
     if (waitingCount === 0) {
       done()
       return
@@ -122,16 +132,20 @@ export class Batcher {
       waitingCount -= 1
       if (waitingCount === 0) done()
     }
-    for (const batch of this.#batches) batch.onSettled.push(oneSettled)
+    for (const batch of this.#batches) {
+      batch.onSettled ??= []
+      batch.onSettled.push(oneSettled)
+    }
   }
 
   /** Gives up whatever is not in the log yet; what is in it is acknowledged as usual. */
   abandon(error: unknown): void {
-    for (const lane of this.#lanes.values()) {
+    for (const lane of new Set([...this.#heldLanes, ...this.#openLanes])) {
       const { open } = lane
       const given = lane.ready.splice(0)
       if (open !== null) given.push(open)
       lane.open = null
+      if (lane.slot >= 0) takeOff(this.#openLanes, lane)
       for (const batch of given) {
         this.#stopTimer(batch)
         batch.fail(error)
@@ -151,7 +165,8 @@ export class Batcher {
   #open(lane: PartitionLane): PartitionBatch {
     const batch = new PartitionBatch(lane.log, lane.codec, this.#builders)
     lane.open = batch
-    this.#batches.add(batch)
+    lane.slot = this.#openLanes.push(lane) - 1
+    batch.slot = this.#batches.push(batch) - 1
     const { lingerMs } = this.#settings
     if (lingerMs === 0) {
       this.#closesWithTurn = true
@@ -171,13 +186,17 @@ export class Batcher {
   }
 
   #closeAll(): void {
-    for (const lane of this.#lanes.values()) if (lane.open !== null) this.#close(lane)
+    const lanes = this.#openLanes
+    this.#openLanes = [] // What opens while these are closed is closed with the next turn.
+    for (const lane of lanes) lane.slot = -1
+    for (const lane of lanes) if (lane.open !== null) this.#close(lane)
   }
 
   #close(lane: PartitionLane): void {
     const batch = lane.open
     assert(batch !== null, 'only an open batch is closed')
     lane.open = null
+    if (lane.slot >= 0) takeOff(this.#openLanes, lane)
     this.#stopTimer(batch)
     if (lane.ready.length === 0 && !this.#mustWait(lane)) {
       this.#append(lane, batch)
@@ -192,20 +211,22 @@ export class Batcher {
     return this.#settings.acks !== 'all' && lane.log.isOverloaded
   }
 
-  /** Lets the partition sync what it has before more is appended. */
+  /** Lets what is unsynced become less before more is appended. */
   #awaitRoom(lane: PartitionLane): void {
     if (lane.isWaitingForSync) return
     lane.isWaitingForSync = true
+    this.#heldLanes.add(lane)
     const resume = (): void => {
       lane.isWaitingForSync = false
       this.#appendReady(lane)
     }
     // Where the sync failed or the partition ended, the append fails with the better error.
-    lane.log.makeDurable(lane.log.logEndOffset).then(resume, resume)
+    lane.log.roomToAppend().then(resume, resume)
   }
 
   #appendReady(lane: PartitionLane): void {
-    // One batch in any case: other partitions, on which nothing waits here, may be the load.
+    this.#heldLanes.delete(lane)
+    // One batch in any case: whoever appends without waiting could keep this one out for ever.
     for (let batch = lane.ready.shift(); batch !== undefined; batch = lane.ready.shift()) {
       this.#append(lane, batch)
       if (lane.ready.length === 0 || !this.#mustWait(lane)) continue
@@ -228,23 +249,17 @@ export class Batcher {
   #scheduleTurn(): void {
     if (this.#isTurnScheduled) return
     this.#isTurnScheduled = true
-    afterTurn(() => {
-      this.#isTurnScheduled = false
-      if (this.#closesWithTurn) {
-        this.#closesWithTurn = false
-        this.#closeAll()
-      }
-      this.#awaitSyncs()
-      this.#dropIdleLanes()
-    })
+    afterTurn(this.#turnEnded)
   }
 
-  /**
-   * Lanes come and go with their batches: a deleted topic must not be remembered for ever. Only
-   * between turns: while a batch is settled, somebody below on the stack may be using its lane.
-   */
-  #dropIdleLanes(): void {
-    for (const lane of this.#lanes.values()) if (lane.isIdle) this.#lanes.delete(lane.log)
+  /** One function for all turns: one for each would be garbage with each record that is awaited. */
+  readonly #turnEnded = (): void => {
+    this.#isTurnScheduled = false
+    if (this.#closesWithTurn) {
+      this.#closesWithTurn = false
+      this.#closeAll()
+    }
+    this.#awaitSyncs()
   }
 
   /** I2: the batches of every partition are in the log before the first sync is asked for. */
@@ -269,10 +284,12 @@ export class Batcher {
   }
 
   #settle(batch: PartitionBatch, error: unknown): void {
-    this.#batches.delete(batch)
+    assert(batch.slot >= 0, 'I3: a batch is settled once')
+    takeOff(this.#batches, batch)
     this.#bufferedBytes -= batch.recordBytes
     const unseenError = batch.settle(error)
     this.#listener.batchSettled(unseenError)
+    if (batch.onSettled === null) return
     for (const done of batch.onSettled) done()
   }
 
@@ -281,4 +298,15 @@ export class Batcher {
     this.#clock.clearTimeout(batch.timer)
     batch.timer = undefined
   }
+}
+
+/** Takes an item off a list without moving the others: the last one gets its slot. */
+function takeOff<T extends { slot: number }>(items: T[], item: T): void {
+  const last = items.pop()
+  assert(last !== undefined, 'an item with a slot is on its list')
+  if (last !== item) {
+    last.slot = item.slot
+    items[item.slot] = last
+  }
+  item.slot = -1
 }

@@ -22,6 +22,8 @@ export class PartitionBatch {
   timer: unknown
   /** Bytes of the records, as encoded before compression. */
   recordBytes = 0
+  /** Its place among the batches that are not settled; the batcher's. */
+  slot = -1
   readonly #log: PartitionLog
   readonly #codec: Codec
   readonly #builder: RecordBatchBuilder
@@ -29,8 +31,8 @@ export class PartitionBatch {
   /** Who waits, in record order. */
   readonly #sends: PendingSend[] = []
   #parts: readonly BatchPart[] | undefined
-  /** Who waits for this batch to be settled, whatever becomes of it. */
-  readonly onSettled: (() => void)[] = []
+  /** Who waits for this batch to be settled, whatever becomes of it; null for nobody. */
+  onSettled: (() => void)[] | null = null
 
   constructor(log: PartitionLog, codec: Codec, builders: BuilderPool) {
     this.#log = log

@@ -28,6 +28,8 @@ export class PartitionLane {
   isWaitingForSync = false
   /** In the log, waiting for a sync from the end of the turn on. */
   appended: PartitionBatch[] = []
+  /** Its place among the lanes with an open batch; the batcher's. −1 for none. */
+  slot = -1
 
   constructor(log: PartitionLog) {
     this.log = log
@@ -64,10 +66,5 @@ export class PartitionLane {
       // Readers refuse to unpack more: it would be stored and never read.
       throw recordTooLarge(this.log, batchBytes, 'maxDecompressedBytes')
     }
-  }
-
-  /** Nothing is on its way. */
-  get isIdle(): boolean {
-    return this.open === null && this.ready.length === 0 && this.appended.length === 0
   }
 }

@@ -8,7 +8,7 @@
  *   I3  once closed, nothing is taken, and everything taken before finishes or is rejected
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
-import type { Clock } from '../log/clock.ts'
+import { RecordTime, type Clock } from '../log/clock.ts'
 import type { ResolvedTopicConfig } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { describeValue, isArray } from './check-options.ts'
@@ -32,7 +32,7 @@ import {
   type RecordMetadata,
 } from './send-result.ts'
 import type { Anything } from './standard-schema.ts'
-import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
+import { checkTopicRef, type AnyTopicRef, type TopicRef } from './topic-ref.ts'
 import { WaitingRecord } from './waiting-record.ts'
 
 export type { RecordMetadata } from './send-result.ts'
@@ -62,6 +62,8 @@ export interface ProducerTopic {
   readonly config: ResolvedTopicConfig
   /** May grow. */
   readonly partitions: readonly PartitionLog[]
+  /** False once it was deleted or its log closed: then what it was found by may name another one. */
+  readonly isUsable: boolean
 }
 
 /** The log that a producer belongs to. */
@@ -70,6 +72,8 @@ export interface ProducerHost {
   readonly randomBytes: (byteCount: number) => Uint8Array
   /** Records on their way keep the process alive. */
   readonly holdsProcess: boolean
+  /** Where it is set, `producerTopic` has to be asked for each record. */
+  readonly onSend?: (() => void) | undefined
   /** @throws {LogError} `TOPIC_NOT_FOUND`, `CLOSED`, `INVALID_ARGUMENT` for internal topics. */
   producerTopic(topic: string | AnyTopicRef): ProducerTopic
   /** The producer has ended: everything it took is settled. */
@@ -96,6 +100,11 @@ export class Producer implements Sender, AsyncDisposable {
   readonly #host: ProducerHost
   readonly #queue: SendQueue
   readonly #signal: AbortSignal | null
+  readonly #time: RecordTime
+  /** The topic of the record before, and how that named it: a handle, a definition, or a name. */
+  #lastTopic: ProducerTopic | null = null
+  #lastRef: unknown = null
+  #lastName: string | null = null
   /** Reused from record to record; null while a call reads into it, which may call in turn. */
   #spare: PreparedRecord | null = null
   /** Takes nothing more. */
@@ -109,6 +118,7 @@ export class Producer implements Sender, AsyncDisposable {
   private constructor(host: ProducerHost, options: ProducerOptions | undefined) {
     const settings = checkProducerOptions(options)
     this.#host = host
+    this.#time = new RecordTime(host.clock)
     this.#queue = new SendQueue(host, settings)
     this.#signal = settings.signal
     if (this.#signal?.aborted === true) this.#aborted()
@@ -155,7 +165,9 @@ export class Producer implements Sender, AsyncDisposable {
 
   /**
    * Sends a record without waiting for anything: it is taken in any case. Returns false when as
-   * much is buffered as should be: then wait for `drained` before the next.
+   * much is buffered as should be: then wait for `drained` before the next. Without a timestamp the
+   * record gets the time of the call or, under the machine's clock, that of one of the 15 calls
+   * before it in this turn of the event loop.
    *
    * What goes wrong later rejects the next `flush`, `drained` or `close`, once.
    * @throws {LogError} What can be known at once, as `send` rejects: the record was not taken.
@@ -243,12 +255,13 @@ export class Producer implements Sender, AsyncDisposable {
     this.#checkOpen()
     const isNamed = second === undefined
     const topic = isNamed ? this.#topicNamedIn(first) : this.#topicOf(first)
+    // Whoever awaits a record gets the time of the call, to the millisecond.
+    const nowMs = send === null ? this.#time.recent() : this.#time.exact()
     const record = this.#spare ?? new PreparedRecord()
     this.#spare = null
     let isKept = false
     try {
       const input = isNamed ? first : second
-      const nowMs = this.#host.clock.now()
       const pending = prepare(input, topic.types, isNamed ? 'topic-record' : 'send', nowMs, record)
       this.#checkOpen() // Getters, serdes and schemas are the user's: they may have closed it.
       if (pending === undefined) {
@@ -303,7 +316,7 @@ export class Producer implements Sender, AsyncDisposable {
     const records: WaitingRecord[] = []
     const refused: FailedRecord[] = []
     const pending: Promise<unknown>[] = []
-    const nowMs = this.#host.clock.now()
+    const nowMs = this.#time.exact()
     const kind = topic === null ? 'topic-record' : 'send'
     for (const [index, input] of inputs.entries()) {
       try {
@@ -320,23 +333,32 @@ export class Producer implements Sender, AsyncDisposable {
     return { records, refused, pending }
   }
 
-  /** The topic that a record names itself. */
+  /** The topic that a record names itself. Hot. */
   #topicNamedIn(record: unknown): ProducerTopic {
-    if (typeof record === 'object' && record !== null && 'topic' in record) {
-      const { topic } = record
-      if (typeof topic === 'string') return this.#host.producerTopic(topic)
-    }
-    return this.#host.producerTopic(topicOf(record))
+    const name = nameIn(record)
+    const last = this.#lastTopic
+    if (last !== null && name === this.#lastName && this.#isCurrent(last)) return last
+    const topic = this.#host.producerTopic(name)
+    this.#lastTopic = topic
+    this.#lastName = name
+    this.#lastRef = null
+    return topic
   }
 
-  /** The topic of a definition or handle. */
+  /** The topic of a definition or handle. Hot. */
   #topicOf(ref: unknown): ProducerTopic {
-    if (isTopicRef(ref)) return this.#host.producerTopic(ref)
-    const hint = typeof ref === 'string' ? `; by name, send({ topic: '${ref}', … })` : ''
-    throw invalidArgument(
-      `send: the topic is a definition or a handle, not ${describeValue(ref)}${hint}`,
-      { topic: ref },
-    )
+    const last = this.#lastTopic
+    if (last !== null && ref === this.#lastRef && this.#isCurrent(last)) return last
+    const topic = this.#host.producerTopic(checkTopicRef(ref, 'send'))
+    this.#lastTopic = topic
+    this.#lastName = null
+    this.#lastRef = ref
+    return topic
+  }
+
+  /** Whether asking the log for it again would give the same answer. */
+  #isCurrent(topic: ProducerTopic): boolean {
+    return topic.isUsable && this.#host.onSend === undefined
   }
 
   #checkOpen(): void {
@@ -364,7 +386,11 @@ export class Producer implements Sender, AsyncDisposable {
   }
 }
 
-function isTopicRef(value: unknown): value is AnyTopicRef {
-  if (typeof value !== 'object' || value === null || !('name' in value)) return false
-  return typeof value.name === 'string'
+/** As `topicOf`, without a look at the other names, which `prepare` takes. */
+function nameIn(record: unknown): string {
+  if (typeof record === 'object' && record !== null && 'topic' in record) {
+    const { topic } = record
+    if (typeof topic === 'string') return topic
+  }
+  return topicOf(record)
 }

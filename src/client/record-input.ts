@@ -22,7 +22,7 @@ export type RecordInput<K = BytesInput, V = BytesInput> = (null extends K
   : { readonly key: K }) &
   (null extends V ? { readonly value?: V | undefined } : { readonly value: V }) & {
     readonly headers?: HeadersInput | undefined
-    /** Milliseconds since 1970; the time of the call where it is absent. */
+    /** Milliseconds since 1970; the time of the call where it is absent (`enqueue`: nearly). */
     readonly timestamp?: number | undefined
   }
 

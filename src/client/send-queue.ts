@@ -13,7 +13,7 @@ import { assert } from '../errors/invariant.ts'
 import { LogError } from '../errors/log-error.ts'
 import { BATCH_HEADER_BYTES } from '../format/record-batch.ts'
 import { maxRecordBytes, recordBytes, unitCount } from '../format/record.ts'
-import { holdProcess } from '../log/clock.ts'
+import { releaseProcess, retainProcess } from '../log/clock.ts'
 import { Batcher, type BatchListener } from './batcher.ts'
 import { Fifo } from './fifo.ts'
 import type { PartitionLane } from './partition-lane.ts'
@@ -40,7 +40,7 @@ export class SendQueue implements BatchListener {
   #isAbandoned = false
   /** The first error that nobody was told. */
   #unseen: { readonly error: unknown } | undefined
-  #release: (() => void) | undefined
+  #isHolding = false
 
   /** @throws {LogError} `INVALID_ARGUMENT` for a partitioner that is none. */
   constructor(host: ProducerHost, settings: ProducerSettings) {
@@ -322,12 +322,15 @@ export class SendQueue implements BatchListener {
   }
 
   #holdProcess(): void {
-    if (this.#host.holdsProcess) this.#release ??= holdProcess()
+    if (this.#isHolding || !this.#host.holdsProcess) return
+    this.#isHolding = true
+    retainProcess()
   }
 
   #releaseProcess(): void {
-    this.#release?.()
-    this.#release = undefined
+    if (!this.#isHolding) return
+    this.#isHolding = false
+    releaseProcess()
   }
 }
 

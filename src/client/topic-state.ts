@@ -63,6 +63,11 @@ export class TopicState {
     }
   }
 
+  /** Whether it can be read and written: `checkUsable` says why not. */
+  get isUsable(): boolean {
+    return this.host.isOpen && this.topic.partitions[0]?.end === undefined
+  }
+
   /** @throws {LogError} CLOSED or TOPIC_NOT_FOUND where nothing can be read or written any more. */
   checkUsable(): void {
     const [first] = this.topic.partitions
@@ -121,5 +126,9 @@ export class TopicView implements ProducerTopic {
 
   get partitions(): readonly PartitionLog[] {
     return this.state.topic.partitions
+  }
+
+  get isUsable(): boolean {
+    return this.state.isUsable
   }
 }

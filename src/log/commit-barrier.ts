@@ -47,12 +47,16 @@ interface Waiter {
   readonly reject: (error: LogError) => void
 }
 
-/** Limits the syncs in the thread pool over all partitions of a log. */
+/** Limits the syncs in the thread pool, and what is unsynced, over all partitions of a log. */
 export class CommitBarrier {
   readonly clock: Clock
   readonly #queue: (() => void)[] = []
   #running = 0
+  /** Who has unsynced bytes; first who has had some for longest. */
+  readonly #unsynced = new Set<DurablePrefix>()
   #unsyncedBytes = 0
+  /** The part of them that rounds under way will have synced. */
+  #coveredBytes = 0
   #roomWaiters: (() => void)[] = []
 
   constructor(clock: Clock) {
@@ -62,6 +66,11 @@ export class CommitBarrier {
   /** Bytes appended to any partition and not yet synced. */
   get unsyncedBytes(): number {
     return this.#unsyncedBytes
+  }
+
+  /** Unsynced bytes are past twice the bound: who can wait should. */
+  get isOverloaded(): boolean {
+    return this.#unsyncedBytes > 2 * LOG_UNSYNCED_BYTES
   }
 
   /** Runs `sync` when fewer than two others run. */
@@ -78,18 +87,49 @@ export class CommitBarrier {
     }
   }
 
-  countUnsynced(bytes: number): void {
+  /** `bytes` were appended; starts rounds where the log as a whole has too much unsynced. */
+  appended(prefix: DurablePrefix, bytes: number): void {
+    if (prefix.unsyncedBytes === bytes) this.#unsynced.add(prefix) // It had none before.
     this.#unsyncedBytes += bytes
-    if (bytes < 0 && this.#roomWaiters.length > 0) {
-      const waiters = this.#roomWaiters
-      this.#roomWaiters = []
-      for (const wake of waiters) wake()
-    }
+    if (this.#isUncovered) this.#relieve()
   }
 
-  /** Resolves the next time unsynced bytes become fewer. */
+  /** `bytes` are synced, or nobody will ever sync them. */
+  settled(prefix: DurablePrefix, bytes: number): void {
+    if (bytes === 0) return
+    this.#unsyncedBytes -= bytes
+    this.#unsynced.delete(prefix)
+    if (prefix.unsyncedBytes > 0) this.#unsynced.add(prefix)
+    const waiters = this.#roomWaiters
+    this.#roomWaiters = []
+    for (const wake of waiters) wake()
+  }
+
+  /** A round that syncs `bytes` began; its end, whatever became of it, is `-bytes`. */
+  covered(bytes: number): void {
+    this.#coveredBytes += bytes
+  }
+
+  /** Resolves the next time unsynced bytes become fewer; at once where the log is not overloaded. */
   room(): Promise<void> {
+    if (!this.isOverloaded) return Promise.resolve()
+    this.#relieve() // So that some round is under way, whose end ends the wait.
     return new Promise((resolve) => this.#roomWaiters.push(resolve))
+  }
+
+  get #isUncovered(): boolean {
+    return this.#unsyncedBytes - this.#coveredBytes > LOG_UNSYNCED_BYTES
+  }
+
+  /**
+   * Starts rounds until enough is covered. Who has had unsynced bytes for longest comes first: were
+   * it only those that are appended to, idle partitions could hold the log over its bound for ever.
+   */
+  #relieve(): void {
+    for (const prefix of this.#unsynced) {
+      if (!this.#isUncovered) return
+      prefix.syncSoon()
+    }
   }
 }
 
@@ -121,21 +161,26 @@ export class DurablePrefix {
 
   /** Unsynced bytes are past twice the bound: who can wait should. */
   get isOverloaded(): boolean {
-    return (
-      this.#failure === undefined &&
-      (this.#unsyncedBytes > 2 * PARTITION_UNSYNCED_BYTES ||
-        this.#barrier.unsyncedBytes > 2 * LOG_UNSYNCED_BYTES)
-    )
+    return this.#failure === undefined && (this.#isFull || this.#barrier.isOverloaded)
+  }
+
+  /**
+   * Resolves once less is unsynced: here where that is too much, else in the log.
+   * @throws {LogError} As `reach`.
+   */
+  room(): Promise<void> {
+    return this.#isFull ? this.reach(this.#partition.logEndOffset) : this.#barrier.room()
+  }
+
+  get #isFull(): boolean {
+    return this.#unsyncedBytes > 2 * PARTITION_UNSYNCED_BYTES
   }
 
   /** Bytes were appended; starts a round in the background where too many are unsynced. */
   appended(bytes: number): void {
     this.#unsyncedBytes += bytes
-    this.#barrier.countUnsynced(bytes)
-    if (
-      this.#unsyncedBytes > PARTITION_UNSYNCED_BYTES ||
-      this.#barrier.unsyncedBytes > LOG_UNSYNCED_BYTES
-    ) {
+    this.#barrier.appended(this, bytes)
+    if (this.#unsyncedBytes > PARTITION_UNSYNCED_BYTES) {
       this.syncSoon()
     } else if (this.#partition.flushMs >= 0 && this.#timer === undefined) {
       this.#timer = this.#barrier.clock.setTimeout(() => {
@@ -174,8 +219,9 @@ export class DurablePrefix {
   }
 
   #forgetUnsynced(): void {
-    this.#barrier.countUnsynced(-this.#unsyncedBytes)
+    const bytes = this.#unsyncedBytes
     this.#unsyncedBytes = 0
+    this.#barrier.settled(this, bytes)
   }
 
   /** Rounds until `goal` and every waiter is covered (I2). Never rejects. */
@@ -194,11 +240,16 @@ export class DurablePrefix {
   async #runRound(): Promise<void> {
     const { targetOffset, steps } = this.#partition.beginRound()
     const bytes = this.#unsyncedBytes
-    for (const step of steps) await this.#barrier.withSlot(step)
+    this.#barrier.covered(bytes)
+    try {
+      for (const step of steps) await this.#barrier.withSlot(step)
+    } finally {
+      this.#barrier.covered(-bytes)
+    }
     this.#durableOffset = targetOffset
     if (!this.#closed) {
       this.#unsyncedBytes -= bytes
-      this.#barrier.countUnsynced(-bytes)
+      this.#barrier.settled(this, bytes)
     }
     this.#partition.roundDone(targetOffset)
     const served = this.#waiters.filter((waiter) => waiter.offset <= targetOffset)

@@ -252,6 +252,13 @@ export class PartitionLog implements Syncable, LogSource {
   get isOverloaded(): boolean {
     return this.#durable.isOverloaded
   }
+  /**
+   * Resolves once less is unsynced: in this partition where that has too much, else in the log.
+   * @throws {LogError} As `makeDurable`.
+   */
+  roomToAppend(): Promise<void> {
+    return this.#durable.room()
+  }
   /** Bytes appended that no sync has covered. */
   get unsyncedBytes(): number {
     return this.#durable.unsyncedBytes

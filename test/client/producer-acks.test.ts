@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { LogError } from '../../src/errors/log-error.ts'
 import { nextTurn } from '../../src/log/clock.ts'
-import { PARTITION_UNSYNCED_BYTES } from '../../src/log/commit-barrier.ts'
+import { DurablePrefix, PARTITION_UNSYNCED_BYTES } from '../../src/log/commit-barrier.ts'
 import { ProducerLog, isSettled, settled } from './producer-log.ts'
 import { rejection } from './refusal.ts'
 
@@ -164,39 +164,71 @@ describe('a failed append', () => {
   })
 })
 
-describe('a partition with too much unsynced', () => {
-  it('has batches wait for a sync, in order, however they are acknowledged', async () => {
-    const { log, driver } = ProducerLog.held()
-    const topic = log.topic('t', { maxMessageBytes: 1_073_741_824, segmentBytes: 2_000_000_000 })
-    const producer = log.producer({ acks: 1, bufferBytes: 1_000_000_000 })
-    log.barrier.countUnsynced(9 * PARTITION_UNSYNCED_BYTES)
+/** Another partition, which makes the log hold more unsynced than it may; its sync is held. */
+function loadElsewhere(log: ProducerLog): { readonly finish: () => void } {
+  let finish = (): void => undefined
+  const sync = (): Promise<void> => new Promise((resolve) => void (finish = resolve))
+  const other = {
+    logEndOffset: 1,
+    flushMs: -1,
+    beginRound: () => ({ targetOffset: 1, steps: [sync] }),
+    roundDone: () => undefined,
+    roundFailed: () => new LogError('IO', 'failed', {}),
+  }
+  new DurablePrefix(log.barrier, other, 0).appended(9 * PARTITION_UNSYNCED_BYTES)
+  return { finish: () => finish() }
+}
+
+describe('a log with too much unsynced', () => {
+  it('has batches of every partition wait for a sync, in order', async () => {
+    const { log } = ProducerLog.held()
+    const topic = log.topic('t')
+    const producer = log.producer({ acks: 1 })
+    const load = loadElsewhere(log)
     const first = producer.send({ topic: 't', value: '1' })
-    await nextTurn()
+    await settled()
     const second = producer.send({ topic: 't', value: '2' })
     await settled()
-    const [partition] = topic.partitions
-    // Nothing of this partition is unsynced: it goes on after a look at it.
+    expect([await isSettled(first), topic.partitions[0]?.logEndOffset]).toEqual([false, 0])
+    load.finish()
     expect(await first).toMatchObject({ offset: 0 })
-    expect(await isSettled(second)).toBe(false)
-    const third = producer.send({ topic: 't', value: '3' })
-    await settled()
-    expect(partition?.logEndOffset).toBe(1)
-    log.barrier.countUnsynced(-9 * PARTITION_UNSYNCED_BYTES)
-    driver.endFlushes()
     expect(await second).toMatchObject({ offset: 1 })
-    expect(await third).toMatchObject({ offset: 2 })
-    expect(topic.values()).toEqual(['1', '2', '3'])
+    expect(topic.values()).toEqual(['1', '2'])
   })
 
-  it('that fails to sync rejects them with READ_ONLY', async () => {
+  it('syncs first who has had unsynced bytes for longest', async () => {
+    const { log, driver } = ProducerLog.held()
+    log.topic('idle')
+    const producer = log.producer({ acks: 1 })
+    await producer.send({ topic: 'idle', value: '1' })
+    expect(driver.flushes).toEqual([])
+    loadElsewhere(log)
+    expect(driver.flushes.map(({ path }) => path)).toEqual(['idle-0/00000000000000000000.log'])
+  })
+
+  it('rejects with READ_ONLY what waits for a partition whose sync fails', async () => {
     const { log, driver } = ProducerLog.held()
     log.topic('t')
     const producer = log.producer({ acks: 1 })
-    log.barrier.countUnsynced(9 * PARTITION_UNSYNCED_BYTES)
     await producer.send({ topic: 't', value: '1' })
+    loadElsewhere(log)
     const second = rejection(producer.send({ topic: 't', value: '2' }))
     await settled()
     driver.flushes[0]?.fail(new Error('EIO'))
     expect((await second).code).toBe('READ_ONLY')
+  })
+
+  it('lets go of what waits when the producer is abandoned', async () => {
+    const { log } = ProducerLog.held()
+    log.topic('t')
+    const abort = new AbortController()
+    const producer = log.producer({ acks: 1, signal: abort.signal })
+    const load = loadElsewhere(log)
+    const sent = rejection(producer.send({ topic: 't', value: '1' }))
+    await settled()
+    abort.abort()
+    expect((await sent).code).toBe('ABORTED')
+    load.finish()
+    await producer.close()
   })
 })

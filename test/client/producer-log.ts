@@ -116,6 +116,10 @@ class TopicView implements ProducerTopic {
   get partitions(): readonly PartitionLog[] {
     return this.#topic.partitions
   }
+
+  get isUsable(): boolean {
+    return this.#topic.partitions[0]?.end === undefined
+  }
 }
 
 /** See the file's header. */

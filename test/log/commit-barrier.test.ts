@@ -226,11 +226,90 @@ describe('syncs that start by themselves', () => {
     expect([rounds, prefix.isOverloaded]).toEqual([1, false])
     append(PARTITION_UNSYNCED_BYTES)
     expect([rounds, prefix.isOverloaded]).toEqual([1, true])
-    const room = barrier.room()
+    const room = prefix.room()
     finish()
-    await room
+    await nextTurn()
     expect([prefix.durableOffset, prefix.isOverloaded]).toEqual([2, false])
     expect(barrier.unsyncedBytes).toBe(PARTITION_UNSYNCED_BYTES)
+    finish()
+    await room
+    expect([prefix.durableOffset, barrier.unsyncedBytes]).toEqual([3, 0])
+  })
+})
+
+/** A partition that only counts: its rounds end when the test says so. */
+class Counted {
+  readonly prefix: DurablePrefix
+  rounds = 0
+  logEndOffset = 0
+  finish = (): void => undefined
+  readonly flushMs = -1
+
+  constructor(barrier: CommitBarrier) {
+    this.prefix = new DurablePrefix(barrier, this, 0)
+  }
+
+  append(bytes: number): void {
+    this.logEndOffset += 1
+    this.prefix.appended(bytes)
+  }
+
+  beginRound(): { targetOffset: number; steps: (() => Promise<void>)[] } {
+    this.rounds += 1
+    const sync = (): Promise<void> => new Promise((resolve) => void (this.finish = resolve))
+    return { targetOffset: this.logEndOffset, steps: [sync] }
+  }
+
+  roundDone(): void {}
+
+  roundFailed(): LogError {
+    return new LogError('IO', 'failed', {})
+  }
+}
+
+describe('the bound on what a log has unsynced', () => {
+  const mebibytes = (count: number): number => count * 1_048_576
+
+  it('holds where each of many idle partitions is below its own', async () => {
+    const barrier = new CommitBarrier(new FakeClock())
+    const idle = Array.from({ length: 6 }, () => new Counted(barrier))
+    for (const one of idle.slice(0, 4)) one.append(mebibytes(60))
+    expect(idle.map(({ rounds }) => rounds)).toEqual([0, 0, 0, 0, 0, 0])
+    idle[4]?.append(mebibytes(17))
+    // One round takes the log below its bound, and the first is who has waited for longest.
+    expect(idle.map(({ rounds }) => rounds)).toEqual([1, 0, 0, 0, 0, 0])
+    idle[4]?.append(mebibytes(30))
+    expect(idle.map(({ rounds }) => rounds)).toEqual([1, 0, 0, 0, 0, 0])
+    idle[5]?.append(mebibytes(30))
+    expect(idle.map(({ rounds }) => rounds)).toEqual([1, 1, 0, 0, 0, 0])
+    for (const one of idle) one.finish()
+    await nextTurn()
+    expect(barrier.unsyncedBytes).toBe(mebibytes(60 + 60 + 47 + 30))
+  })
+
+  it('lets a wait for room end though nobody had begun a round', async () => {
+    const barrier = new CommitBarrier(new FakeClock())
+    const [busy, quiet] = [new Counted(barrier), new Counted(barrier)]
+    busy.append(mebibytes(65))
+    busy.append(mebibytes(513)) // Behind the round that runs: only the next one covers it.
+    busy.finish()
+    await nextTurn()
+    expect([busy.rounds, quiet.prefix.isOverloaded]).toEqual([1, true])
+    const room = quiet.prefix.room()
+    expect(busy.rounds).toBe(2)
+    busy.finish()
+    await room
+    expect([quiet.prefix.isOverloaded, quiet.rounds]).toEqual([false, 0])
+  })
+
+  it('is no matter for what ends: nobody waits for bytes that will never be synced', async () => {
+    const barrier = new CommitBarrier(new FakeClock())
+    const [ending, quiet] = [new Counted(barrier), new Counted(barrier)]
+    ending.append(mebibytes(600))
+    const room = quiet.prefix.room()
+    ending.prefix.close(new LogError('CLOSED', 'closed', {}))
+    await room
+    expect([barrier.unsyncedBytes, barrier.isOverloaded]).toEqual([0, false])
   })
 })
 

@@ -8,7 +8,8 @@
  *   I1  the batches of a tail are contiguous: [firstOffset, nextOffset) without a hole; only the
  *       newest chunk may be empty
  *   I2  bytes below a chunk's usedBytes never change while a tail holds it; nothing here is lent
- *       but what `reserve` gives to the one who appends, so a dropped chunk has no readers
+ *       but what `reserve` gives to the one who appends, and what `find` shows to a lookup that is
+ *       over before anything else happens: so a dropped chunk has no readers
  */
 import { assert } from '../errors/invariant.ts'
 import { baseOffsetOf, batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
@@ -138,6 +139,19 @@ export class Tail {
   }
 
   /**
+   * Where the batch that holds `offset` is; undefined where the tail does not hold it. Borrowed
+   * until anything is appended to any partition.
+   */
+  find(offset: number): { readonly chunk: Chunk; readonly start: number } | undefined {
+    if (offset < this.firstOffset || offset >= this.#nextOffset) return undefined
+    const chunk = this.#chunkOf(offset)
+    let start = startOfWalk(chunk, offset)
+    while (lastOffsetOf(chunk.buffer, start) < offset)
+      start += batchSizeBytesOf(chunk.buffer, start)
+    return { chunk, start }
+  }
+
+  /**
    * Whole batches from the one that holds `offset` on, copied into `room`: about `maxBytes`, at
    * least one batch, none that starts at or behind `limitOffset`. Undefined where the tail does
    * not hold `offset`.
@@ -148,11 +162,9 @@ export class Tail {
     maxBytes: number,
     room: ReusedBuffer,
   ): BatchRun | undefined {
-    if (offset < this.firstOffset || offset >= this.#nextOffset) return undefined
-    const chunk = this.#chunkOf(offset)
-    let start = startOfWalk(chunk, offset)
-    while (lastOffsetOf(chunk.buffer, start) < offset)
-      start += batchSizeBytesOf(chunk.buffer, start)
+    const found = this.find(offset)
+    if (found === undefined) return undefined
+    const { chunk, start } = found
     let end = start
     while (end < chunk.usedBytes && baseOffsetOf(chunk.buffer, end) < limitOffset) {
       const sizeBytes = batchSizeBytesOf(chunk.buffer, end)

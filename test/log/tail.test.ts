@@ -114,4 +114,24 @@ describe('a tail', () => {
     const again = tail.read(0, end, 1_000, new ReusedBuffer())
     expect(again?.buffer.subarray(0, again.end).equals(copy)).toBe(true)
   })
+
+  it('takes the memory of what it dropped again, and shows nothing of it', () => {
+    const budget = new TailBudget(64 * MEBIBYTE)
+    const tail = new Tail(budget)
+    const buffers = new Set<Buffer>()
+    let end = 0
+    for (let done = 0; done < 3_000; done += 1) {
+      buffers.add(tail.reserve().buffer)
+      end = accept(tail, end, 1, 8_000)
+    }
+    // Four chunks of full size and the spare one; smaller ones came before.
+    const full = [...buffers].filter((buffer) => buffer.length === MEBIBYTE)
+    expect(full.length).toBeLessThanOrEqual(5)
+    const first = tail.firstOffset
+    expect(first).toBeGreaterThan(end - 600)
+    expect(walk(tail, first, end, 50_000)).toEqual(
+      Array.from({ length: end - first }, (_, index) => first + index),
+    )
+    expect(tail.read(first - 1, end, 100, new ReusedBuffer())).toBeUndefined()
+  })
 })

@@ -14,8 +14,10 @@ export type {
   LogDescription,
   Progress,
   RecoveryReport,
+  RepairReport,
   VerifyReport,
 } from './client/log-reports.ts'
+export type { RepairOptions } from './client/log-repair.ts'
 export type { VerifyOptions } from './client/log-verify.ts'
 export type { LogRecord } from './client/log-record.ts'
 export type { HeadersInput, RecordHeaders } from './client/record-headers.ts'

@@ -59,6 +59,19 @@ export interface VerifyReport {
   readonly durationMs: number
 }
 
+/** What repairing a log did, or would do. */
+export interface RepairReport {
+  /** Users' records that are as they were written: all of them are kept. */
+  readonly kept: number
+  /** What was damaged. The bytes are kept in .salvaged files, under `savedTo`. */
+  readonly removed: readonly Damage[]
+  /**
+   * The log's directory, where .salvaged files beside the repaired ones hold what was removed; null
+   * where there were no bytes to keep.
+   */
+  readonly savedTo: string | null
+}
+
 /** Sizes and times of everything in the log. */
 export interface LogDescription {
   /** Bytes of all .log files, without what is preallocated. */

@@ -14,7 +14,6 @@ import { openDiskDriver } from '../storage/disk-driver.ts'
 import { existingLogDirectory } from '../storage/existing-directory.ts'
 import { findLiveWriter } from '../storage/live-writer.ts'
 import { directoryKey } from '../storage/log-location.ts'
-import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { enableZstdPackage } from '../storage/zstd-package.ts'
 import { checkOptions, describeValue } from './check-options.ts'
@@ -47,7 +46,8 @@ export async function verifyDirectory(
   const path = existingLogDirectory(directory, isLogDirectory, call)
   const startedMs = systemClock.monotonicNow()
   const release = holdProcess()
-  const driver = openToRead(path)
+  loadDecoders()
+  const driver = openDiskDriver(path)
   try {
     const verification = new DirectoryVerification({
       driver,
@@ -99,11 +99,10 @@ export function reportOf(
   return Object.freeze({ sound, batches, records, bytes, tornBytes, damage, durationMs })
 }
 
-/** A driver for reading, with everything that reading batches may need. */
-export function openToRead(path: string): StorageDriver {
+/** Loads what reading batches may need: native helpers are never looked for at import. */
+export function loadDecoders(): void {
   loadNativeCrc32c()
   enableZstdPackage()
-  return openDiskDriver(path)
 }
 
 /** This boot, as far as a directory is concerned: a copy of the directory is another one's. */

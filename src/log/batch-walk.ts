@@ -50,6 +50,8 @@ export interface BatchSearch {
   readonly offset: number
   /** Where the offsets of the segment end at the latest. */
   readonly below: number
+  /** Where the log is known to have ended, at least. */
+  readonly knownEnd: number
 }
 
 /** A walk over one .log. */
@@ -97,7 +99,8 @@ export class BatchWalk {
   *findBatch(search: BatchSearch): Procedure<number> {
     const { position } = search
     const claimed = this.#claimedEnd(position)
-    for (const at of [position, claimed]) if (this.#isFound(at, search)) return at
+    if (this.#isFound(position, search) && this.#isConfirmed(position, search)) return position
+    if (this.#isFound(claimed, search)) return claimed
     for (let at = position + 1; at + BATCH_HEADER_BYTES <= this.fileBytes; at++) {
       if (this.#isFound(at, search)) return at
       this.#searchedBytes += 1
@@ -179,6 +182,18 @@ export class BatchWalk {
     if (!isPlausible || baseOffsetOf(buffer, at) < search.offset) return false
     const nextOffset = nextOffsetOf(buffer, at)
     return nextOffset <= search.below && nextOffset - 1 - this.#baseOffset <= MAX_RELATIVE_OFFSET
+  }
+
+  /**
+   * A batch that is whole, but does not continue what came before, has either lost its neighbours or
+   * its base offset. What follows it tells, or the end that the log had.
+   */
+  #isConfirmed(position: number, search: BatchSearch): boolean {
+    const at = this.#window.at(position, BATCH_HEADER_BYTES)
+    const nextOffset = nextOffsetOf(this.#window.buffer, at)
+    const end = position + batchSizeBytesOf(this.#window.buffer, at)
+    if (nextOffset <= search.knownEnd) return true
+    return end + BATCH_HEADER_BYTES <= this.fileBytes && this.#checkWhole(end) === 'ok'
   }
 
   /**

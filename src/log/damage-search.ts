@@ -2,10 +2,10 @@
  * Where a reader that met a damaged batch can go on: at the next whole batch of its segment, found
  * byte by byte. Index entries divide the way, so that no stretch is gone over twice.
  */
-import { BATCH_HEADER_BYTES, baseOffsetOf } from '../format/record-batch.ts'
+import { baseOffsetOf } from '../format/record-batch.ts'
 import { completeProcedure } from '../storage/procedure.ts'
 import type { Segment } from '../storage/segment.ts'
-import { SegmentScan } from './segment-scan.ts'
+import { BatchWalk } from './batch-walk.ts'
 
 /** A whole batch. */
 export interface FoundBatch {
@@ -27,11 +27,10 @@ export function findBehindDamage(
   let from = position
   for (let slot = offsetIndex.slotForPosition(position) + 1; from < sizeBytes; slot++) {
     const end = slot < offsetIndex.slotCount ? offsetIndex.positionOfSlot(slot) : sizeBytes
-    const scan = new SegmentScan(segment, end)
-    const found = completeProcedure(scan.findBatch({ position: from, offset, below: nextOffset }))
-    if (found >= 0) {
-      return { position: found, offset: baseOffsetOf(scan.copy(found, BATCH_HEADER_BYTES), 0) }
-    }
+    const walk = new BatchWalk({ log: segment, baseOffset: segment.baseOffset, fileBytes: end })
+    const search = { position: from, offset, below: nextOffset, knownEnd: nextOffset }
+    const found = completeProcedure(walk.findBatch(search))
+    if (found >= 0) return { position: found, offset: baseOffsetOf(walk.buffer, walk.at(found)) }
     from = end
   }
   return undefined

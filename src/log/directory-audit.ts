@@ -43,7 +43,6 @@ function smallFiles(driver: StorageDriver, evidence: DirectoryEvidence): readonl
   const topics = reading.kind === 'found' ? [...reading.metadata.topics.values()] : []
   // Written with the first open, before any topic of ours.
   const hasOwnTopics = topics.some((topic) => topic.adopted !== true)
-  const isOffsets = (bytes: Buffer): boolean => parseOffsetCheckpoint(bytes) !== undefined
   return [
     { name: METADATA_FILE, isRequired: isOurs, isSound: isSoundMetadata },
     { name: PREVIOUS_METADATA_FILE, isRequired: false, isSound: isSoundMetadata },
@@ -61,6 +60,10 @@ function smallFiles(driver: StorageDriver, evidence: DirectoryEvidence): readonl
       isSound: (bytes) => readCleanMarker(driver) !== 'kafka' || isOfBroker(bytes),
     },
   ]
+}
+
+function isOffsets(bytes: Buffer): boolean {
+  return parseOffsetCheckpoint(bytes) !== undefined
 }
 
 /** Empty in older brokers, a JSON object without a member of ours in newer ones. */

@@ -14,11 +14,10 @@
  * Where a broker has had the directory, topics may also have been created, deleted and compacted
  * since metadata.json was written: what the folders say counts then.
  */
-import { LogError } from '../errors/log-error.ts'
 import { replaceFile } from '../storage/checkpoint-file.ts'
 import { removeCleanMarker } from '../storage/clean-marker.ts'
 import { ControlFile } from '../storage/control-file.ts'
-import { META_PROPERTIES_FILE, formatMetaProperties } from '../storage/meta-properties.ts'
+import { META_PROPERTIES_FILE } from '../storage/meta-properties.ts'
 import { emptyMetadata, writeMetadata } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
@@ -27,6 +26,8 @@ import { afterTurn } from './clock.ts'
 import { DirectoryEvidence, type SettledTopics } from './directory-evidence.ts'
 import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
 import { LogDirectory, type LogEnvironment } from './log-directory.ts'
+import { newIdentity } from './log-identity.ts'
+import { newerWriter } from './newer-writer.ts'
 import type { PartitionState } from './partition-log.ts'
 import { hasFindings, openPartition } from './partition-open.ts'
 import type { PartitionRecovery } from './recovery.ts'
@@ -125,14 +126,7 @@ class DirectoryOpening {
   }
 
   *#writeIdentity(): Procedure<void> {
-    const { randomBytes } = this.#environment
-    const bytes = formatMetaProperties({
-      version: 1,
-      clusterId: randomTopicId(randomBytes),
-      nodeId: 1,
-      directoryId: randomTopicId(randomBytes),
-      others: new Map(),
-    })
+    const bytes = newIdentity(this.#environment.randomBytes)
     yield* replaceFile(this.#driver, META_PROPERTIES_FILE, bytes)
     yield* writeMetadata(this.#driver, emptyMetadata())
   }
@@ -166,9 +160,4 @@ class DirectoryOpening {
     log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
     yield () => this.#driver.flushDirectory('')
   }
-}
-
-function newerWriter(features: readonly string[]): LogError<'READ_ONLY'> {
-  const message = `a newer version of streambed wrote this log with ${features.join(', ')}: this version may not write to it, install the newer one`
-  return new LogError('READ_ONLY', message, { features })
 }

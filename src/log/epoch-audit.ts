@@ -11,6 +11,8 @@ import { LEADER_EPOCH_FILE } from './leader-epochs.ts'
 
 /** Runs that are kept at most: more differ from each other only where everything is garbage. */
 const MAX_RUNS = 10_000
+/** Why a batch is damaged of which only the epoch is wrong. */
+export const WRONG_EPOCH = 'another leader epoch'
 
 /** Batches in a row that name one epoch. */
 export interface EpochRun {
@@ -81,7 +83,7 @@ export class EpochAudit {
       return yield { ...whole, reason: 'its epochs are not those of the batches' }
     }
     for (const { file, position, end } of wrong) {
-      yield { file, position, bytes: end - position, reason: 'another leader epoch' }
+      yield { file, position, bytes: end - position, reason: WRONG_EPOCH }
     }
   }
 

@@ -32,8 +32,9 @@ export function rebuildIndexes(segment: Segment): void {
       continue
     }
     const scan = new SegmentScan(segment, sizeBytes)
-    const from = { position: segment.sizeBytes, offset: segment.nextOffset, below: nextOffset }
-    const found = completeProcedure(scan.findBatch(from))
+    const [position, offset] = [segment.sizeBytes, segment.nextOffset]
+    const search = { position, offset, below: nextOffset, knownEnd: nextOffset }
+    const found = completeProcedure(scan.findBatch(search))
     if (found < 0) break
     segment.skipDamageTo(found)
   }

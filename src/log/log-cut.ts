@@ -15,12 +15,16 @@ import {
   type SegmentSuffix,
 } from '../format/segment-name.ts'
 import type { Procedure } from '../storage/procedure.ts'
-import type { StorageDriver } from '../storage/storage-driver.ts'
-import type { SegmentScan } from './segment-scan.ts'
+import type { StorageDriver, StorageFile } from '../storage/storage-driver.ts'
 
 const COPY_BYTES = 1_048_576
 /** What belongs to a .log. */
 const INDEX_SUFFIXES: readonly SegmentSuffix[] = ['.index', '.timeindex', '.txnindex']
+
+/** Whose bytes are kept: owned copies, shorter only at the end. */
+export interface CopiedLog {
+  copy(position: number, byteLength: number): Buffer
+}
 
 /** Cuts in one partition's folder. */
 export class LogCut {
@@ -55,17 +59,17 @@ export class LogCut {
     return [...bases].sort((a, b) => a - b)
   }
 
-  /** Copies the last `byteLength` bytes of a segment's content, durably (I1). */
+  /** Copies `byteLength` bytes of a segment, durably (I1). */
   *salvage(
-    scan: SegmentScan,
+    log: CopiedLog,
     from: { readonly baseOffset: number; readonly position: number },
     byteLength: number,
   ): Procedure<void> {
     const name = this.#salvageName(from.baseOffset, from.position)
-    const file = this.#driver.openFile(`${name}.tmp`, 'create')
+    const file = openAnew(this.#driver, `${name}.tmp`)
     try {
       for (let done = 0; done < byteLength; done += COPY_BYTES) {
-        const bytes = scan.copy(from.position + done, Math.min(COPY_BYTES, byteLength - done))
+        const bytes = log.copy(from.position + done, Math.min(COPY_BYTES, byteLength - done))
         file.write(bytes, 0, bytes.length, done)
       }
       yield () => file.flush()
@@ -116,4 +120,12 @@ export class LogCut {
     }
     return name
   }
+}
+
+/** An empty file: a new one, or what a stop left half-written cut to nothing. */
+export function openAnew(driver: StorageDriver, path: string): StorageFile {
+  const isLeftOver = driver.status(path) !== undefined
+  const file = driver.openFile(path, isLeftOver ? 'write' : 'create')
+  if (isLeftOver) file.resize(0)
+  return file
 }

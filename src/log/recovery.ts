@@ -225,7 +225,8 @@ class Recovery {
     below: number,
   ): Procedure<boolean> {
     const { position, offset, reason } = end
-    const found = yield* scan.findBatch({ position, offset, below })
+    const knownEnd = this.#leastEnd(0)
+    const found = yield* scan.findBatch({ position, offset, below, knownEnd })
     const fileBytes = this.#logFileBytes(segment.baseOffset)
     const resumesAt =
       found < 0

@@ -189,7 +189,7 @@ export class PartitionVerification {
         this.#checkVouchedEnd(segment)
         return undefined
       }
-      if (isTearable && !isDamaged && !this.#isDamage(bad.offset)) {
+      if (isTearable && !isDamaged && !bad.isWhole && !this.#isDamage(bad.offset)) {
         const tornBytes = (yield* segment.endOfContent(bad.position)) - bad.position
         if (!this.#input.isLive) this.#tornBytes += tornBytes
         this.#tearFrom(later)
@@ -245,15 +245,17 @@ export class PartitionVerification {
   /** Where it goes on; -1 where the segment has nothing more. */
   *#passDamage(segment: SegmentVerification, bad: BadPlace, below: number): Procedure<number> {
     const state = this.#state
-    const found = yield* segment.findBehind(bad, below, state)
-    const [resumesAt, end] =
-      found < 0
-        ? [Math.max(below === Infinity ? this.#leastEnd : below, bad.offset), segment.fileBytes]
-        : [segment.offsetAt(found), found]
-    const bytes = end - bad.position
-    this.#damage.addLoss(segment.path, { ...bad, bytes, firstOffset: bad.offset, resumesAt })
+    const limits = { below, knownEnd: this.#leastEnd }
+    const { position, offset } = yield* segment.findBehind(bad, limits, state)
+    const isEnd = position < 0
+    const leastEnd = below === Infinity ? this.#leastEnd : below
+    const resumesAt = isEnd ? Math.max(leastEnd, offset) : offset
+    const bytes = (isEnd ? segment.fileBytes : position) - bad.position
+    const { reason } = bad
+    const found = { position: bad.position, bytes, firstOffset: bad.offset, resumesAt, reason }
+    this.#damage.addLoss(segment.path, found)
     state.nextOffset = resumesAt
-    return found
+    return position
   }
 
   /** These come behind a torn end: recovery sets them aside. */

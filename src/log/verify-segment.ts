@@ -8,6 +8,7 @@
  * (verify-partition.ts).
  */
 import {
+  BATCH_HEADER_BYTES,
   baseOffsetOf,
   batchSizeBytesOf,
   lastOffsetOf,
@@ -23,7 +24,7 @@ import { BatchWalk } from './batch-walk.ts'
 import { nextTurn } from './clock.ts'
 import type { EpochAudit } from './epoch-audit.ts'
 import { type AuditScope, IndexAudit, type WrongEntry } from './index-audit.ts'
-import { RecordAudit } from './record-audit.ts'
+import type { RecordAudit } from './record-audit.ts'
 import { SectorReads } from './sector-reads.ts'
 
 /** Bytes looked at before other work gets its turn. */
@@ -49,6 +50,16 @@ export interface BadPlace {
   /** The offset that should be there. */
   readonly offset: number
   readonly reason: string
+  /** The batch is whole, and recovery takes it; its records cannot be decoded. */
+  readonly isWhole: boolean
+}
+
+/** Where a log goes on behind a bad place. */
+export interface Resumption {
+  /** Of the next batch that can be decoded; -1 where there is none. */
+  readonly position: number
+  /** Its base offset, or one past the last offset passed over. */
+  readonly offset: number
 }
 
 /** What the partition knows while its segments are read. */
@@ -104,10 +115,11 @@ export class SegmentVerification {
     while (position < this.fileBytes) {
       const reason = this.#walk.check(position, state)
       if (reason === 'zeros' && (yield* this.#walk.endOfContent(position)) === position) break
-      if (reason !== 'ok') return this.#bad(position, state.nextOffset, reason)
+      if (reason !== 'ok') return this.#bad(position, state, reason)
       const at = this.#walk.at(position)
       const flaw = state.records.flawOf(this.#walk.buffer, at)
-      if (flaw !== undefined) return this.#bad(position, state.nextOffset, flaw)
+      if (flaw !== undefined)
+        return { position, offset: state.nextOffset, reason: flaw, isWhole: true }
       this.#take(position, at, state)
       position += batchSizeBytesOf(this.#walk.buffer, at)
       state.positionBytes = position
@@ -118,23 +130,25 @@ export class SegmentVerification {
     return undefined
   }
 
-  /** Where the next whole batch behind a bad place starts; -1 where none does. */
-  *findBehind(bad: BadPlace, below: number, state: VerifyState): Procedure<number> {
+  /** Where the log goes on behind a bad place. */
+  *findBehind(
+    bad: BadPlace,
+    limits: { readonly below: number; readonly knownEnd: number },
+    state: VerifyState,
+  ): Procedure<Resumption> {
     let { position, offset } = bad
     for (;;) {
-      const found = yield* this.#walk.findBatch({ position, offset, below })
-      if (found < 0) return -1
+      const found = yield* this.#walk.findBatch({ position, offset, ...limits })
+      if (found < 0) return { position: -1, offset }
       const at = this.#walk.at(found)
-      if (state.records.flawOf(this.#walk.buffer, at) === undefined) return found
+      const { buffer } = this.#walk
+      if (state.records.flawOf(buffer, at) === undefined) {
+        return { position: found, offset: baseOffsetOf(buffer, at) }
+      }
       // A batch with a sound CRC that cannot be decoded: it ends where it says.
-      offset = Math.max(offset, nextOffsetOf(this.#walk.buffer, at))
-      position = found + batchSizeBytesOf(this.#walk.buffer, at)
+      offset = nextOffsetOf(buffer, at)
+      position = found + batchSizeBytesOf(buffer, at)
     }
-  }
-
-  /** The base offset of the batch at `position`, which was found whole. */
-  offsetAt(position: number): number {
-    return baseOffsetOf(this.#walk.buffer, this.#walk.at(position))
   }
 
   /** Where what was written from `position` on ends: zeros behind it are room for more. */
@@ -154,9 +168,10 @@ export class SegmentVerification {
     for (const index of this.#indexes) index.close()
   }
 
-  #bad(position: number, offset: number, reason: string): BadPlace {
-    const isLost = this.#sectors.isLost(position, position + 1)
-    return { position, offset, reason: isLost ? 'the device cannot read it' : reason }
+  #bad(position: number, { nextOffset: offset }: VerifyState, reason: string): BadPlace {
+    const isLost = this.#sectors.isLost(position, position + BATCH_HEADER_BYTES)
+    const why = isLost ? 'the device cannot read it' : reason
+    return { position, offset, reason: why, isWhole: false }
   }
 
   #take(position: number, at: number, state: VerifyState): void {

@@ -2,10 +2,11 @@
  * The directory of a log that has to be there already, for calls that look at it without opening
  * the log: nothing is made, and no permission to write is asked for.
  */
-import { readdirSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { readdirSync, statSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { invalidArgument } from '../errors/log-error.ts'
 import { errorCodeOf, fileFailure } from './file-failure.ts'
+import { OWNER_ONLY, type FileModes } from './file-modes.ts'
 
 /**
  * The absolute path of a directory that holds a log.
@@ -30,4 +31,15 @@ export function existingLogDirectory(
     directory: path,
     found: names.slice(0, 10),
   })
+}
+
+/** The modes that a log's directory and files have: what is made among them gets the same. */
+export function modesOf(path: string, file: string): FileModes {
+  try {
+    const found = statSync(join(path, file), { throwIfNoEntry: false })
+    const fileMode = (found?.mode ?? OWNER_ONLY.fileMode) & 0o777
+    return { fileMode, directoryMode: statSync(path).mode & 0o777 }
+  } catch (cause) {
+    throw fileFailure('look at', path, cause)
+  }
 }

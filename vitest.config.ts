@@ -7,12 +7,14 @@
  *   package  what is built, written and published: compiles programs, runs snippets
  *   crash    child processes that are killed, or that nothing may kill, as often as
  *            test/support/budget.ts says
+ *   simulation  the whole library under decided time, chance and faults (test/simulation)
  *   interop  runs Kafka itself; skipped where there is no Java (test/interop/toolchain.ts)
  */
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
 const CRASH_TESTS = ['test/torture/**/*.test.ts', 'test/stress/**/*.test.ts']
+const SIMULATION_TESTS = ['test/simulation/**/*.test.ts']
 const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 
 /** These replace what the projects that read in another way replace. */
@@ -46,7 +48,13 @@ const config: ViteUserConfig = {
         test: {
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...PACKAGE_TESTS, ...CRASH_TESTS, ...INTEROP_TESTS],
+          exclude: [
+            ...configDefaults.exclude,
+            ...PACKAGE_TESTS,
+            ...CRASH_TESTS,
+            ...SIMULATION_TESTS,
+            ...INTEROP_TESTS,
+          ],
           testTimeout: 20_000,
         },
       },
@@ -64,6 +72,11 @@ const config: ViteUserConfig = {
       {
         extends: true,
         test: { name: 'crash', include: CRASH_TESTS, testTimeout: 600_000 },
+      },
+      {
+        extends: true,
+        // A night plays its seeds for hours.
+        test: { name: 'simulation', include: SIMULATION_TESTS, testTimeout: 36_000_000 },
       },
       {
         extends: true,

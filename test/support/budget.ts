@@ -6,6 +6,7 @@
  *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 4,000
  *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 60
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
+ *   STREAMBED_SEEDS         histories that the simulation plays, 160
  *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
  */
 
@@ -15,6 +16,7 @@ export interface Budget {
   readonly disks: number
   readonly soakSeconds: number
   readonly propertyRuns: number
+  readonly simulatedSeeds: number
   readonly stressRounds: number
 }
 
@@ -25,6 +27,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     disks: countOf(environment, 'STREAMBED_DISKS', 4_000),
     soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 60),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
+    simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 160),
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
   }
 }

@@ -1,0 +1,25 @@
+/** Every actor of the simulation. A feature that joins has its actor here. */
+import type { Actor, Stage } from '../actor.ts'
+import type { FaultGroup } from '../fault-plan.ts'
+import { AppendActor } from './append-actor.ts'
+import { FaultActor } from './fault-actor.ts'
+import { LiveReadActor } from './live-read-actor.ts'
+import { ReadActor } from './read-actor.ts'
+import { SendActor } from './send-actor.ts'
+import { TimeActor } from './time-actor.ts'
+import { TopicActor } from './topic-actor.ts'
+import { TrimActor } from './trim-actor.ts'
+
+/** The actors of one run. */
+export function allActors(stage: Stage, faults: ReadonlySet<FaultGroup>): readonly Actor[] {
+  return [
+    new TopicActor(stage),
+    new AppendActor(stage),
+    new SendActor(stage),
+    new ReadActor(stage),
+    new LiveReadActor(stage),
+    new TrimActor(stage),
+    new TimeActor(stage, faults.has('clock')),
+    new FaultActor(stage, faults),
+  ]
+}

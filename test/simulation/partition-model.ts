@@ -1,0 +1,269 @@
+/**
+ * PartitionModel: what one partition promised so far: an array of what was seen at each offset, and
+ * the watermarks at the last look. Every look, read and reopening is held against it.
+ *
+ *   I1  what was seen at an offset is there for ever, but for what a power cut may take
+ *   I2  watermarks only rise; durableOffset <= logEndOffset
+ *   I3  no record is seen twice, none that was refused or lost, none that nobody wrote
+ *   I4  records of one sender come in the order in which they were sent
+ *   I5  after an unclean stop what is appended has a newer leader epoch than all before
+ */
+import type { Partition, RecordCursor } from '../../src/index.ts'
+import type { RecordBook, WrittenRecord } from './record-book.ts'
+import { must } from './simulation-failure.ts'
+
+/** How a process ended. */
+export type Stop = 'clean' | 'killed' | 'cut'
+
+/** What stands for an offset at which nothing could be seen. */
+export const UNSEEN: number = -1
+
+/** See the file's header. */
+export class PartitionModel {
+  readonly topic: string
+  readonly index: number
+  /** Numbers of the records by offset. */
+  readonly ids: number[] = []
+  readonly times: number[] = []
+  logStart = 0
+  /** Starts that were asked for and may have become durable. */
+  readonly pendingStarts: Set<number> = new Set()
+  /** Log end and durable offset at the last look. */
+  written = 0
+  durable = 0
+  /** Leader epoch that the next append has at least. */
+  epochFloor = 0
+  /** A sync failed: read-only until the next open. */
+  isFailed = false
+  /** Times are those of appends: nobody knows them before. */
+  hasAppendTimes = false
+  readonly #book: RecordBook
+  #handle: Partition | undefined
+  #lastOfSender = new Map<number, number>()
+  #highestEpoch = -1
+
+  constructor(topic: string, index: number, book: RecordBook) {
+    this.topic = topic
+    this.index = index
+    this.#book = book
+  }
+
+  get name(): string {
+    return `${this.topic}-${this.index}`
+  }
+
+  /** Of this life. */
+  get handle(): Partition {
+    must(this.#handle !== undefined, () => `${this.name} has no handle`)
+    return this.#handle
+  }
+
+  set handle(handle: Partition) {
+    this.#handle = handle
+  }
+
+  /** I2, on the watermarks as they are now. */
+  look(): void {
+    const { handle, name } = this
+    const { logStartOffset, highWatermark, lastStableOffset, logEndOffset, durableOffset } = handle
+    must(
+      logStartOffset === this.logStart || this.pendingStarts.has(logStartOffset),
+      () => `${name}: starts at ${logStartOffset}, not at ${this.logStart}`,
+    )
+    must(logStartOffset >= this.logStart, () => `${name}: the start went back`)
+    must(
+      logStartOffset <= lastStableOffset &&
+        lastStableOffset <= highWatermark &&
+        highWatermark <= logEndOffset,
+      () => `${name}: watermarks out of order`,
+    )
+    must(
+      logEndOffset >= this.written,
+      () => `${name}: the end went back from ${this.written} to ${logEndOffset}`,
+    )
+    must(
+      durableOffset >= this.durable,
+      () => `${name}: durableOffset went back from ${this.durable} to ${durableOffset}`,
+    )
+    must(durableOffset <= logEndOffset, () => `${name}: durable beyond the end`)
+    this.logStart = logStartOffset
+    this.written = logEndOffset
+    this.durable = durableOffset
+  }
+
+  /** Sees what was appended since the last time; returns how many records that were. */
+  catchUp(): number {
+    this.look()
+    const end = this.written
+    while (this.ids.length < this.logStart) this.#skip()
+    if (this.ids.length >= end) return 0
+    const visited = this.handle.scan((cursor) => this.#see(cursor), { from: this.ids.length })
+    must(this.ids.length === end, () => `${this.name}: reads end at ${this.ids.length}, not ${end}`)
+    this.appendedIn(this.#lastEpoch())
+    return visited
+  }
+
+  /** The epoch of the last record. */
+  #lastEpoch(): number {
+    if (this.written === this.logStart) return this.epochFloor
+    return this.handle.get(this.written - 1)?.leaderEpoch ?? -1
+  }
+
+  /** A record that is read again is what was seen at its offset. */
+  check(
+    how: string,
+    record: { readonly offset: number; readonly timestamp: number },
+    id: number,
+  ): void {
+    const { offset, timestamp } = record
+    const known = this.ids[offset]
+    must(
+      known === id || (this.#book.isTainted && (known ?? UNSEEN) === UNSEEN),
+      () => `${this.name}: ${how} shows record ${id} at ${offset}, where ${known} was`,
+    )
+    must(
+      timestamp === this.times[offset] || this.#book.isTainted,
+      () => `${this.name}: ${how} shows another time at ${offset}`,
+    )
+  }
+
+  /** The first offset from the start on that is as late; null where none is. */
+  offsetAt(timestamp: number): number | null {
+    for (let offset = this.logStart; offset < this.ids.length; offset++)
+      if ((this.times[offset] ?? 0) >= timestamp) return offset
+    return null
+  }
+
+  /** A record was acknowledged at `offset`. */
+  acknowledged(record: WrittenRecord, offset: number): void {
+    const where = `${this.name}: record ${record.id}`
+    must(
+      record.offset === -1 || record.offset === offset,
+      () => `${where} was acknowledged at ${offset}, but is at ${record.offset}`,
+    )
+    must(record.state === 'pending', () => `${where} was ${record.state}, and then acknowledged`)
+    must(offset < this.handle.logEndOffset, () => `${where} was acknowledged behind the end`)
+    const known = this.ids[offset]
+    must(
+      known === undefined || known === record.id || known === UNSEEN,
+      () => `${where} was acknowledged at ${offset}, where ${known} is`,
+    )
+    record.state = 'acked'
+    record.offset = offset
+  }
+
+  /** The log was opened again: what it came back with is what it may come back with. */
+  takeOver(handle: Partition, how: Stop): number {
+    this.handle = handle
+    const { name } = this
+    const { logEndOffset: end, logStartOffset: start, durableOffset } = handle
+    if (!this.#book.isTainted) {
+      const least = how === 'cut' ? this.durable : this.written
+      must(end >= least, () => `${name}: ${how}, had to keep ${least} offsets, ends at ${end}`)
+      must(
+        start === this.logStart || this.pendingStarts.has(start),
+        () => `${name}: ${how}, starts at ${start}, not at ${this.logStart}`,
+      )
+    }
+    must(durableOffset === end, () => `${name}: opened, but durable only to ${durableOffset}`)
+    this.#forgetFrom(end)
+    this.logStart = start
+    this.pendingStarts.clear()
+    this.written = end
+    this.durable = end
+    this.isFailed = false
+    this.#lastOfSender = new Map()
+    const visited = this.#readAll(how)
+    if (this.#book.isTainted) return visited
+    if (visited > 0) this.#highestEpoch = Math.max(this.#highestEpoch, this.#lastEpoch())
+    this.epochFloor = how === 'clean' ? Math.max(0, this.#highestEpoch) : this.#highestEpoch + 1
+    return visited
+  }
+
+  /** Reads every record there is and compares it with what was seen. */
+  #readAll(how: Stop): number {
+    while (this.ids.length < this.logStart) this.#skip()
+    let expected = this.logStart
+    const onCorrupt = this.#book.isTainted ? 'skip' : 'stop'
+    const visit = (cursor: RecordCursor): undefined => {
+      const { offset } = cursor
+      must(
+        offset === expected || this.#book.isTainted,
+        () => `${this.name}: ${how}, shows ${offset} instead of ${expected}`,
+      )
+      expected = offset + 1
+      if (offset >= this.ids.length) return this.#see(cursor)
+      const { id } = this.#book.at(cursor, `${this.name} at ${offset}`)
+      this.check(how, cursor, id)
+      must(cursor.offset === this.#book.of(id).offset, () => `record ${id} moved`)
+      return undefined
+    }
+    const visited = this.handle.scan(visit, { onCorrupt })
+    while (this.#book.isTainted && this.ids.length < this.written) this.#skip()
+    must(
+      expected === this.written || this.#book.isTainted,
+      () => `${this.name}: ${how}, reads end at ${expected}, the log at ${this.written}`,
+    )
+    return visited
+  }
+
+  /** What a power cut took never comes back. */
+  #forgetFrom(end: number): void {
+    for (const id of this.ids.splice(end)) {
+      if (id === UNSEEN) continue
+      const record = this.#book.of(id)
+      record.state = 'lost'
+    }
+    this.times.splice(end)
+  }
+
+  #skip(): void {
+    this.ids.push(UNSEEN)
+    this.times.push(UNSEEN)
+  }
+
+  /** A record behind all that was seen (I3, I4, I5). */
+  #see(cursor: RecordCursor): undefined {
+    const { offset, timestamp } = cursor
+    const where = `${this.name} at ${offset}`
+    while (this.#book.isTainted && this.ids.length < offset) this.#skip()
+    must(offset === this.ids.length, () => `${where}: not at ${this.ids.length}`)
+    const record = this.#book.at(cursor, where)
+    const { id } = record
+    must(record.topic === this.topic, () => `${where}: record ${id} is of ${record.topic}`)
+    must(
+      record.partition === -1 || record.partition === this.index,
+      () => `${where}: record ${id} belongs to partition ${record.partition}`,
+    )
+    must(
+      this.hasAppendTimes || record.timestamp === timestamp,
+      () => `${where}: record ${id} is of ${record.timestamp}, not of ${timestamp}`,
+    )
+    must(
+      record.state !== 'refused' && record.state !== 'lost',
+      () => `${where}: record ${id} was ${record.state}`,
+    )
+    must(record.seenIn === -1, () => `${where}: record ${id} is there twice`)
+    must(
+      record.offset === -1 || record.offset === offset,
+      () => `${where}: record ${id} was acknowledged at ${record.offset}`,
+    )
+    const before = this.#lastOfSender.get(record.sender) ?? -1
+    must(before < id, () => `${where}: record ${id} comes behind ${before} of the same sender`)
+    this.#lastOfSender.set(record.sender, id)
+    record.offset = offset
+    record.seenIn = this.index
+    this.ids.push(id)
+    this.times.push(timestamp)
+    return undefined
+  }
+
+  /** A record was appended in `epoch` (I5). */
+  appendedIn(epoch: number): void {
+    must(
+      epoch >= this.epochFloor || this.#book.isTainted,
+      () => `${this.name}: appends in epoch ${epoch}, below ${this.epochFloor}`,
+    )
+    this.#highestEpoch = Math.max(this.#highestEpoch, epoch)
+  }
+}

@@ -220,7 +220,7 @@ export function parseLockRecord(text: string): LockRecord | null {
   const fields = value as Readonly<Record<string, unknown>> // an object; each field is checked
   const { token, pid, startedAt, directory, host } = fields
   if (typeof token !== 'string' || !TOKEN.test(token)) return null
-  if (typeof pid !== 'number' || typeof startedAt !== 'number') return null
+  if (!isInteger(pid) || !isInteger(startedAt)) return null // JSON has numbers that are infinite.
   if (typeof directory !== 'string' || typeof host !== 'string') return null
   return {
     token,
@@ -234,6 +234,10 @@ export function parseLockRecord(text: string): LockRecord | null {
     socketScope: textOrNull(fields['socketScope']),
     lockedFile: textOrNull(fields['lockedFile']),
   }
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value)
 }
 
 function textOrNull(value: unknown): string | null {

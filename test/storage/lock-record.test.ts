@@ -155,6 +155,12 @@ describe('parseLockRecord', () => {
       expect(parseLockRecord(text.slice(0, length))).toBeNull()
     }
   })
+
+  it.each(['1e400', '7.5', '"7"', 'null'])('refuses %s as the number of a process', (pid) => {
+    const text = JSON.stringify(recordOf('one')).replace('"pid":7', `"pid":${pid}`)
+    expect(text).toContain(pid)
+    expect(parseLockRecord(text)).toBeNull()
+  })
 })
 
 /** A process that opens, holds, closes or crashes, one step on the disk at a time. */

@@ -216,7 +216,8 @@ export class DiskTree {
       const drawn = coins.get(change)
       if (drawn !== undefined) return drawn // Both halves of a rename, or none.
       let kept: boolean
-      if (choices.survival === 'some') kept = choices.random.below(2) === 0
+      if (choices.survival === 'names') kept = true
+      else if (choices.survival === 'some') kept = choices.random.below(2) === 0
       else {
         let last = lastKept.get(directory)
         if (last === undefined) {

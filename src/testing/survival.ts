@@ -9,11 +9,14 @@
 import type { SeededRandom } from './seeded-random.ts'
 
 /**
- * How much of what was not synced a crash keeps: `'none'`, `'all'`, `'prefix'` (the changes in the
- * order in which they were made, up to some moment), `'files'` (a prefix of its own for each file
- * and directory: reordered between them), `'some'` (each granule, size and name on its own).
+ * How much of what was not synced a crash keeps: `'none'`, `'all'`, `'names'` (every change of a
+ * name, no byte and no size), `'prefix'` (the changes in the order in which they were made, up to
+ * some moment), `'files'` (a prefix of its own for each file and directory: reordered between
+ * them), `'some'` (each granule, size and name on its own).
  */
-export type Survival = 'none' | 'all' | 'prefix' | 'files' | 'some'
+export type Survival = 'none' | 'all' | 'names' | 'prefix' | 'files' | 'some'
+
+const SURVIVALS = ['none', 'all', 'names', 'prefix', 'files', 'some', 'some', 'some'] as const
 
 /** How a device tears what it writes when the power goes. */
 export type TearBytes = 512 | 4096
@@ -34,8 +37,7 @@ export function drawCrash(
   firstChange: number,
   lastChange: number,
 ): CrashChoices {
-  const survival =
-    fixed.keep ?? random.oneOf<Survival>('none', 'all', 'prefix', 'files', 'some', 'some')
+  const survival = fixed.keep ?? random.oneOf<Survival>(...SURVIVALS)
   const tearBytes = fixed.tearBytes ?? random.oneOf<TearBytes>(512, 512, 4096)
   const lastKept = firstChange - 1 + random.below(Math.max(1, lastChange - firstChange + 2))
   return { survival, tearBytes, random, lastKept }
@@ -45,6 +47,7 @@ export function drawCrash(
 export function lastKeptOf(choices: CrashChoices, first: number, last: number): number {
   switch (choices.survival) {
     case 'none':
+    case 'names':
       return -1
     case 'all':
       return last

@@ -6,22 +6,20 @@ import { DurablePrefix, PARTITION_UNSYNCED_BYTES } from '../../src/log/commit-ba
 import { ProducerLog, isSettled, settled } from './producer-log.ts'
 import { rejection } from './refusal.ts'
 
-const FULL = new LogError('NO_SPACE', 'the disk is full', {})
-
 describe("acks 'all'", () => {
   it('resolves once the record is synced, not before', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     const topic = log.topic('t')
     const sent = log.producer().send({ topic: 't' })
     expect(await isSettled(sent)).toBe(false)
     expect(topic.partitions[0]?.logEndOffset).toBe(1)
-    driver.endFlushes()
+    disk.endFlushes()
     expect(await sent).toMatchObject({ offset: 0 })
     expect(topic.partitions[0]?.durableOffset).toBe(1)
   })
 
   it('lets sends that arrive during a sync share the next one', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t')
     const producer = log.producer()
     const order: number[] = []
@@ -30,31 +28,31 @@ describe("acks 'all'", () => {
     }
     send()
     await nextTurn()
-    expect(driver.flushes).toHaveLength(1)
+    expect(disk.flushes).toHaveLength(1)
     send()
     await nextTurn()
     send()
     await nextTurn()
-    expect(driver.flushes).toHaveLength(1)
-    driver.endFlushes()
+    expect(disk.flushes).toHaveLength(1)
+    disk.endFlushes()
     await settled()
     expect(order).toEqual([0])
-    expect(driver.flushes).toHaveLength(1)
-    driver.endFlushes()
+    expect(disk.flushes).toHaveLength(1)
+    disk.endFlushes()
     await settled()
     expect(order).toEqual([0, 1, 2])
-    expect(driver.flushes).toHaveLength(0)
+    expect(disk.flushes).toHaveLength(0)
   })
 
   it('rejects every send of a failed sync with an unknown outcome, later ones with READ_ONLY', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t')
     const producer = log.producer()
     const cause = new Error('EIO')
     const sent = [producer.send({ topic: 't' }), producer.send({ topic: 't' })].map(rejection)
     producer.enqueue({ topic: 't' })
     await nextTurn()
-    driver.flushes[0]?.fail(cause)
+    disk.flushes[0]?.fail(cause)
     for (const error of await Promise.all(sent)) {
       expect(error.code).toBe('IO')
       expect(error.details).toMatchObject({ outcome: 'unknown' })
@@ -65,17 +63,17 @@ describe("acks 'all'", () => {
   })
 
   it('acknowledges what an earlier sync covered although a later one failed', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t')
     const producer = log.producer()
     const first = producer.send({ topic: 't' })
     await nextTurn()
     const second = rejection(producer.send({ topic: 't' }))
     await nextTurn()
-    driver.endFlushes()
+    disk.endFlushes()
     await first
     await settled()
-    driver.flushes[0]?.fail(new Error('EIO'))
+    disk.flushes[0]?.fail(new Error('EIO'))
     expect((await second).code).toBe('IO')
   })
 
@@ -90,10 +88,10 @@ describe("acks 'all'", () => {
 
 describe('acks 1', () => {
   it('resolves once the record is written, without a sync', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t')
     expect(await log.producer({ acks: 1 }).send({ topic: 't' })).toMatchObject({ offset: 0 })
-    expect(driver.flushes).toHaveLength(0)
+    expect(disk.flushes).toHaveLength(0)
   })
 })
 
@@ -109,38 +107,38 @@ describe('acks 0', () => {
   })
 
   it('has flush wait for the append, and tell of its failure', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     const topic = log.topic('t')
     const producer = log.producer({ acks: 0, lingerMs: 9 })
     await producer.send({ topic: 't' })
     await producer.flush()
     expect(topic.records()).toHaveLength(1)
     await producer.send({ topic: 't' })
-    driver.writeFailure = FULL
+    disk.writeFailure = 'ENOSPC'
     expect((await rejection(producer.flush())).code).toBe('NO_SPACE')
   })
 })
 
 describe('a failed append', () => {
   it('rejects the sends of its batch, and the next batch is tried', async () => {
-    const { log, driver } = ProducerLog.held()
-    driver.holds = false
+    const { log, disk } = ProducerLog.held()
+    disk.holds = false
     const topic = log.topic('t')
     const producer = log.producer()
-    driver.writeFailure = FULL
+    disk.writeFailure = 'ENOSPC'
     const lost = [producer.send({ topic: 't' }), producer.send({ topic: 't' })].map(rejection)
     for (const error of await Promise.all(lost)) expect(error.code).toBe('NO_SPACE')
-    driver.writeFailure = undefined
+    disk.writeFailure = undefined
     expect(await producer.send({ topic: 't', value: 'kept' })).toMatchObject({ offset: 0 })
     expect(topic.values()).toEqual(['kept'])
   })
 
   it('is told once where nobody waits: by flush, which then is done', async () => {
-    const { log, driver } = ProducerLog.held()
-    driver.holds = false
+    const { log, disk } = ProducerLog.held()
+    disk.holds = false
     log.topic('t')
     const producer = log.producer()
-    driver.writeFailure = FULL
+    disk.writeFailure = 'ENOSPC'
     producer.enqueue({ topic: 't' })
     const failed = rejection(producer.send({ topic: 't' }))
     expect((await rejection(producer.flush())).code).toBe('NO_SPACE')
@@ -197,24 +195,24 @@ describe('a log with too much unsynced', () => {
   })
 
   it('syncs first who has had unsynced bytes for longest', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('idle')
     const producer = log.producer({ acks: 1 })
     await producer.send({ topic: 'idle', value: '1' })
-    expect(driver.flushes).toEqual([])
+    expect(disk.flushes).toEqual([])
     loadElsewhere(log)
-    expect(driver.flushes.map(({ path }) => path)).toEqual(['idle-0/00000000000000000000.log'])
+    expect(disk.flushes.map(({ path }) => path)).toEqual(['idle-0/00000000000000000000.log'])
   })
 
   it('rejects with READ_ONLY what waits for a partition whose sync fails', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t')
     const producer = log.producer({ acks: 1 })
     await producer.send({ topic: 't', value: '1' })
     loadElsewhere(log)
     const second = rejection(producer.send({ topic: 't', value: '2' }))
     await settled()
-    driver.flushes[0]?.fail(new Error('EIO'))
+    disk.flushes[0]?.fail(new Error('EIO'))
     expect((await second).code).toBe('READ_ONLY')
   })
 

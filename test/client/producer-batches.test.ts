@@ -285,18 +285,18 @@ describe('compression', () => {
 
 describe('appends of one turn', () => {
   it('are all in the log before the first of them waits for a sync', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     const topic = log.topic('t', { partitions: 4 })
     const producer = log.producer()
     const sent = [0, 1, 2, 3].map((partition) => producer.send({ topic: 't', partition }))
-    expect(driver.flushes).toHaveLength(0)
+    expect(disk.flushes).toHaveLength(0)
     await nextTurn()
     expect(topic.partitions.map((partition) => partition.logEndOffset)).toEqual([1, 1, 1, 1])
     // Two syncs at a time; the others wait for their slots.
-    expect(driver.flushes).toHaveLength(2)
+    expect(disk.flushes).toHaveLength(2)
     expect(await isSettled(Promise.race(sent))).toBe(false)
-    driver.holds = false
-    driver.endFlushes()
+    disk.holds = false
+    disk.endFlushes()
     await Promise.all(sent)
   })
 })

@@ -21,7 +21,7 @@ import { layPartition } from '../../src/log/topic-directory.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { HeldDriver } from '../support/held-driver.ts'
+import { HeldDisk } from '../support/held-disk.ts'
 
 /** A record as it lies in a partition. */
 export interface AppendedRecord {
@@ -151,10 +151,9 @@ export class ProducerLog implements ProducerHost {
   }
 
   /** A log whose syncs end when the test says so. */
-  static held(): { readonly log: ProducerLog; readonly driver: HeldDriver } {
-    const driver = new HeldDriver()
-    driver.holds = true
-    return { log: new ProducerLog(driver), driver }
+  static held(): { readonly log: ProducerLog; readonly disk: HeldDisk } {
+    const disk = new HeldDisk()
+    return { log: new ProducerLog(disk.driver), disk }
   }
 
   /** A topic with so many partitions, made or grown. */

@@ -16,7 +16,6 @@ import { nextTurn } from '../../src/log/clock.ts'
 import { ProducerLog, isSettled, settled } from './producer-log.ts'
 
 const PARTITIONS = 3
-const FULL = new LogError('NO_SPACE', 'the disk is full', {})
 
 type Step =
   | {
@@ -80,7 +79,7 @@ function record(kind: 'send' | 'enqueue' | 'slow'): fc.Arbitrary<Step> {
 
 /** One history, and what is known of its records. */
 class History {
-  readonly #driver
+  readonly #disk
   readonly #log
   readonly #topic
   readonly #producer
@@ -99,9 +98,9 @@ class History {
   readonly #ackOrder: number[][] = Array.from({ length: PARTITIONS }, () => [])
 
   constructor(given: ProducerOptions) {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     this.#log = log
-    this.#driver = driver
+    this.#disk = disk
     this.#acks = given.acks
     this.#topic = log.topic('t', { partitions: PARTITIONS, maxMessageBytes: 600 })
     this.#producer = log.producer(given)
@@ -117,11 +116,11 @@ class History {
 
   async run(steps: readonly Step[]): Promise<void> {
     for (const one of steps) await this.#do(one)
-    this.#driver.writeFailure = undefined
-    this.#driver.holds = false
+    this.#disk.writeFailure = undefined
+    this.#disk.holds = false
     const closed = this.#producer.close().catch(() => undefined)
     for (const answer of this.#answers.splice(0)) answer(true)
-    this.#driver.endFlushes()
+    this.#disk.endFlushes()
     await endOf(Promise.all([closed, ...this.#pending]))
   }
 
@@ -176,15 +175,15 @@ class History {
         await nextTurn()
         break
       case 'sync':
-        this.#driver.flushes.shift()?.end()
+        this.#disk.flushes[0]?.end()
         await settled()
         break
       case 'full':
-        this.#driver.writeFailure = FULL
+        this.#disk.writeFailure = 'ENOSPC'
         this.#wasFull = true
         break
       case 'room':
-        this.#driver.writeFailure = undefined
+        this.#disk.writeFailure = undefined
         break
       case 'linger':
         this.#log.clock.advance(5)

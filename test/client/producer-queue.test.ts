@@ -3,7 +3,7 @@ import { getActiveResourcesInfo } from 'node:process'
 import { describe, expect, it } from 'vitest'
 import { LogError } from '../../src/errors/log-error.ts'
 import { nextTurn } from '../../src/log/clock.ts'
-import { HeldDriver } from '../support/held-driver.ts'
+import { HeldDisk } from '../support/held-disk.ts'
 import { ProducerLog, isSettled, settled } from './producer-log.ts'
 import { refusal, rejection } from './refusal.ts'
 
@@ -12,7 +12,7 @@ const RECORD = { topic: 't', value: 'x'.repeat(91) }
 
 describe('send', () => {
   it('waits for room in order, with everything sent after it', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     const topic = log.topic('t')
     const producer = log.producer({ bufferBytes: 250 })
     const sent = [1, 2, 3].map(() => producer.send(RECORD))
@@ -20,8 +20,8 @@ describe('send', () => {
     producer.enqueue({ topic: 't', value: 'enqueued' })
     await settled()
     expect(topic.partitions[0]?.logEndOffset).toBe(2)
-    driver.holds = false
-    driver.endFlushes()
+    disk.holds = false
+    disk.endFlushes()
     expect(await Promise.all(sent)).toMatchObject([{ offset: 0 }, { offset: 1 }, { offset: 2 }])
     expect(await small).toMatchObject({ offset: 3 })
     await producer.flush()
@@ -29,7 +29,7 @@ describe('send', () => {
   })
 
   it('copies the bytes of a record that waits', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     const topic = log.topic('t')
     const producer = log.producer({ bufferBytes: 110 })
     const first = producer.send(RECORD)
@@ -38,7 +38,7 @@ describe('send', () => {
     const header = Buffer.from('header')
     const second = producer.send({ topic: 't', key, value, headers: { header } })
     for (const bytes of [key, value, header]) bytes.fill('x')
-    driver.holds = false
+    disk.holds = false
     await first
     await second
     expect(topic.records()[1]).toMatchObject({ key: 'key', value: 'value' })
@@ -121,7 +121,7 @@ describe('enqueue', () => {
 
 describe('drained', () => {
   it('resolves at once where there is room, else when half of it is free', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t', { partitions: 4 })
     const producer = log.producer({ bufferBytes: 400 })
     for (const partition of [0, 1, 2]) producer.enqueue({ ...RECORD, partition })
@@ -129,29 +129,29 @@ describe('drained', () => {
     producer.enqueue({ ...RECORD, partition: 3 })
     const drained = producer.drained()
     expect(await isSettled(drained)).toBe(false)
-    driver.flushes.shift()?.end()
+    disk.flushes[0]?.end()
     expect(await isSettled(drained)).toBe(false)
-    driver.flushes.shift()?.end()
+    disk.flushes[0]?.end()
     await drained
-    driver.holds = false
-    driver.endFlushes()
+    disk.holds = false
+    disk.endFlushes()
     await producer.close()
   })
 })
 
 describe('flush', () => {
   it('waits for what was sent before it, not for what is sent after', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t', { partitions: 2 })
     const producer = log.producer()
     producer.enqueue({ topic: 't', partition: 0 })
     const flushed = producer.flush()
     const later = producer.send({ topic: 't', partition: 1 })
     await nextTurn()
-    driver.flushes.find(({ path }) => path.startsWith('t-0'))?.end()
+    disk.flushes.find(({ path }) => path.startsWith('t-0'))?.end()
     await flushed
     expect(await isSettled(later)).toBe(false)
-    driver.endFlushes()
+    disk.endFlushes()
     await later
   })
 
@@ -239,7 +239,7 @@ describe('close', () => {
 
 describe('a signal', () => {
   it('closes the producer and rejects what is not appended, with its reason as cause', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     const topic = log.topic('t')
     const controller = new AbortController()
     const producer = log.producer({ bufferBytes: 210, signal: controller.signal })
@@ -258,7 +258,7 @@ describe('a signal', () => {
     }
     expect((await all).details).toMatchObject({ failed: [{ index: 0 }, { index: 1 }] })
     expect((await rejection(producer.send(RECORD))).code).toBe('CLOSED')
-    driver.endFlushes()
+    disk.endFlushes()
     expect(await appended).toMatchObject({ offset: 0 })
     expect((await rejection(producer.close())).code).toBe('ABORTED')
     await producer.close()
@@ -267,7 +267,7 @@ describe('a signal', () => {
   })
 
   it('ends a flush that waits for records it gives up, once what is in the log is synced', async () => {
-    const { log, driver } = ProducerLog.held()
+    const { log, disk } = ProducerLog.held()
     log.topic('t')
     const controller = new AbortController()
     const producer = log.producer({ bufferBytes: 110, signal: controller.signal })
@@ -277,7 +277,7 @@ describe('a signal', () => {
     controller.abort()
     expect((await waiting).code).toBe('ABORTED')
     expect(await isSettled(flushed)).toBe(false)
-    driver.endFlushes()
+    disk.endFlushes()
     await flushed
     await appended
   })
@@ -299,9 +299,8 @@ describe('the process', () => {
   }
 
   it('is held while records of a disk log are on their way, and no longer', async () => {
-    const driver = new HeldDriver()
-    driver.holds = true
-    const log = new ProducerLog(driver, true)
+    const disk = new HeldDisk()
+    const log = new ProducerLog(disk.driver, true)
     log.topic('t')
     const idle = timers()
     const producer = log.producer({ bufferBytes: 110, lingerMs: 5 })
@@ -310,8 +309,8 @@ describe('the process', () => {
     expect(timers()).toBe(idle + 1)
     await settled()
     expect(timers()).toBe(idle + 1)
-    driver.holds = false
-    driver.endFlushes()
+    disk.holds = false
+    disk.endFlushes()
     await sent[0]
     expect(timers()).toBe(idle + 1)
     log.clock.advance(5)

@@ -8,7 +8,7 @@ import { readWholeFile, replaceFile } from '../../src/storage/checkpoint-file.ts
 import { openDiskDriver } from '../../src/storage/disk-driver.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
 import { completeProcedure, runProcedure } from '../../src/storage/procedure.ts'
-import { everyCrash } from '../support/crashing-driver.ts'
+import { everyCrash, STATES_A_CALL } from '../support/every-crash.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const OLD = Buffer.from('0\n1\norders 0 7\n')
@@ -28,7 +28,7 @@ describe('replaceFile', () => {
         stoppedAt === Number.POSITIVE_INFINITY ? [String(NEW)] : [String(OLD), String(NEW)]
       expect(allowed, `${kind} at call ${stoppedAt}`).toContain(String(bytes))
     }
-    expect(states).toBe(3 * 6) // create, write, flush, rename, flush the directory, and through.
+    expect(states).toBe(STATES_A_CALL * 6) // create, write, flush, rename, flush the directory, and through.
   })
 
   it('goes through after a crash of an earlier replacement at any call', async () => {

@@ -12,7 +12,7 @@ import {
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
 import { completeProcedure } from '../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
-import { everyCrash } from '../support/crashing-driver.ts'
+import { everyCrash } from '../support/every-crash.ts'
 
 const SEGMENT = {
   baseOffset: 0,

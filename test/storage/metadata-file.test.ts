@@ -16,7 +16,7 @@ import {
 import { completeProcedure, runProcedure } from '../../src/storage/procedure.ts'
 import { isJsonObject, type JsonObject, parseJson, sealed } from '../../src/storage/sealed-json.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
-import { everyCrash } from '../support/crashing-driver.ts'
+import { everyCrash, STATES_A_CALL } from '../support/every-crash.ts'
 
 const ID = 'AAAAAAAAAAAAAAAAAAAAKg'
 const OLDER = withTopics('older')
@@ -243,7 +243,7 @@ describe('writeMetadata', () => {
       await runProcedure(writeMetadata(driver, NEW))
       expect(topicsIn(driver), where).toEqual(['older', 'old', 'new'])
     }
-    expect(states).toBe(3 * 10)
+    expect(states).toBe(STATES_A_CALL * 10)
   })
 
   it('leaves one good file at least after a crash while it replaces a damaged one', async () => {

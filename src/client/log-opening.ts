@@ -33,7 +33,7 @@ import { enableZstdPackage } from '../storage/zstd-package.ts'
 import { LogHost } from './log-host.ts'
 import type { CheckedLogOptions } from './log-options.ts'
 import { MEMORY_READS, mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
-import { fellBackToReads, warnOfRecovery, warnTo } from './log-warnings.ts'
+import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnings.ts'
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
 const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
@@ -63,6 +63,8 @@ export interface GivenStorage {
   readonly bootId: string
   /** What `guarantees()` calls it. */
   readonly name: string
+  /** The process that has it has ended: it warns nobody any more. */
+  readonly isGone: () => boolean
   /** Settings of topics that differ from the defaults. */
   readonly defaults: TopicConfig
 }
@@ -149,12 +151,15 @@ export function openOverNow(storage: GivenStorage, options: CheckedLogOptions): 
 }
 
 function openedOver(
-  { name, defaults }: GivenStorage,
+  { name, defaults, isGone }: GivenStorage,
   options: CheckedLogOptions,
   events: LateHost,
   { log: engine, report }: OpenedDirectory,
 ): OpenedLog {
-  const warn = warnTo(options.onWarning)
+  const tell = warnTo(options.onWarning)
+  const warn: Warn = (warning) => {
+    if (!isGone()) tell(warning)
+  }
   const host = new LogHost(engine, options, defaults, warn)
   events.host = host
   warnOfRecovery(warn, report)

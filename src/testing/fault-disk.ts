@@ -7,8 +7,7 @@
  */
 import { EventLog } from '../client/event-log.ts'
 import { openOver } from '../client/log-opening.ts'
-import { checkLogOptions, type LogWarning, type MemoryLogOptions } from '../client/log-options.ts'
-import { warnTo } from '../client/log-warnings.ts'
+import { checkLogOptions, type MemoryLogOptions } from '../client/log-options.ts'
 import { checkOptions } from '../client/check-options.ts'
 import { invalidArgument, LogError } from '../errors/log-error.ts'
 import { nextTurn, systemClock, type Clock } from '../log/clock.ts'
@@ -135,12 +134,9 @@ export class FaultDisk {
       const driver = new FaultDriver(this.#machine)
       this.#driver = driver
       const { bootId } = this.#machine
-      const storage = { driver, bootId, name: 'FaultDisk', defaults: {} }
-      const warn = warnTo(checked.onWarning)
-      const onWarning = (warning: LogWarning): void => {
-        if (!driver.isDead) warn(warning) // A dead process says nothing.
-      }
-      this.#log = EventLog.over(await openOver(storage, { ...checked, onWarning }))
+      const isGone = (): boolean => driver.isDead
+      const storage = { driver, bootId, name: 'FaultDisk', defaults: {}, isGone }
+      this.#log = EventLog.over(await openOver(storage, checked))
       return this.#log
     } finally {
       this.#isOpening = false

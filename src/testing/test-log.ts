@@ -213,8 +213,9 @@ class DiskTestLog implements TestLog, Faults {
   }
 
   #storage(): GivenStorage {
+    const driver = this.#driver
     const { bootId } = this.#machine
-    return { driver: this.#driver, bootId, name: 'testLog', defaults: DEFAULTS }
+    return { driver, bootId, name: 'testLog', defaults: DEFAULTS, isGone: () => driver.isDead }
   }
 
   #check(): CheckedLogOptions {

@@ -1,5 +1,5 @@
 /**
- * Logs for tests that have to hold on disk and in memory alike. Each is closed when its test is
+ * Logs for tests that have to hold on disk, in memory and on a simulated disk alike. Each is closed when its test is
  * over, and its directory removed.
  */
 import { onTestFinished } from 'vitest'
@@ -8,20 +8,23 @@ import type { MemoryLogOptions } from '../../src/client/log-options.ts'
 import type { RecordStream } from '../../src/client/record-stream.ts'
 import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { Topic } from '../../src/client/topic.ts'
+import { FaultDisk } from '../../src/testing/fault-disk.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 /** Where a log lives. */
-export type LogKind = 'disk' | 'memory'
+export type LogKind = 'disk' | 'memory' | 'a simulated disk'
 
 /** For `describe.each`. */
-export const LOG_KINDS: readonly LogKind[] = ['disk', 'memory']
+export const LOG_KINDS: readonly LogKind[] = ['disk', 'memory', 'a simulated disk']
 
 /** A new log of a kind. */
 export async function openLog(kind: LogKind, options?: MemoryLogOptions): Promise<EventLog> {
   const log =
     kind === 'disk'
       ? await EventLog.open(temporaryDirectory(), options)
-      : EventLog.inMemory(options)
+      : kind === 'memory'
+        ? EventLog.inMemory(options)
+        : await new FaultDisk().open(options)
   closeWhenDone(log)
   return log
 }

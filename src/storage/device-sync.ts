@@ -27,6 +27,11 @@ export function needsSyncHandles(): boolean {
   return hasPermissionModel() && nativeSync() === null
 }
 
+/** True where Node's own call may be made at once. */
+export function canSyncNow(): boolean {
+  return !hasPermissionModel()
+}
+
 /** Forces bytes and size of an open file. */
 export function syncData(descriptor: number): Promise<void> {
   const native = nativeSync()

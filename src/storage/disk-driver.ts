@@ -13,6 +13,7 @@
 import fs from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { assert } from '../errors/invariant.ts'
+import { descriptorBounds, type DescriptorBounds } from './descriptor-limit.ts'
 import { flushAncestorAt, flushDirectoryAt } from './device-sync.ts'
 import { DiskFile } from './disk-file.ts'
 import { DiskNode } from './disk-node.ts'
@@ -23,12 +24,10 @@ import type { MappingPool } from './mapping-pool.ts'
 import type { FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
 import { assertStoragePath, isWithin, parentOf, renamedPath } from './storage-path.ts'
 
-const DEFAULT_MAX_OPEN_FILES = 512
-
 /** Bounds of a disk driver. */
 export interface DiskDriverOptions {
-  /** Descriptors kept open, >= 1; pinned ones may exceed it. Default 512. */
-  readonly maxOpenFiles?: number
+  /** Descriptors to take; what is not given is by the limit of this process. */
+  readonly descriptors?: Partial<DescriptorBounds>
   /** Through which frozen files are read, and which the driver closes. Default none. */
   readonly mappings?: MappingPool | undefined
   /** Default `OWNER_ONLY`. */
@@ -54,8 +53,9 @@ export function diskSyncMethod(platform: NodeJS.Platform = process.platform): Di
  * by itself.
  */
 export function openDiskDriver(directory: string, options: DiskDriverOptions = {}): StorageDriver {
-  const { maxOpenFiles = DEFAULT_MAX_OPEN_FILES, mappings, modes = OWNER_ONLY } = options
-  return new DiskDriver(resolve(directory), { maxOpenFiles, mappings, modes })
+  const { mappings, modes = OWNER_ONLY } = options
+  const descriptors = { ...descriptorBounds(), ...options.descriptors }
+  return new DiskDriver(resolve(directory), { descriptors, mappings, modes })
 }
 
 class DiskDriver implements StorageDriver {
@@ -74,10 +74,13 @@ class DiskDriver implements StorageDriver {
 
   constructor(
     root: string,
-    options: Required<Pick<DiskDriverOptions, 'maxOpenFiles' | 'modes'>> & DiskDriverOptions,
+    options: DiskDriverOptions & {
+      readonly descriptors: DescriptorBounds
+      readonly modes: FileModes
+    },
   ) {
     this.#root = root
-    this.#pool = new FileDescriptorPool(options.maxOpenFiles)
+    this.#pool = new FileDescriptorPool(options.descriptors)
     this.#mappings = options.mappings
     this.#modes = options.modes
     // An earlier process may have made the root and died before it was durable.
@@ -124,10 +127,12 @@ class DiskDriver implements StorageDriver {
 
   list(directory: string): readonly string[] {
     const absolutePath = this.#directory(directory)
-    try {
-      return fs.readdirSync(absolutePath).sort()
-    } catch (error) {
-      throw fileFailure('list', absolutePath, error)
+    for (;;) {
+      try {
+        return fs.readdirSync(absolutePath).sort()
+      } catch (error) {
+        if (!this.#mayTryAgain(error)) throw fileFailure('list', absolutePath, error)
+      }
     }
   }
 
@@ -188,7 +193,15 @@ class DiskDriver implements StorageDriver {
   }
 
   async flushDirectory(path: string): Promise<void> {
-    await flushDirectoryAt(this.#directory(path))
+    const absolutePath = this.#directory(path)
+    for (;;) {
+      try {
+        await flushDirectoryAt(absolutePath)
+        break
+      } catch (error) {
+        if (!(error instanceof Error) || !this.#mayTryAgain(error.cause)) throw error
+      }
+    }
     if (path === '') await this.#flushAncestors()
   }
 
@@ -217,6 +230,12 @@ class DiskDriver implements StorageDriver {
       refuseLink(join(this.#root, parent))
     }
     return join(this.#root, path)
+  }
+
+  /** After a call that found no descriptor left; files have taken some that they can give back. */
+  #mayTryAgain(cause: unknown): boolean {
+    const code = errorCodeOf(cause)
+    return (code === 'EMFILE' || code === 'ENFILE') && this.#pool.makeRoom()
   }
 
   /** As `#absolute`, for a directory that is itself looked into. */

@@ -6,21 +6,22 @@
  *   I1  while bytes or a size set through it are unsynced, or the file has no name, its descriptor
  *       is pinned: a close could lose the error of a failed write-back, or the file itself
  *   I2  a descriptor is closed only after its asynchronous operations have ended
+ *   I4  a sync that failed while nobody waited for it fails whoever flushes next: the system says it
+ *       once, and what it could not write may be gone
  *   I3  what was frozen is never cut while it is open: it may be mapped
  */
 import fs from 'node:fs'
 import { assert } from '../errors/invariant.ts'
-import { needsSyncHandles, syncData, SyncHandle } from './device-sync.ts'
+import { canSyncNow, needsSyncHandles, syncData, SyncHandle } from './device-sync.ts'
 import type { DiskNode } from './disk-node.ts'
 import { type FileDescriptorPool, PooledDescriptor } from './file-descriptor-pool.ts'
-import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import { fileFailure, systemError } from './file-failure.ts'
 import { MappedFile } from './mapped-file.ts'
 import type { MappingPool } from './mapping-pool.ts'
 import { nativeBinding } from './native-binding.ts'
+import { isInterruption, MAX_STALLS, readFully } from './positioned-reads.ts'
 import type { BorrowedBytes, StorageFile } from './storage-driver.ts'
 
-/** Interrupted or empty calls in a row after which a file is given up. */
-const MAX_STALLS = 128
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
 // O_NONBLOCK: opening a pipe that lies here must fail, not wait. Windows has neither of the two.
 // `as`: reading a name that is not there gives undefined, which is what Partial says.
@@ -51,6 +52,9 @@ export class DiskFile implements StorageFile {
   /** Writes and resizes so far, and how many of them a successful flush has covered. */
   #changeCount = 0
   #syncedChangeCount = 0
+  /** Of a sync that nobody waited for (I4). */
+  #failedSync: Error | undefined
+  #relief: Promise<void> | undefined
   #isWriter = false
   #isFrozen = false
   #mapped: MappedFile | undefined
@@ -63,11 +67,12 @@ export class DiskFile implements StorageFile {
     this.#mappings = parts.mappings
     this.#onClose = parts.onClose
     if (needsSyncHandles()) this.#syncHandle = new SyncHandle(parts.node, parts.pool)
-    this.#descriptor = new PooledDescriptor(
-      parts.pool,
-      () => this.#openDescriptor(),
-      () => this.#syncHandle?.close(),
-    )
+    this.#descriptor = new PooledDescriptor(parts.pool, {
+      open: () => this.#openDescriptor(),
+      closed: () => this.#syncHandle?.close(),
+      syncNow: () => this.#syncNow(),
+      syncSoon: () => this.#syncSoon(),
+    })
     this.#node.files.add(this)
   }
 
@@ -182,18 +187,10 @@ export class DiskFile implements StorageFile {
   }
 
   async flush(): Promise<void> {
-    const fd = this.#beginOperation('flush')
-    const changeCount = this.#changeCount
-    try {
-      await (this.#syncHandle === undefined ? syncData(fd) : this.#syncHandle.sync())
-    } catch (error) {
-      throw this.#failure('flush', error)
-    } finally {
-      this.#descriptor.endOperation()
-    }
-    this.#syncedChangeCount = Math.max(this.#syncedChangeCount, changeCount)
-    if (this.#syncedChangeCount === this.#changeCount && this.#node.hasName)
-      this.#descriptor.pinned = false
+    // Of two syncs at once only one is told of a failure, and not always the one that waits.
+    if (this.#relief !== undefined) await this.#relief
+    if (this.#failedSync !== undefined) throw this.#failedSync
+    await this.#sync()
   }
 
   freeze(): void {
@@ -233,7 +230,7 @@ export class DiskFile implements StorageFile {
   /** Opens the descriptor, if it still can be, and keeps it open until `close`. */
   holdOpen(): void {
     attempt(() => this.#descriptor.use())
-    this.#descriptor.pinned = true
+    this.#descriptor.pin()
   }
 
   #openDescriptor(): number {
@@ -278,9 +275,58 @@ export class DiskFile implements StorageFile {
     }
   }
 
+  #synced(changeCount: number): void {
+    this.#syncedChangeCount = Math.max(this.#syncedChangeCount, changeCount)
+    if (this.#syncedChangeCount === this.#changeCount && this.#node.hasName)
+      this.#descriptor.unpin()
+  }
+
+  /** For the pool, which needs the descriptor: what nobody asked to be synced yet is. */
+  #syncNow(): boolean {
+    if (!this.#isRelievable || !canSyncNow()) return false
+    try {
+      fs.fdatasyncSync(this.#descriptor.use())
+    } catch (error) {
+      this.#failedSync = this.#failure('flush', error)
+      return false
+    }
+    this.#synced(this.#changeCount)
+    return true
+  }
+
+  #syncSoon(): Promise<void> | undefined {
+    if (!this.#isRelievable) return undefined
+    this.#relief = this.#sync()
+      .catch((error: unknown) => {
+        this.#failedSync = this.#failure('flush', error)
+      })
+      .then(() => {
+        this.#relief = undefined
+      })
+    return this.#relief
+  }
+
+  async #sync(): Promise<void> {
+    const fd = this.#beginOperation('flush')
+    const changeCount = this.#changeCount
+    try {
+      await (this.#syncHandle === undefined ? syncData(fd) : this.#syncHandle.sync())
+    } catch (error) {
+      throw this.#failure('flush', error)
+    } finally {
+      this.#descriptor.endOperation()
+    }
+    this.#synced(changeCount)
+  }
+
+  /** Whether a sync would make the descriptor free to be closed. */
+  get #isRelievable(): boolean {
+    return this.#failedSync === undefined && this.#node.hasName && !this.#isClosed
+  }
+
   #markChanged(): void {
     this.#changeCount++
-    this.#descriptor.pinned = true
+    this.#descriptor.pin()
     this.#syncHandle?.open()
   }
 
@@ -325,40 +371,9 @@ function growByBlocks(fd: number, fromBytes: number, toBytes: number): boolean {
   }
 }
 
-function isInterruption(error: unknown): boolean {
-  const code = errorCodeOf(error)
-  return code === 'EINTR' || code === 'EAGAIN'
-}
-
 /** For what may fail without harm, beside an error that is already being reported. */
 function attempt(action: () => unknown): void {
   try {
     action()
   } catch {}
-}
-
-async function readFully(fd: number, target: Buffer, position: number): Promise<number> {
-  let done = 0
-  let stalls = 0
-  while (done < target.byteLength) {
-    let count = 0
-    try {
-      count = await readOnce(fd, target, done, position + done)
-    } catch (error) {
-      if (!isInterruption(error) || ++stalls > MAX_STALLS) throw error
-      continue
-    }
-    if (count === 0) break
-    done += count
-  }
-  return done
-}
-
-function readOnce(fd: number, target: Buffer, start: number, position: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    fs.read(fd, target, start, target.byteLength - start, position, (error, count) => {
-      if (error) reject(error)
-      else resolve(count)
-    })
-  })
 }

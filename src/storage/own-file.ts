@@ -9,10 +9,16 @@ const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = constants
 // `as`: reading a name that is not there gives undefined, which is what Partial says.
 const { O_NOFOLLOW = 0, O_NONBLOCK = 0 } = constants as Partial<typeof constants>
 
-const FLAGS = { read: O_RDONLY, write: O_RDWR, create: O_RDWR | O_CREAT } as const
+type HowToOpen = 'read' | 'write' | 'create'
+
+const FLAGS: Readonly<Record<HowToOpen, number>> = {
+  read: O_RDONLY,
+  write: O_RDWR,
+  create: O_RDWR | O_CREAT,
+}
 
 /** A descriptor of `file`; 'create' makes it where it is missing, with `fileMode`. */
-export function openOwnFile(file: string, how: keyof typeof FLAGS, fileMode?: number): number {
+export function openOwnFile(file: string, how: HowToOpen, fileMode?: number): number {
   return openSync(file, FLAGS[how] | O_NOFOLLOW | O_NONBLOCK, fileMode)
 }
 

@@ -152,12 +152,12 @@ describe('a log on a real disk', () => {
 
   it('has 300 partitions over fewer open files', async () => {
     const directory = temporaryDirectory()
-    const driver = openDiskDriver(directory, { maxOpenFiles: 64 })
+    const driver = openDiskDriver(directory, { descriptors: { maxOpenFiles: 64 } })
     const { log } = await openLog(driver)
     const topic = await runProcedure(log.createTopic('t', { partitions: 300 }))
     for (const partition of topic.partitions) appendMany(partition, 2)
     await runProcedure(log.close())
-    const { log: again, report } = await openLog(openDiskDriver(directory, { maxOpenFiles: 64 }))
+    const { log: again, report } = await openLog(openDiskDriver(directory, { descriptors: { maxOpenFiles: 64 } }))
     expect(report).toMatchObject({ clean: true, partitions: [] })
     const ends = again.topic('t')?.partitions.map(({ logEndOffset }) => logEndOffset)
     expect(new Set(ends)).toEqual(new Set([2]))

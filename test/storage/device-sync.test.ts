@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { checkSyncs, flushAncestorAt } from '../../src/storage/device-sync.ts'
-import { openDiskDriver } from '../../src/storage/disk-driver.ts'
+import { type DiskDriverOptions, openDiskDriver } from '../../src/storage/disk-driver.ts'
 import type { StorageDriver, StorageFile } from '../../src/storage/storage-driver.ts'
 import { pretendPermissionModel } from '../support/permission-model.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -81,7 +81,7 @@ describe('a file of a disk driver under the permission model', () => {
   })
 
   it('leaves no handle open when it is closed, nor when its descriptor is given to another', async () => {
-    const { driver } = opened({ maxOpenFiles: 1 })
+    const { driver } = opened({ descriptors: { maxOpenFiles: 1 } })
     const handles: Promise<fs.promises.FileHandle>[] = []
     const { open } = fs.promises
     vi.spyOn(fs.promises, 'open').mockImplementation((...call) => {
@@ -146,7 +146,7 @@ async function replaceSync(error: Error): Promise<void> {
   vi.spyOn(fs.promises, 'open').mockResolvedValue(handle)
 }
 
-function opened(options: { readonly maxOpenFiles?: number } = {}): {
+function opened(options: DiskDriverOptions = {}): {
   readonly driver: StorageDriver
   readonly directory: string
 } {

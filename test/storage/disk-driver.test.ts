@@ -43,7 +43,7 @@ storageDriverContract('disk driver without the native binding', () => {
   return openDiskDriver(temporaryDirectory())
 })
 storageDriverContract('disk driver with one descriptor', () =>
-  openDiskDriver(temporaryDirectory(), { maxOpenFiles: 1 }),
+  openDiskDriver(temporaryDirectory(), { descriptors: { maxOpenFiles: 1 } }),
 )
 
 storageDriverContract("disk driver under Node's permission model", () => {
@@ -106,7 +106,7 @@ describe('disk driver: the file system', () => {
   })
 
   it('refuses a file that was replaced behind its back instead of reading another', () => {
-    const { driver, directory } = opened({ maxOpenFiles: 1 })
+    const { driver, directory } = opened({ descriptors: { maxOpenFiles: 1 } })
     fs.writeFileSync(join(directory, 'a'), 'old')
     fs.writeFileSync(join(directory, 'b'), 'other')
     const file = driver.openFile('a', 'read')

@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { InvariantError } from '../../src/errors/invariant.ts'
+import { descriptorBounds } from '../../src/storage/descriptor-limit.ts'
 import { openDiskDriver } from '../../src/storage/disk-driver.ts'
 import { FileDescriptorPool, PooledDescriptor } from '../../src/storage/file-descriptor-pool.ts'
 import type { StorageDriver, StorageFile } from '../../src/storage/storage-driver.ts'
@@ -35,10 +36,10 @@ describe('FileDescriptorPool', () => {
       descriptors: [a, b],
     } = poolOf(1, 2)
     a.use()
-    a.pinned = true
+    a.pin()
     b.use()
     expect([a.isOpen, b.isOpen, pool.openCount]).toEqual([true, true, 2])
-    a.pinned = false
+    a.unpin()
     b.use()
     expect(pool.openCount).toBe(2) // Only opening makes room.
   })
@@ -70,7 +71,7 @@ describe('FileDescriptorPool', () => {
     })
     b.use()
     expect([a.isOpen, b.isOpen, spy.mock.calls.length]).toEqual([false, true, 2])
-    b.pinned = true
+    b.pin()
     spy.mockImplementation(() => {
       throw Object.assign(new Error('too many'), { code: 'EMFILE' })
     })
@@ -169,6 +170,122 @@ describe('disk driver: descriptors', () => {
   })
 })
 
+describe('disk driver: more unsynced files than descriptors', () => {
+  it('syncs the one written first, at once, when all are taken, and keeps every byte', () => {
+    const { driver } = boundedDriver(4)
+    const sync = vi.spyOn(fs, 'fdatasyncSync')
+    const files = Array.from({ length: 10 }, (_, n) => dirtyFile(driver, `f${n}`))
+    expect(sync).toHaveBeenCalledTimes(6)
+    expect(files.map((file) => text(file))).toEqual(files.map((file) => file.path))
+    sync.mockClear()
+    for (const file of files) file.write(Buffer.from('again'), 0, 5, 0)
+    expect(sync.mock.calls.length).toBeGreaterThan(5)
+    expect(files.every((file) => text(file).startsWith('again'))).toBe(true)
+  })
+
+  it('never has more open than its bound', () => {
+    const { driver, openNow } = boundedDriver(4)
+    for (let n = 0; n < 20; n++) {
+      dirtyFile(driver, `f${n}`)
+      expect(openNow().length).toBeLessThanOrEqual(4)
+    }
+  })
+
+  it('syncs in the background from half of the bound on, so that nobody waits', async () => {
+    const { driver } = boundedDriver(20)
+    const [soon, now] = [vi.spyOn(fs, 'fdatasync'), vi.spyOn(fs, 'fdatasyncSync')]
+    for (let n = 0; n < 10; n++) dirtyFile(driver, `f${n}`)
+    expect(soon).not.toHaveBeenCalled()
+    for (let n = 10; n < 60; n++) {
+      dirtyFile(driver, `f${n}`)
+      const count = soon.mock.calls.length
+      await vi.waitFor(() => expect(soon.mock.calls.length).toBeGreaterThanOrEqual(count))
+      await new Promise((resolve) => void setImmediate(resolve))
+    }
+    expect(soon.mock.calls.length).toBeGreaterThan(10)
+    expect(now.mock.calls.length).toBeLessThan(40)
+  })
+
+  it('fails the next flush of a file whose sync at once failed: nobody else is told, for good', async () => {
+    const { driver } = boundedDriver(2)
+    const files = [dirtyFile(driver, 'one'), dirtyFile(driver, 'two')]
+    vi.spyOn(fs, 'fdatasyncSync').mockImplementationOnce(() => {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' })
+    })
+    files.push(dirtyFile(driver, 'three'))
+    for (const attempt of ['first', 'second']) {
+      const flushes = await Promise.allSettled(files.map((file) => file.flush()))
+      const failed = flushes.flatMap((flush) =>
+        flush.status === 'rejected' ? [flush.reason as unknown] : [],
+      )
+      expect(failed, attempt).toMatchObject([{ code: 'IO', cause: { code: 'EIO' } }])
+    }
+  })
+
+  it('fails the flush of a file whose sync in the background fails meanwhile', async () => {
+    const { driver } = boundedDriver(4)
+    let fail = (): void => undefined
+    vi.spyOn(fs, 'fdatasync').mockImplementationOnce((_fd, done) => {
+      fail = () => done(Object.assign(new Error('EIO'), { code: 'EIO' }))
+    })
+    const lost = dirtyFile(driver, 'lost')
+    dirtyFile(driver, 'second')
+    dirtyFile(driver, 'last') // More than half: 'lost' is being synced.
+    const flushed = lost.flush()
+    fail()
+    await expect(flushed).rejects.toMatchObject({ code: 'IO', cause: { code: 'EIO' } })
+  })
+
+  it('takes more descriptors than its bound where nothing can be synced, and works on', () => {
+    const { driver, openNow } = boundedDriver(2)
+    vi.spyOn(fs, 'fdatasyncSync').mockImplementation(() => {
+      throw Object.assign(new Error('EIO'), { code: 'EIO' })
+    })
+    vi.spyOn(fs, 'fdatasync').mockImplementation(() => undefined)
+    const files = Array.from({ length: 5 }, (_, n) => dirtyFile(driver, `f${n}`))
+    expect(openNow()).toHaveLength(5)
+    expect(files.map((file) => text(file))).toEqual(files.map((file) => file.path))
+  })
+
+  it('lists and flushes directories where files had taken every descriptor', async () => {
+    const { driver } = boundedDriver(Infinity)
+    dirtyFile(driver, 'a')
+    const none = Object.assign(new Error('EMFILE'), { code: 'EMFILE' })
+    vi.spyOn(fs, 'readdirSync').mockImplementationOnce(() => {
+      throw none
+    })
+    const sync = vi.spyOn(fs, 'fdatasyncSync')
+    expect(driver.list('')).toContain('a')
+    expect(sync).toHaveBeenCalledOnce()
+    dirtyFile(driver, 'b')
+    vi.spyOn(fs.promises, 'open').mockRejectedValueOnce(none)
+    await driver.flushDirectory('')
+    expect(sync).toHaveBeenCalledTimes(2)
+  })
+})
+
+describe('descriptorBounds', () => {
+  it.each([
+    [256, { maxOpenFiles: 128, maxDescriptors: 128 }],
+    [20_000, { maxOpenFiles: 512, maxDescriptors: 10_000 }],
+    [1, { maxOpenFiles: 1, maxDescriptors: 1 }],
+    [Infinity, { maxOpenFiles: 512, maxDescriptors: Infinity }],
+  ])('leaves the application half of %d', (limit, bounds) => {
+    expect(descriptorBounds(limit)).toEqual(bounds)
+  })
+})
+
+/** A driver over an empty directory that may take so many descriptors in all. */
+function boundedDriver(maxDescriptors: number): ReturnType<typeof driverWith> {
+  return driverWith(Math.min(maxDescriptors, 100), maxDescriptors)
+}
+
+function dirtyFile(driver: StorageDriver, path: string): StorageFile {
+  const file = driver.openFile(path, 'create')
+  file.write(Buffer.from(path), 0, path.length, 0)
+  return file
+}
+
 type Three = [PooledDescriptor, PooledDescriptor, PooledDescriptor]
 
 function poolOf(
@@ -176,11 +293,11 @@ function poolOf(
   count: number,
 ): { pool: FileDescriptorPool; descriptors: Three } {
   const directory = temporaryDirectory()
-  const pool = new FileDescriptorPool(maxOpenFiles)
+  const pool = new FileDescriptorPool({ maxOpenFiles, maxDescriptors: Infinity })
   const descriptors = Array.from({ length: count }, (_, number) => {
     const path = join(directory, String(number))
     fs.writeFileSync(path, '')
-    return new PooledDescriptor(pool, () => fs.openSync(path, 'r'))
+    return new PooledDescriptor(pool, { open: () => fs.openSync(path, 'r') })
   })
   onTestFinished(() => {
     for (const descriptor of descriptors) descriptor.close(false)
@@ -189,7 +306,10 @@ function poolOf(
 }
 
 /** A driver over files 'other' and 'third', and which of its files are open now. */
-function driverWith(maxOpenFiles: number): {
+function driverWith(
+  maxOpenFiles: number,
+  maxDescriptors: number = Infinity,
+): {
   driver: StorageDriver
   openNow: () => readonly string[]
 } {
@@ -211,7 +331,7 @@ function driverWith(maxOpenFiles: number): {
     numbers.delete(fd)
     close(fd, done)
   })
-  const driver = openDiskDriver(directory, { maxOpenFiles })
+  const driver = openDiskDriver(directory, { descriptors: { maxOpenFiles, maxDescriptors } })
   onTestFinished(() => driver.close())
   return { driver, openNow: () => [...numbers.values()] }
 }

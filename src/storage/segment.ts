@@ -13,7 +13,6 @@
  *   I4  a sealed segment's .log has exactly sizeBytes and never changes again
  */
 import { assert } from '../errors/invariant.ts'
-import { LogError } from '../errors/log-error.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import {
   type BatchBytes,
@@ -22,19 +21,15 @@ import {
   type SegmentContents,
 } from './segment-contents.ts'
 import { SegmentIndexes, segmentPath, type SegmentPlace } from './segment-indexes.ts'
-import type { StorageFile } from './storage-driver.ts'
+import { SpaceAhead, type GrowthSettings } from './space-ahead.ts'
+import type { BorrowedBytes, StorageFile } from './storage-driver.ts'
 import type { TimeIndex } from './time-index.ts'
 
-const FIRST_GROWTH_BYTES = 65_536
-const LAST_GROWTH_BYTES = 16_777_216
 const MAX_POSITION = 0x7fff_ffff
 
 /** What shapes a segment's files. */
-export interface SegmentSettings {
+export interface SegmentSettings extends GrowthSettings {
   readonly indexIntervalBytes: number
-  readonly preallocate: boolean
-  /** Size at which the partition rolls: no file is preallocated beyond it. */
-  readonly segmentBytes: number
 }
 
 /** One .log with its indexes. */
@@ -43,6 +38,7 @@ export class Segment {
   readonly baseOffset: number
   readonly #settings: SegmentSettings
   readonly #log: StorageFile
+  readonly #ahead: SpaceAhead
   readonly #indexes: SegmentIndexes
   #sizeBytes: number
   #nextOffset: number
@@ -62,6 +58,7 @@ export class Segment {
   ) {
     this.#settings = settings
     this.#log = files.log
+    this.#ahead = new SpaceAhead(files.log, settings)
     this.#indexes = files.indexes
     this.baseOffset = place.baseOffset
     this.#sizeBytes = contents.sizeBytes
@@ -224,7 +221,7 @@ export class Segment {
     assert(!this.#sealed, 'I4: a sealed segment never changes')
     assert(batch.lastOffset >= this.#nextOffset, 'I1: offsets ascend')
     const position = this.#sizeBytes
-    this.#grow(batch.sizeBytes)
+    this.#ahead.prepare(position, batch.sizeBytes)
     try {
       this.#log.write(batch.buffer, batch.start, batch.sizeBytes, position)
     } catch (error) {
@@ -296,6 +293,7 @@ export class Segment {
 
   /** Forces the .log to stable storage. Not the indexes: recovery rebuilds them from the .log. */
   flushLog(): Promise<void> {
+    this.#ahead.flushed()
     return this.#log.flush()
   }
 
@@ -319,10 +317,15 @@ export class Segment {
    * call that reads or changes anything of this log, and empty then.
    */
   borrow(byteLength: number, position: number): Buffer | undefined {
-    const lent = this.#log.borrow?.(position, byteLength)
+    const lent = this.lend(byteLength, position)
     if (lent === undefined) return undefined
     const start = position - lent.position
     return lent.bytes.subarray(start, start + byteLength)
+  }
+
+  /** As `borrow`, with whatever lies around it: allocates nothing. */
+  lend(byteLength: number, position: number): BorrowedBytes | undefined {
+    return this.#log.borrow?.(position, byteLength)
   }
 
   /** As `read`, off the event loop. Owned. */
@@ -340,6 +343,7 @@ export class Segment {
 
   /** Cuts everything behind whole batches, the preallocated zeros included. */
   trim(): void {
+    this.#ahead.cut()
     if (this.#log.sizeBytes !== this.#sizeBytes) this.#log.resize(this.#sizeBytes)
   }
 
@@ -349,26 +353,9 @@ export class Segment {
     this.#indexes.close()
   }
 
-  /**
-   * Makes the file larger than the next batch needs, in steps: as much as it holds, from 64 KiB to
-   * 16 MiB, so that most appends change no file metadata.
-   */
-  #grow(batchBytes: number): void {
-    const neededBytes = this.#sizeBytes + batchBytes
-    if (!this.#settings.preallocate || neededBytes <= this.#log.sizeBytes) return
-    const stepBytes = Math.min(Math.max(this.#sizeBytes, FIRST_GROWTH_BYTES), LAST_GROWTH_BYTES)
-    const wantedBytes = Math.min(this.#log.sizeBytes + stepBytes, this.#settings.segmentBytes)
-    if (wantedBytes < neededBytes) return
-    try {
-      this.#log.resize(wantedBytes)
-    } catch (error) {
-      // No room for a whole step is no reason to refuse a batch that may still fit.
-      if (!LogError.is(error, 'NO_SPACE')) throw error
-    }
-  }
-
   /** After a failed write: what it left must not look like a torn batch to the next open. */
   #cutBack(): void {
+    this.#ahead.cut()
     try {
       this.#log.resize(this.#sizeBytes)
     } catch {

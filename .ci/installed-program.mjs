@@ -1,10 +1,11 @@
 /**
  * A stranger's program over the installed package: appends with each codec that is there, closes,
- * opens again and reads everything back. Run by check-package.mjs in a project of its own.
+ * opens again and reads everything back; and the same over a simulated disk. Run by check-package.mjs in a project of its own.
  */
 import assert from 'node:assert/strict'
 import { createRequire } from 'node:module'
 import { EventLog, LogError } from 'streambed'
+import { recordsOf, testLog } from 'streambed/testing'
 
 const [name] = process.argv.slice(2)
 assert.equal(typeof createRequire(import.meta.url)('streambed').EventLog.open, 'function')
@@ -33,3 +34,9 @@ for await (const record of again.topic('events').read()) keys.push(record.key?.t
 assert.deepEqual(new Set(keys), new Set(sent))
 console.log(`${name}: ${sent.join(', ')}; reads by ${again.guarantees().reads}`)
 await again.close()
+
+const t = testLog()
+const tests = await t.log.createTopic('tests')
+await tests.send({ value: 'kept' })
+assert.equal(recordsOf((await t.faults.crash()).topic('tests'))[0]?.value, 'kept')
+await t.log.close()

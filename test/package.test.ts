@@ -26,6 +26,20 @@ describe('the built package', () => {
     expect(code, output).toBe(0)
   })
 
+  it('has an entry for tests, which ends by itself', async () => {
+    project.write(
+      'testing.cjs',
+      `const { testLog, recordsOf } = require('streambed/testing')
+       const { log } = testLog()
+       log.createTopic('t').then(async (topic) => {
+         await topic.send({ value: 'x' })
+         if (recordsOf(topic)[0].value !== 'x') throw new Error('not there')
+       })`,
+    )
+    const { code, output } = await project.run('testing.cjs')
+    expect(code, output).toBe(0)
+  })
+
   it('loads no native code before a log is opened, and keeps no process alive', async () => {
     project.write(
       'idle.cjs',

@@ -40,7 +40,7 @@ const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
 const NOTHING_FOUND: OpenReport = { clean: true, durationMs: 0, partitions: [], adopted: [] }
 
 /** What a log on disk holds besides its engine. */
-export interface DiskPlace {
+interface DiskPlace {
   readonly directory: string
   readonly lock: WriterLock
   readonly fileSystem: FileSystemKind

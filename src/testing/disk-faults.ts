@@ -139,6 +139,7 @@ export class DiskFaults {
   #rates: ReadonlyMap<DiskAction, readonly (readonly [DiskFault, number])[]> = new Map()
   #ratesOf: FaultRates = {}
 
+  /** @internal */
   constructor(random: SeededRandom) {
     this.#random = random
     const kinds = [...DISK_FAULTS, 'full', 'kill', 'crash']

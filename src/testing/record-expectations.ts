@@ -30,9 +30,6 @@ export interface RecordExpectations<K, V> {
   toBeEmpty(): void
 }
 
-/** Any topic with such keys and values. */
-type TopicOf<K, V> = Topic<K, V, Anything, Anything, Anything>
-
 /**
  * All records of a topic as plain objects: partition by partition, in offset order.
  *
@@ -44,7 +41,9 @@ type TopicOf<K, V> = Topic<K, V, Anything, Anything, Anything>
  * console.log(recordsOf(orders)[0]?.value) // paid
  * ```
  */
-export function recordsOf<K, V>(topic: TopicOf<K, V>): PlainRecord<Plain<K>, Plain<V>>[] {
+export function recordsOf<K, V>(
+  topic: Topic<K, V, Anything, Anything, Anything>,
+): PlainRecord<Plain<K>, Plain<V>>[] {
   const records: PlainRecord<Plain<K>, Plain<V>>[] = []
   for (const partition of topic.partitions) {
     for (const record of partition.records()) records.push(plainRecord(record))
@@ -63,7 +62,9 @@ export function recordsOf<K, V>(topic: TopicOf<K, V>): PlainRecord<Plain<K>, Pla
  * expectRecords(orders).toMatch([{ key: 'o-1', value: 'paid' }])
  * ```
  */
-export function expectRecords<K, V>(topic: TopicOf<K, V>): RecordExpectations<K, V> {
+export function expectRecords<K, V>(
+  topic: Topic<K, V, Anything, Anything, Anything>,
+): RecordExpectations<K, V> {
   return {
     toMatch(expected) {
       const records = recordsOf(topic)

@@ -28,7 +28,8 @@ describe('replaceFile', () => {
         stoppedAt === Number.POSITIVE_INFINITY ? [String(NEW)] : [String(OLD), String(NEW)]
       expect(allowed, `${kind} at call ${stoppedAt}`).toContain(String(bytes))
     }
-    expect(states).toBe(STATES_A_CALL * 6) // create, write, flush, rename, flush the directory, and through.
+    // create, write, flush, rename, flush the directory, and through.
+    expect(states).toBe(STATES_A_CALL * 6)
   })
 
   it('goes through after a crash of an earlier replacement at any call', async () => {

@@ -11,6 +11,7 @@ import { isJsonObject, parseJson } from '../storage/sealed-json.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { type Damage, fileDamage } from './damage.ts'
 import type { DirectoryEvidence } from './directory-evidence.ts'
+import { partitionDirectory } from './topic-directory.ts'
 import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
 
 /** One file and what it has to be. */
@@ -34,7 +35,21 @@ export function auditDirectory(
       damage.push(fileDamage(name, bytes.length, 'it cannot be read'))
     }
   }
+  const start = wrongLogStart(evidence)
+  if (start !== undefined && !damage.some(({ file }) => file === LOG_STARTS)) damage.push(start)
   return damage
+}
+
+/** The checkpoint of log starts has no checksum: a clean marker says what it has to say. */
+function wrongLogStart({ marker, checkpoints }: DirectoryEvidence): Damage | undefined {
+  if (marker === undefined || marker === 'kafka' || checkpoints.logStarts === null) return undefined
+  const { logStarts } = checkpoints
+  const wrong = marker.partitions.find(({ topic, partition, logStartOffset }) => {
+    return (logStarts.get(partitionDirectory(topic, partition)) ?? 0) !== logStartOffset
+  })
+  if (wrong === undefined) return undefined
+  const folder = partitionDirectory(wrong.topic, wrong.partition)
+  return fileDamage(LOG_STARTS, 0, `${folder} starts elsewhere by the clean marker`)
 }
 
 function smallFiles(driver: StorageDriver, evidence: DirectoryEvidence): readonly SmallFile[] {

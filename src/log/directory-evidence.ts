@@ -79,12 +79,15 @@ export class DirectoryEvidence {
   of(topic: string, topicId: string, partition: number): PartitionEvidence {
     const directory = partitionDirectory(topic, partition)
     const { recoveryPoints, logStarts } = this.checkpoints
+    const described = this.#described.get(`${topicId}-${partition}`)
+    const checkpointedStart = logStarts === null ? null : (logStarts.get(directory) ?? 0)
     return {
-      described: this.#described.get(`${topicId}-${partition}`),
+      described,
       isBrokerClean: this.marker === 'kafka',
       isBrokers: this.wasBrokers,
       checkpointedPoint: recoveryPoints.get(directory) ?? 0,
-      logStartOffset: logStarts === null ? null : (logStarts.get(directory) ?? 0),
+      // The marker has a checksum, the checkpoint has none.
+      logStartOffset: described?.logStartOffset ?? checkpointedStart,
       published: this.#publishedInThisBoot(topicId, partition),
     }
   }

@@ -93,9 +93,9 @@ export class IndexAudit {
 
   /** Everything was seen; what is wrong with the file, if anything is. */
   finish(): WrongEntry | undefined {
-    if (this.#wrong === undefined && this.#scope.isSynced) {
-      if (this.#slot < this.#slotCount) this.#refuse('an entry names no batch')
-      else if (this.#fileBytes % this.#slotBytes !== 0) this.#refuse('it ends within an entry')
+    if (this.#wrong === undefined) {
+      if (this.#isOneLeft()) this.#refuse('an entry names no batch')
+      else if (this.#scope.isSynced && this.#fileBytes % this.#slotBytes !== 0) this.#refuse('it ends within an entry')
     }
     this.close()
     return this.#wrong
@@ -105,14 +105,26 @@ export class IndexAudit {
     this.#file?.close()
   }
 
+  /** An entry that can be judged, and that no batch was seen for. */
+  #isOneLeft(): boolean {
+    if (this.#slot >= this.#slotCount) return false
+    const at = this.#slotInView()
+    if (at < 0) return true
+    const view = this.#view
+    return this.#kind === '.index'
+      ? !this.#isUnjudged(readIndexRelativeOffset(view, at), readIndexPosition(view, at))
+      : !this.#isUnjudged(readTimeIndexRelativeOffset(view, at), readTimeIndexTimestamp(view, at))
+  }
+
   get #slotCount(): number {
     return Math.floor(this.#fileBytes / this.#slotBytes)
   }
 
   #offsetAt(at: number, batch: AuditedBatch): string {
     const position = readIndexPosition(this.#view, at)
-    const offset = readIndexRelativeOffset(this.#view, at) + this.#baseOffset
-    if (this.#isUnjudged(offset, position)) return 'later'
+    const relativeOffset = readIndexRelativeOffset(this.#view, at)
+    const offset = relativeOffset + this.#baseOffset
+    if (this.#isUnjudged(relativeOffset, position)) return 'later'
     if (position > batch.position) return 'later'
     if (position < batch.position) return 'an entry names no batch'
     // A broker's entry may be about several batches that it was handed together.
@@ -122,8 +134,9 @@ export class IndexAudit {
 
   #timeAt(at: number, batch: AuditedBatch): string {
     const timestamp = readTimeIndexTimestamp(this.#view, at)
-    const offset = readTimeIndexRelativeOffset(this.#view, at) + this.#baseOffset
-    if (this.#isUnjudged(offset, timestamp)) return 'later'
+    const relativeOffset = readTimeIndexRelativeOffset(this.#view, at)
+    const offset = relativeOffset + this.#baseOffset
+    if (this.#isUnjudged(relativeOffset, timestamp)) return 'later'
     if (offset > batch.lastOffset) return 'later'
     if (offset < batch.baseOffset) return 'an entry names no batch'
     const isKnown = batch.maxTimestamp >= 0
@@ -134,9 +147,10 @@ export class IndexAudit {
   }
 
   /** Above what was synced, or the zeros that a broker reserves there. */
-  #isUnjudged(offset: number, value: number): boolean {
+  #isUnjudged(relativeOffset: number, value: number): boolean {
     if (this.#scope.isSynced) return false
-    return offset >= this.#scope.below || (offset === this.#baseOffset && value === 0)
+    const isAbove = this.#baseOffset + relativeOffset >= this.#scope.below
+    return isAbove || (relativeOffset === 0 && value === 0)
   }
 
   /** Where the current slot is in the view; -1 where the file no longer has it. */

@@ -317,7 +317,7 @@ export class LogDirectory {
         const directory = partitionDirectory(name, partition)
         if (driver.status(directory) === undefined) made.push(directory)
         const known = { topic: name, topicId, partition, config, isGapless: true }
-        const files = layPartition({ ...known, driver, startOffset: 0 })
+        const files = layPartition({ ...known, driver, startOffset: 0, leaderEpoch: 0 })
         const state = { ...known, ...files, logStartOffset: 0, durableOffset: 0 }
         laid.push(new PartitionLog(this.#context, state))
       }
@@ -366,6 +366,7 @@ function cleanPartition(partition: PartitionLog): CleanPartition {
     topic: partition.topic,
     topicId: partition.topicId,
     partition: partition.partition,
+    logStartOffset: partition.logStartOffset,
     logEndOffset: partition.logEndOffset,
     segments: [...partition.segments].map((segment) => ({
       baseOffset: segment.baseOffset,

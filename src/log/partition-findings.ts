@@ -4,6 +4,7 @@
  */
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Damage } from './damage.ts'
+import type { EpochRun } from './epoch-audit.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import type { PartitionEvidence } from './partition-open.ts'
 import type { Stretch } from './verify-segment.ts'
@@ -54,5 +55,5 @@ export interface PartitionFindings {
   /** Where the log ends at least. */
   readonly leastEnd: number
   /** Leader epochs as the batches have them. */
-  readonly epochs: readonly { readonly leaderEpoch: number; readonly startOffset: number }[]
+  readonly epochs: readonly EpochRun[]
 }

@@ -19,7 +19,7 @@ import type { ResolvedTopicConfig } from './log-config.ts'
 import type { PartitionState } from './partition-log.ts'
 import { type PartitionRecovery, recoverPartition } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
-import { flushFolders, layPartition, partitionDirectory } from './topic-directory.ts'
+import { flushFolders, highestEpoch, layPartition, partitionDirectory } from './topic-directory.ts'
 
 const INT32_MAX = 0x7fff_ffff
 
@@ -96,7 +96,11 @@ function* recover(
     directory,
     epochs,
     logStartOffset: evidence.logStartOffset,
-    recoveryPoint: Math.max(evidence.checkpointedPoint, published?.durableOffset ?? 0),
+    recoveryPoint: Math.max(
+      evidence.checkpointedPoint,
+      published?.durableOffset ?? 0,
+      evidence.described?.logEndOffset ?? 0,
+    ),
     publishedEndOffset: published?.logEndOffset ?? 0,
   })
   const { segments, logStartOffset, report } = recovered
@@ -148,7 +152,14 @@ function* replaceMissing(
     published?.logEndOffset ?? 0,
     described?.logEndOffset ?? 0,
   )
-  const { directory, segments, epochs } = layPartition({ ...known, driver, startOffset })
+  // Its epochs are gone with it. Those of all partitions rise together, so the highest will do.
+  const leaderEpoch = epochAfter(highestEpoch(driver))
+  const { directory, segments, epochs } = layPartition({
+    ...known,
+    driver,
+    startOffset,
+    leaderEpoch,
+  })
   yield* flushFolders(driver, [directory])
   yield () => driver.flushDirectory('')
   const isLoss = startOffset > firstOffset

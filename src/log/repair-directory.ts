@@ -23,7 +23,7 @@ import { planPartition, type PartitionPlan } from './repair-plan.ts'
 import { rewriteIndexes, rewriteLog, type EpochAt } from './segment-rewrite.ts'
 import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { parseEpochCheckpoint } from '../storage/epoch-checkpoint.ts'
-import { flushFolders, layPartition } from './topic-directory.ts'
+import { flushFolders, highestEpoch, layPartition } from './topic-directory.ts'
 import type { VerifiedFolder, VerifyFindings } from './verify-directory.ts'
 
 /** What a repair is made with. */
@@ -85,7 +85,8 @@ function* repairFolder(
 /** A partition whose folder is gone begins where it did, and holds nothing. */
 function* layFolder(driver: StorageDriver, input: VerifiedPartition): Procedure<void> {
   const startOffset = input.evidence.logStartOffset ?? 0
-  const { directory } = layPartition({ ...input, startOffset })
+  const leaderEpoch = highestEpoch(driver) + 1
+  const { directory } = layPartition({ ...input, startOffset, leaderEpoch })
   yield* flushFolders(driver, [directory])
   yield () => driver.flushDirectory('')
 }

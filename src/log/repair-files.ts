@@ -21,6 +21,7 @@ import { controlSlotKey } from '../storage/control-slot.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { parentOf } from '../storage/storage-path.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import type { EpochRun } from './epoch-audit.ts'
 import { LEADER_EPOCH_FILE } from './leader-epochs.ts'
 import { openAnew } from './log-cut.ts'
 import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
@@ -137,22 +138,25 @@ function recoveryPoints({ findings, implausibleEnds }: FileRepair): readonly Off
 function logStarts({ findings }: FileRepair): readonly OffsetLine[] {
   const { control } = findings.evidence
   const lines = findings.folders.map(({ input, findings: found }) => {
-    const { topic, topicId, partition } = input
+    const { topic, topicId, partition, evidence } = input
     const published = control?.slots.get(controlSlotKey(topicId, partition))
     const firstBase = found?.segments[0]?.baseOffset ?? 0
-    return { topic, partition, offset: Math.max(published?.logStartOffset ?? 0, firstBase) }
+    const known = evidence.described?.logStartOffset ?? published?.logStartOffset ?? 0
+    return { topic, partition, offset: Math.max(known, firstBase) }
   })
   return lines.filter(({ offset }) => offset > 0)
 }
 
 /** The epochs that the batches have, and those that were begun behind them. */
 function epochsOf(
-  runs: readonly EpochCheckpointEntry[],
+  runs: readonly EpochRun[],
   stored: readonly EpochCheckpointEntry[],
   firstOffset: number,
 ): readonly EpochCheckpointEntry[] {
   const entries: EpochCheckpointEntry[] = []
-  for (const { leaderEpoch, startOffset } of [...runs, ...stored]) {
+  const nextOffset = runs.at(-1)?.nextOffset ?? firstOffset
+  const behind = stored.filter(({ startOffset }) => startOffset >= nextOffset)
+  for (const { leaderEpoch, startOffset } of [...runs, ...behind]) {
     const last = entries.at(-1)
     const isNew =
       last === undefined || (leaderEpoch > last.leaderEpoch && startOffset > last.startOffset)

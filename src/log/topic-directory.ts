@@ -56,6 +56,8 @@ export interface PartitionPlan {
   readonly partition: number
   readonly config: ResolvedTopicConfig
   readonly startOffset: number
+  /** Of what is appended first. */
+  readonly leaderEpoch: number
 }
 
 /**
@@ -63,7 +65,7 @@ export interface PartitionPlan {
  * only after `flushFolders` of it and a `flushDirectory` of the log's own directory.
  */
 export function layPartition(plan: PartitionPlan): LaidPartition {
-  const { driver, topic, partition, config, startOffset } = plan
+  const { driver, topic, partition, config, startOffset, leaderEpoch } = plan
   const directory = partitionDirectory(topic, partition)
   if (driver.status(directory) === undefined) driver.createDirectory(directory)
   else if (holdsData(driver, directory)) throw inTheWay(directory)
@@ -72,12 +74,12 @@ export function layPartition(plan: PartitionPlan): LaidPartition {
     writeSmallFile(
       driver,
       `${directory}/leader-epoch-checkpoint`,
-      formatEpochCheckpoint([{ leaderEpoch: 0, startOffset }]),
+      formatEpochCheckpoint([{ leaderEpoch, startOffset }]),
     )
   }
   const segment = Segment.create({ driver, directory, baseOffset: startOffset }, config)
   const epochs = LeaderEpochs.load(driver, directory)
-  if (epochs.latest < 0) epochs.assign(0, startOffset)
+  if (epochs.latest < 0) epochs.assign(leaderEpoch, startOffset)
   return { directory, segments: new SegmentList([segment]), epochs }
 }
 
@@ -111,6 +113,15 @@ export function listPartitionFolders(driver: StorageDriver): readonly PartitionF
     })
   }
   return folders
+}
+
+/** The highest leader epoch that any partition knows of; -1 where none does. */
+export function highestEpoch(driver: StorageDriver): number {
+  let highest = -1
+  for (const { directory } of listPartitionFolders(driver)) {
+    highest = Math.max(highest, LeaderEpochs.load(driver, directory).latest)
+  }
+  return highest
 }
 
 /** Folders of deleted topics whose space is still to be freed. */

@@ -339,9 +339,11 @@ export class PartitionVerification {
 
   #scopeOf(nextBase: number | undefined): AuditScope {
     const { isOwn, evidence } = this.#input
-    const isVouched = evidence.described !== undefined
-    const isSynced = isVouched || (nextBase !== undefined && nextBase <= this.#recoveryPoint)
-    return { isSynced, below: this.#recoveryPoint, isOwn }
+    const { described, checkpointedPoint } = evidence
+    const isSynced =
+      described !== undefined || (nextBase !== undefined && nextBase <= checkpointedPoint)
+    // What was published is true of .log files alone: indexes are synced with checkpoints.
+    return { isSynced, below: checkpointedPoint, isOwn }
   }
 
   #isDamage(offset: number): boolean {

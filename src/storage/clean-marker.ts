@@ -4,7 +4,7 @@
  * the folders held.
  *
  *   { version: 0, brokerEpoch: -1, streambed: { partitions: [{ topic, topicId, partition,
- *     logEndOffset, segments: [{ baseOffset, sizeBytes, nextOffset, … }] }], crc } }
+ *     logStartOffset, logEndOffset, segments: [{ baseOffset, sizeBytes, nextOffset, … }] }], crc } }
  *
  *   I1  written last, when everything that it vouches for is on stable storage
  *   I2  gone, durably, before anything else is written: a power cut must not bring it back beside
@@ -30,6 +30,8 @@ export interface CleanPartition {
   readonly topic: string
   readonly topicId: string
   readonly partition: number
+  /** The checkpoint of log starts has no checksum; here it is under one. */
+  readonly logStartOffset: number
   readonly logEndOffset: number
   /** By base offset; the last one is the active segment, its file cut to `sizeBytes`. */
   readonly segments: readonly CleanSegment[]
@@ -83,6 +85,7 @@ function isCleanPartition(value: unknown): value is CleanPartition {
     typeof value['topic'] === 'string' &&
     typeof value['topicId'] === 'string' &&
     isCount(value['partition']) &&
+    isCount(value['logStartOffset']) &&
     isCount(value['logEndOffset']) &&
     isListOf(value['segments'], isCleanSegment)
   )

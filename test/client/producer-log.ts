@@ -196,7 +196,15 @@ export class ProducerLog implements ProducerHost {
     const { driver } = this
     const { name, config } = topic
     const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
-    const laid = layPartition({ driver, topic: name, topicId, partition, config, startOffset: 0 })
+    const laid = layPartition({
+      driver,
+      topic: name,
+      topicId,
+      partition,
+      config,
+      startOffset: 0,
+      leaderEpoch: 0,
+    })
     const state = { topic: name, partition, topicId, config, logStartOffset: 0, durableOffset: 0 }
     const log = new PartitionLog(this.#context, { ...state, ...laid, isGapless: true })
     topic.partitions = [...topic.partitions, log]

@@ -36,6 +36,7 @@ const PARTITION = {
   topic: 'orders',
   topicId: 'AAAAAAAAAAAAAAAAAAAAKg',
   partition: 0,
+  logStartOffset: 3,
   logEndOffset: 42,
   segments: [SEGMENT, EMPTY_SEGMENT],
 }
@@ -82,6 +83,7 @@ describe('clean marker', () => {
 
   it.each([
     ['a partition', { ...PARTITION, partition: -1 }],
+    ['a start', { ...PARTITION, logStartOffset: -1 }],
     ['an end', { ...PARTITION, logEndOffset: 0.5 }],
     ['a list of segments', { ...PARTITION, segments: {} }],
     ['a size', { ...PARTITION, segments: [{ ...SEGMENT, sizeBytes: '4096' }] }],

@@ -96,6 +96,7 @@ function* recover(
     directory,
     epochs,
     logStartOffset: evidence.logStartOffset,
+    checkpointedPoint: evidence.checkpointedPoint,
     recoveryPoint: Math.max(
       evidence.checkpointedPoint,
       published?.durableOffset ?? 0,

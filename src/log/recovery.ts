@@ -23,6 +23,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
 import type { Damage } from './damage.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import { renewIndexes } from './index-renewal.ts'
 import { LogCut } from './log-cut.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { startOfCheck, uncheckedContents } from './recovery-start.ts'
@@ -54,6 +55,8 @@ export interface RecoveryInput {
   readonly config: ResolvedTopicConfig
   /** Synced up to here, by the checkpoint and, in the same boot, by the control file. */
   readonly recoveryPoint: number
+  /** Synced with its indexes up to here: by the checkpoint alone. */
+  readonly checkpointedPoint: number
   /**
    * Log end that was published in this boot, when nothing but the process can have been lost; else
    * 0.
@@ -119,7 +122,7 @@ class Recovery {
 
   /** Goes through the segments, oldest first; returns where the log ends. */
   *#check(bases: readonly number[]): Procedure<number> {
-    const { isGapless, epochs, recoveryPoint } = this.#input
+    const { isGapless, epochs, recoveryPoint, checkpointedPoint } = this.#input
     const expected: ScanExpectation = { nextOffset: this.#firstOffset(bases), isGapless, epochs }
     for (const [index, baseOffset] of bases.entries()) {
       const isMissing =
@@ -139,6 +142,9 @@ class Recovery {
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
       const nextBase = bases[index + 1]
+      if (recoveryPoint > baseOffset && (nextBase ?? Infinity) > checkpointedPoint) {
+        yield* renewIndexes(this.#place(baseOffset))
+      }
       const isSynced = nextBase !== undefined && nextBase <= recoveryPoint
       if (isSynced && (yield* this.#takeSynced(baseOffset, expected, nextBase))) continue
       if (yield* this.#checkSegment(baseOffset, expected, bases.slice(index + 1))) {

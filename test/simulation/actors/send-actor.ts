@@ -166,10 +166,11 @@ export class SendActor implements Actor {
         }
       },
       failed: (error) => {
-        const failed = new Set(failedOf(error))
+        const failed = failedOf(error)
         for (const [index, { record, topic }] of all.entries()) {
-          if (failed.has(index)) this.#failed(record, topic, error)
-          else record.state = 'unknown' // It is there, but nobody says where.
+          const own = failed.get(index)
+          if (own === undefined) record.state = 'unknown' // It is there, but nobody says where.
+          else this.#failed(record, topic, own)
         }
       },
     })
@@ -319,8 +320,11 @@ function heardOfFailure(sending: Sending): void {
   sending.unheard = []
 }
 
-/** Which records of a `sendAll` failed. */
-function failedOf(error: LogError): readonly number[] {
-  const { failed } = error.details as { failed?: readonly { readonly index: number }[] }
-  return (failed ?? []).map(({ index }) => index)
+/** Which records of a `sendAll` failed, and why each did. */
+function failedOf(error: LogError): ReadonlyMap<number, LogError> {
+  // As `sendAll` documents it.
+  const { failed = [] } = error.details as {
+    readonly failed?: readonly { readonly index: number; readonly error: LogError }[]
+  }
+  return new Map(failed.map((one) => [one.index, one.error]))
 }

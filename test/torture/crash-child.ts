@@ -9,8 +9,8 @@ import { EventLog, LogError } from '../../src/index.ts'
 import type { Partition } from '../../src/index.ts'
 import { checkedSequence } from './crash-record.ts'
 import { partitionName, report, topicReports } from './crash-report.ts'
-import type { LifePlan, LifeReport, Stage } from './crash-report.ts'
-import { runScript } from './crash-script.ts'
+import type { LifePlan, LifeReport, Stage, Work } from './crash-report.ts'
+import { runScript, syncTwice } from './crash-script.ts'
 import { CrashWork, MAIN_TOPIC } from './crash-work.ts'
 import { FsRecorder } from './fs-recorder.ts'
 import { killAtCall } from './self-kill.ts'
@@ -39,7 +39,7 @@ async function live(): Promise<void> {
   for (const topic of log.topics()) for (const partition of topic.partitions) tellRecords(partition)
   report({ is: 'read' })
   if (plan.work === 'endless') await workAtRandom()
-  else await workByScript()
+  else await workByScript(plan.work)
   if (plan.closesAfter === null) return end('SIGKILL')
   report({ is: 'closing' })
   isClosing = true
@@ -67,9 +67,9 @@ async function workAtRandom(): Promise<void> {
   }
 }
 
-async function workByScript(): Promise<void> {
+async function workByScript(script: Exclude<Work, 'endless'>): Promise<void> {
   enter('working')
-  await runScript(work)
+  await (script === 'script' ? runScript(work) : syncTwice(work))
 }
 
 /** Topics come, take some records, change and go; their names come again. */

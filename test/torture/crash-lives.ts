@@ -10,7 +10,7 @@ import { compileToPlainSource, type PlainSource } from '../support/plain-source.
 import { ReportReader, type LifePlan, type LifeReport } from './crash-report.ts'
 
 /** A life takes far less, however slow the machine: a child that takes longer waits for nothing. */
-const HANGING_MS = 60_000
+const HANGING_MS = 120_000
 
 /** When the parent kills: at the nth report of a kind, so many milliseconds later. */
 export interface KillMoment {

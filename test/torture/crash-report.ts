@@ -31,9 +31,10 @@ export interface SelfKill {
 
 /**
  * What a child works on: 'endless' writes at random until it is killed or may close, 'script' does
- * everything once, in the same order each time (crash-script.ts).
+ * everything once, in the same order each time, 'failing sync' appends and syncs twice
+ * (crash-script.ts).
  */
-export type Work = 'endless' | 'script'
+export type Work = 'endless' | 'script' | 'failing sync'
 
 /** What a child does with its life. */
 export interface LifePlan {

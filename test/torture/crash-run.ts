@@ -65,7 +65,8 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRunResu
         selfKill: ending.selfKill ?? null,
       }
       model.begins(life)
-      const end = await lives.live(plan, ending.moment ?? null, (report) => model.take(report))
+      const moment = momentFor(plan, ending.moment ?? null)
+      const end = await lives.live(plan, moment, (report) => model.take(report))
       if (end.wasKilled) kills += 1
       else closes += 1
       const what = end.wasKilled ? ending.name : 'not at all'
@@ -83,6 +84,12 @@ export async function runCrashes(options: CrashRunOptions): Promise<CrashRunResu
   const durationMs = Math.round(performance.now() - startedAt)
   const ends = { kills, killsWhile, recoveriesKilled, closes }
   return { ...ends, acknowledged, torn, records, durationMs }
+}
+
+/** Nobody acknowledges what is sent with acks 0. */
+function momentFor({ writing }: LifePlan, moment: KillMoment | null): KillMoment | null {
+  const isNever = moment?.at === 'acknowledged' && writing === 'acks 0'
+  return isNever ? { ...moment, at: 'sending' } : moment
 }
 
 /** A life that works until it is killed. */

@@ -3,6 +3,7 @@
  * whatever the lives before it have left. Few records and small segments, so that the calls to the
  * file system, which a kill or a loss of power may come between, can all be tried.
  */
+import { LogError } from '../../src/index.ts'
 import { MAIN_TOPIC, type CrashWork } from './crash-work.ts'
 
 const SEGMENT_BYTES = 2_048
@@ -38,4 +39,15 @@ export async function runScript(work: CrashWork): Promise<void> {
   work.append(main, 0, 2)
   await work.alter(main, { segmentBytes: SEGMENT_BYTES })
   await work.send(main, 1, 1, 2)
+}
+
+/** For a life whose second sync fails: what it was for is in the page cache, and nowhere else. */
+export async function syncTwice(work: CrashWork): Promise<void> {
+  const main = await work.ensure(MAIN_TOPIC, { partitions: 2, segmentBytes: 65_536 })
+  work.append(main, 0, 3)
+  await work.flush(main, 0)
+  work.append(main, 0, 4)
+  await work.flush(main, 0).catch((error: unknown) => {
+    if (!LogError.is(error, 'IO')) throw error
+  })
 }

@@ -20,10 +20,10 @@ import { killMainJob } from './main-job-kills.ts'
 const KILLS_PER_RUN = 100
 
 /** What part of the budget each kind of kill has. */
-const AT_RANDOM = 0.55
+const AT_RANDOM = 0.57
 const AT_EVERY_CALL = 0.35
 const AT_HAND_OVER = 0.05
-const IN_MAIN_JOB = 0.05
+const IN_MAIN_JOB = 0.03
 
 interface RunOptions {
   readonly directory: string

@@ -5,7 +5,8 @@
  *   1  the clean marker is read, then removed, durably, before anything else is written
  *   2  metadata.json says which topics there are; without it the folders do, as in a broker's
  *   directory
- *   3  each partition is taken as the marker describes it, or recovered (recovery.ts)
+ *   3  each partition is taken as the marker describes it, or recovered (recovery.ts), several side
+ *      by side: nothing that one does concerns another
  *   4  after a stop that may have taken offsets each partition starts a new leader epoch, on stable
  *      storage before any append: such offsets may be used again only in a newer epoch
  *   5  control file and checkpoints are written anew
@@ -18,8 +19,8 @@ import { replaceFile } from '../storage/checkpoint-file.ts'
 import { removeCleanMarker } from '../storage/clean-marker.ts'
 import { ControlFile } from '../storage/control-file.ts'
 import { META_PROPERTIES_FILE } from '../storage/meta-properties.ts'
-import { emptyMetadata, writeMetadata } from '../storage/metadata-file.ts'
-import type { Procedure } from '../storage/procedure.ts'
+import { emptyMetadata, type TopicMetadata, writeMetadata } from '../storage/metadata-file.ts'
+import { type Procedure, sideBySide } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { afterTurn } from './clock.ts'
@@ -29,10 +30,18 @@ import { LogDirectory, type LogEnvironment } from './log-directory.ts'
 import { newIdentity } from './log-identity.ts'
 import { newerWriter } from './newer-writer.ts'
 import type { PartitionState } from './partition-log.ts'
-import { hasFindings, openPartition } from './partition-open.ts'
+import {
+  hasFindings,
+  type KnownPartition,
+  type OpenedPartition,
+  openPartition,
+} from './partition-open.ts'
 import type { PartitionRecovery } from './recovery.ts'
 import { listDeletedFolders, setFolderAside } from './topic-directory.ts'
 import { WatermarkPublisher } from './watermark-publisher.ts'
+
+/** Partitions that are recovered side by side: each waits for several syncs. */
+const PARTITIONS_AT_ONCE = 8
 
 /** What opening did. */
 export interface OpenReport {
@@ -94,20 +103,14 @@ class DirectoryOpening {
     const evidence = isNew ? this.#readEvidence() : found
     const { metadata, adopted } = yield* this.#settleTopics(evidence)
     const log = new LogDirectory(this.#environment, metadata)
-    for (const [name, topic] of metadata.topics) {
-      const config = resolveTopicConfig(readStoredConfig(topic.config), {
-        partitions: topic.partitions,
-      })
-      const isGapless = evidence.isGapless(topic)
-      const states: PartitionState[] = []
-      for (let partition = 0; partition < topic.partitions; partition++) {
-        const known = { topic: name, topicId: topic.id, partition, config, isGapless }
-        const ofPartition = evidence.of(name, topic.id, partition)
-        const { state, recovery } = yield* openPartition(driver, known, ofPartition)
-        states.push(state)
-        if (hasFindings(recovery) || adopted.has(name)) this.#reports.push(recovery)
-      }
-      log.admit({ name, id: topic.id, config }, states)
+    const known = [...metadata.topics].flatMap((topic) => partitionsOf(topic, evidence))
+    const openings = known.map((one) =>
+      openPartition(driver, one, evidence.of(one.topic, one.topicId, one.partition)),
+    )
+    const opened = yield* sideBySide(openings, PARTITIONS_AT_ONCE)
+    admit(log, opened)
+    for (const { state, recovery } of opened) {
+      if (hasFindings(recovery) || adopted.has(state.topic)) this.#reports.push(recovery)
     }
     this.#noteDeletions(log)
     yield* this.#publish(log, evidence)
@@ -159,5 +162,36 @@ class DirectoryOpening {
     })
     log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
     yield () => this.#driver.flushDirectory('')
+  }
+}
+
+/** Each partition of a topic, in order. */
+function partitionsOf(
+  [topic, metadata]: readonly [string, TopicMetadata],
+  evidence: DirectoryEvidence,
+): readonly KnownPartition[] {
+  const { id: topicId, partitions } = metadata
+  const config = resolveTopicConfig(readStoredConfig(metadata.config), { partitions })
+  const isGapless = evidence.isGapless(metadata)
+  return Array.from({ length: partitions }, (_, partition) => ({
+    topic,
+    topicId,
+    partition,
+    config,
+    isGapless,
+  }))
+}
+
+/** Takes in topic by topic what was opened, which is in their order. */
+function admit(log: LogDirectory, opened: readonly OpenedPartition[]): void {
+  const topics = new Map<string, PartitionState[]>()
+  for (const { state } of opened) {
+    const states = topics.get(state.topic)
+    if (states === undefined) topics.set(state.topic, [state])
+    else states.push(state)
+  }
+  for (const [name, states] of topics) {
+    const [first] = states
+    if (first !== undefined) log.admit({ name, id: first.topicId, config: first.config }, states)
   }
 }

@@ -6,9 +6,9 @@
  *   I1  while bytes or a size set through it are unsynced, or the file has no name, its descriptor
  *       is pinned: a close could lose the error of a failed write-back, or the file itself
  *   I2  a descriptor is closed only after its asynchronous operations have ended
- *   I4  a sync that failed while nobody waited for it fails whoever flushes next: the system says it
- *       once, and what it could not write may be gone
  *   I3  what was frozen is never cut while it is open: it may be mapped
+ *   I4  a sync that failed while nobody waited for it fails whoever flushes next: the system says
+ *       it once, and what it could not write may be gone
  */
 import fs from 'node:fs'
 import { assert } from '../errors/invariant.ts'

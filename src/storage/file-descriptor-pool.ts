@@ -5,8 +5,8 @@
  * Opened at first use; the one idle for longest is closed when the pool is full, and opened again
  * when used.
  *   I1  a pinned descriptor (unsynced bytes, or a file without a name) is closed by its owner only,
- *       unless a sync unpins it first: half of the bound pinned, files are synced in the background,
- *       those pinned for longest first; at the bound one is synced at once
+ *       unless a sync unpins it first: from half of the bound on, files are synced in the
+ *       background, those pinned for longest first; at the bound one is synced at once
  *   I2  a descriptor with an asynchronous operation in flight is never closed: its number could be
  *       given to another file before the operation runs
  * Where I1 and I2 leave nothing to close, the pool grows past its bounds rather than fail.

@@ -51,6 +51,67 @@ export function performProcedure<T>(procedure: Procedure<T>): T {
   return step.value
 }
 
+/** One of several procedures that go side by side. */
+interface Strand<T> {
+  readonly index: number
+  readonly procedure: Procedure<T>
+  /** What it waits for. */
+  wait: DeviceWait
+  /** Of its last wait; undefined where that did not fail. */
+  failure: { readonly error: unknown } | undefined
+}
+
+/**
+ * Goes through `procedures` side by side, `atOnce` of them: they wait for the device together, all
+ * for the slowest, and step one after the other in between. Results are in the order given.
+ * Whichever fails first ends them all, between waits.
+ */
+export function* sideBySide<T>(
+  procedures: Iterable<Procedure<T>>,
+  atOnce: number,
+): Procedure<readonly T[]> {
+  const results: T[] = []
+  let strands: Strand<T>[] = []
+  const waiting = procedures[Symbol.iterator]()
+  let begun = 0
+  try {
+    for (;;) {
+      while (strands.length < atOnce) {
+        const next = waiting.next()
+        if (next.done === true) break
+        const strand = { index: begun++, procedure: next.value, failure: undefined }
+        const step = strand.procedure.next()
+        if (step.done === true) results[strand.index] = step.value
+        else strands.push({ ...strand, wait: step.value })
+      }
+      if (strands.length === 0) return results
+      const together = strands
+      yield () => Promise.all(together.map(waitOut))
+      strands = together.filter((strand) => !hasEnded(strand, results))
+    }
+  } finally {
+    for (const { procedure } of strands) procedure.return(undefined as never) // its result is unused
+  }
+}
+
+async function waitOut<T>(strand: Strand<T>): Promise<void> {
+  try {
+    await strand.wait()
+  } catch (error) {
+    strand.failure = { error }
+  }
+}
+
+/** Steps on to the next wait, or to the end, which is noted. */
+function hasEnded<T>(strand: Strand<T>, results: T[]): boolean {
+  const { procedure, failure } = strand
+  strand.failure = undefined
+  const step = failure === undefined ? procedure.next() : procedure.throw(failure.error)
+  if (step.done === true) results[strand.index] = step.value
+  else strand.wait = step.value
+  return step.done === true
+}
+
 /** Runs procedures one after the other: what they change together stays in step. */
 export class ProcedureQueue {
   #last: Promise<unknown> = Promise.resolve()

@@ -94,14 +94,15 @@ export class BatchWalk {
   /**
    * Where the next whole batch of the offsets looked for starts; -1 where none does. What a bad
    * batch says of its own length is tried first: its payload may well hold something that looks
-   * like a batch, a copy of another log say.
+   * like a batch, a copy of another log say. It starts before `end`; what lies behind that is asked
+   * all the same whether it contradicts what is found.
    */
-  *findBatch(search: BatchSearch): Procedure<number> {
+  *findBatch(search: BatchSearch, end: number = this.fileBytes): Procedure<number> {
     const { position } = search
     const claimed = this.#claimedEnd(position)
     if (this.#isFound(position, search) && this.#isConfirmed(position, search)) return position
-    if (this.#isFound(claimed, search)) return claimed
-    for (let at = position + 1; at + BATCH_HEADER_BYTES <= this.fileBytes; at++) {
+    if (claimed < end && this.#isFound(claimed, search)) return claimed
+    for (let at = position + 1; at + BATCH_HEADER_BYTES <= end; at++) {
       if (this.#isFound(at, search)) return at
       this.#searchedBytes += 1
       if (this.#searchedBytes < SLICE_BYTES) continue

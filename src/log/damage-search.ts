@@ -23,13 +23,13 @@ export function findBehindDamage(
   position: number,
   offset: number,
 ): FoundBatch | undefined {
-  const { offsetIndex, sizeBytes, nextOffset } = segment
+  const { baseOffset, offsetIndex, sizeBytes, nextOffset } = segment
+  const walk = new BatchWalk({ log: segment, baseOffset, fileBytes: sizeBytes })
   let from = position
   for (let slot = offsetIndex.slotForPosition(position) + 1; from < sizeBytes; slot++) {
     const end = slot < offsetIndex.slotCount ? offsetIndex.positionOfSlot(slot) : sizeBytes
-    const walk = new BatchWalk({ log: segment, baseOffset: segment.baseOffset, fileBytes: end })
     const search = { position: from, offset, below: nextOffset, knownEnd: nextOffset }
-    const found = completeProcedure(walk.findBatch(search))
+    const found = completeProcedure(walk.findBatch(search, end))
     if (found >= 0) return { position: found, offset: baseOffsetOf(walk.buffer, walk.at(found)) }
     from = end
   }

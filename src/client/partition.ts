@@ -7,11 +7,9 @@
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import type { Codec } from '../format/compression.ts'
-import { batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
-import { RecordBatchReader } from '../format/record-batch-reader.ts'
-import type { LogCursor } from '../log/log-cursor.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import { RecordLookup } from '../log/record-lookup.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { LogRecord } from './log-record.ts'
 import {
@@ -34,8 +32,6 @@ import type { Bytes, InputOf } from './topic-ref.ts'
 import type { TopicState } from './topic-state.ts'
 
 const APPEND_OPTIONS: readonly string[] = ['compression', 'expectOffset']
-/** One record is wanted: a stretch of the index and a batch fit. It is copied out at once. */
-const POINT_CURSOR = { readBytes: 16_384, borrow: true }
 
 /** Where appended records ended up. */
 export interface AppendResult {
@@ -94,8 +90,8 @@ export class Partition<
   readonly #state: TopicState
   readonly #types: RecordTypes
   /** Of `get`: made at its first call. */
-  #pointCursor: LogCursor | undefined
-  readonly #pointMemory: RecordMemory
+  #lookup: RecordLookup | undefined
+  readonly #foundMemory: RecordMemory
 
   private constructor(state: TopicState, types: RecordTypes, log: PartitionLog) {
     this.topic = log.topic as N // The handle of the topic named N made this one.
@@ -103,7 +99,7 @@ export class Partition<
     this.#log = log
     this.#state = state
     this.#types = types
-    this.#pointMemory = new RecordMemory(types, log.partition)
+    this.#foundMemory = new RecordMemory(types, log.partition)
   }
 
   /** @internal */
@@ -219,16 +215,20 @@ export class Partition<
    */
   get(offset: number): LogRecord<K, V, N> | undefined {
     this.#state.checkUsable()
-    checkOffset(offset, `${this.#name}: get: offset`)
+    // A text for each lookup would cost as much as a part of it.
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      checkOffset(offset, `${this.#name}: get: offset`)
     checkReadable(this.#log, offset, this.#log.logEndOffset - 1)
-    this.#pointCursor ??= this.#log.cursor(offset, POINT_CURSOR)
-    this.#pointCursor.seek(offset)
-    const run = this.#pointCursor.next(offset + 1)
-    if (run === undefined) return undefined
-    let at = run.start
-    while (at < run.end && lastOffsetOf(run.buffer, at) < offset)
-      at += batchSizeBytesOf(run.buffer, at)
-    return at < run.end ? this.#recordIn(run.buffer, at, offset) : undefined
+    this.#lookup ??= new RecordLookup(this.#log)
+    try {
+      const reader = this.#lookup.find(offset)
+      if (reader === undefined) return undefined
+      const record: unknown = this.#foundMemory.only(reader)
+      // The types of this handle are those its record types decode to.
+      return record as LogRecord<K, V, N>
+    } catch (error) {
+      throw error instanceof CorruptBytes ? undecodable(this.#log, offset, error) : error
+    }
   }
 
   /**
@@ -276,23 +276,6 @@ export class Partition<
     const onDamage = (error: LogError<'CORRUPT'>, resumesAt: number): void =>
       this.#state.host.damageFound(error, resumesAt)
     return new RecordSource(this.#log, this.#types, { range, live, onDamage })
-  }
-
-  #recordIn(buffer: Buffer, at: number, offset: number): LogRecord<K, V, N> | undefined {
-    const reader = new RecordBatchReader()
-    try {
-      reader.reset(buffer, at, this.#log.config.maxDecompressedBytes)
-      if (reader.isControl) return undefined
-      while (reader.next()) {
-        if (reader.offset !== offset) continue
-        const record: unknown = this.#pointMemory.only(reader)
-        // The types of this handle are those its record types decode to.
-        return record as LogRecord<K, V, N>
-      }
-      return undefined
-    } catch (error) {
-      throw error instanceof CorruptBytes ? undecodable(this.#log, offset, error) : error
-    }
   }
 
   #appendOptions(options: AppendOptions | undefined): CheckedAppend {

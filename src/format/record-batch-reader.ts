@@ -28,6 +28,17 @@ import { VarintReader } from './varint.ts'
 
 const NO_BUFFER: Buffer = Buffer.alloc(0)
 
+/** What the header of a batch says to a reader of its records. */
+export interface BatchFacts {
+  readonly leaderEpoch: number
+  readonly attributes: number
+  readonly recordCount: number
+  readonly baseOffset: number
+  readonly lastOffset: number
+  readonly baseTimestamp: number
+  readonly appendTime: number
+}
+
 /** Reads batches record by record: `reset`, then `next` until it says false. */
 export class RecordBatchReader {
   /**
@@ -86,19 +97,6 @@ export class RecordBatchReader {
     if (sizeBytes < BATCH_HEADER_BYTES || sizeBytes > buffer.length - at) {
       throw new CorruptBytes('length', 'the batch does not end in its buffer', at)
     }
-    this.resetHeader(buffer, at)
-    this.#maxDecompressedBytes = maxDecompressedBytes
-    this.#remainingCount = this.recordCount
-    this.#end = at + sizeBytes
-  }
-
-  /**
-   * As `reset` where no more than the header at `at` is at hand: records follow after a `goTo`.
-   *
-   * @throws {CorruptBytes} as `reset`, but not for the batch's length.
-   */
-  resetHeader(buffer: Buffer, at: number): void {
-    this.#remainingCount = 0
     const recordCount = recordCountOf(buffer, at)
     if (recordCount < 0) throw new CorruptBytes('record', 'the record count is negative', at)
     const attributes = attributesOf(buffer, at)
@@ -114,15 +112,25 @@ export class RecordBatchReader {
     // Where bit 6 makes it a delete horizon, the records still count from it (KIP-534).
     this.#baseTimestamp = hasAppendTime ? 0 : baseTimestampOf(buffer, at)
     this.#appendTime = hasAppendTime ? maxTimestampOf(buffer, at) : 0
+    this.#maxDecompressedBytes = maxDecompressedBytes
     this.#isPayloadReady = false
+    this.#remainingCount = recordCount
     this.#offsetDelta = -1
     this.#position = at + BATCH_HEADER_BYTES
-    this.#end = this.#position
+    this.#end = at + sizeBytes
   }
 
-  /** Where in `buffer` the next record starts, once the first was asked for. */
-  get position(): number {
-    return this.#position
+  /** What the batch's header says, to `resume` with. */
+  facts(): BatchFacts {
+    return {
+      leaderEpoch: this.leaderEpoch,
+      attributes: this.attributes,
+      recordCount: this.recordCount,
+      baseOffset: this.baseOffset,
+      lastOffset: this.baseOffset + this.#lastOffsetDelta,
+      baseTimestamp: this.#baseTimestamp,
+      appendTime: this.#appendTime,
+    }
   }
 
   /**
@@ -135,31 +143,47 @@ export class RecordBatchReader {
   }
 
   /**
-   * Goes on with record number `index` of a plain batch, which starts at `position` of `buffer`;
-   * there are whole records up to `end`, and no more are to be read. For records that were all read
-   * before: what lies before this one is not looked at.
+   * Turns to record number `index` of a plain batch whose records were all read before, and passes
+   * `skippedCount` more over by their lengths alone. The stretch from `position` to `end` of
+   * `buffer` starts with record `index` and ends with whole records; no others can be read.
+   *
+   * @throws {CorruptBytes} `record` where these are not the bytes that were read before.
    */
-  goTo(buffer: Buffer, position: number, end: number, index: number): void {
+  resume(
+    facts: BatchFacts,
+    buffer: Buffer,
+    position: number,
+    end: number,
+    index: number,
+    skippedCount: number,
+  ): void {
     this.buffer = buffer
+    this.leaderEpoch = facts.leaderEpoch
+    this.attributes = facts.attributes
+    this.isControl = false
+    this.recordCount = facts.recordCount
+    this.baseOffset = facts.baseOffset
+    this.#lastOffsetDelta = facts.lastOffset - facts.baseOffset
+    this.#hasAppendTime = isLogAppendTime(facts.attributes)
+    this.#baseTimestamp = facts.baseTimestamp
+    this.#appendTime = facts.appendTime
     this.#isPayloadReady = true
-    this.#position = position
     this.#end = end
-    this.#offsetDelta = index - 1
-    // More than there are: the end of the batch is not where these end.
-    this.#remainingCount = this.recordCount - index + 1
-  }
-
-  /** Passes `count` records over by their lengths alone. As for `goTo`, they were read before. */
-  skip(count: number): void {
+    this.#offsetDelta = index + skippedCount - 1
+    // One more than there are: where the stretch ends the batch need not.
+    this.#remainingCount = facts.recordCount - this.#offsetDelta
     const varints = this.#varints
-    varints.position = this.#position
-    for (let skipped = 0; skipped < count; skipped++) {
-      const bodyBytes = varints.readVarint(this.buffer, this.#end)
+    varints.position = position
+    for (let skipped = 0; skipped < skippedCount; skipped++) {
+      const bodyBytes = varints.readVarint(buffer, end)
       varints.position += bodyBytes
     }
     this.#position = varints.position
-    this.#offsetDelta += count
-    this.#remainingCount -= count
+  }
+
+  /** Where in `buffer` the next record starts; of a compressed batch, once one was asked for. */
+  get position(): number {
+    return this.#position
   }
 
   /** Where in `buffer` the last record of the batch ends, once the first was asked for. */

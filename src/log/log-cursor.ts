@@ -317,8 +317,11 @@ export class LogCursor {
     }
     // The stretch of an entry may end just where the read or the walk does.
     const end = plan.position + at
-    const isNext = slot + 1 < offsetIndex.slotCount && offsetIndex.positionOfSlot(slot + 1) === end
-    if (slotIsWhole && at > 0 && isNext) offsetIndex.markVerified(slot)
+    const isLast = slot + 1 >= offsetIndex.slotCount
+    const isWhole = isLast
+      ? plan.segment.isSealed && end === plan.segment.sizeBytes // Nothing more comes to it.
+      : offsetIndex.positionOfSlot(slot + 1) === end
+    if (slotIsWhole && at > 0 && isWhole) offsetIndex.markVerified(slot)
     return at
   }
 

@@ -1,0 +1,105 @@
+/**
+ * RecordMarks: what lookups remember of large batches: where some of their records start, so that
+ * nobody walks from the first one, which costs a cache miss a record, and what their headers say.
+ *
+ * Up to 64 marks a batch, taken when a lookup has read the whole of it. Bounded for the whole
+ * process; the batch marked first is forgotten first.
+ *   I1  a batch has marks only after it passed its CRC and every record of it was read
+ *   I2  what is remembered of a batch holds for its bytes, wherever they are: in memory, or at
+ *       `position` of that very `segment`
+ */
+import type { BatchFacts } from '../format/record-batch-reader.ts'
+import type { Segment } from '../storage/segment.ts'
+
+/** Marks of one batch at most: of a batch of 64 KiB, every kilobyte. */
+const MARKS_PER_BATCH = 64
+/** No more than this: two marks would be in the same cache line. */
+const LEAST_RECORDS_PER_MARK = 4
+/** Batches with marks at most, some 450 B each: enough for 1 GiB in batches of 64 KiB. */
+const MAX_BATCHES = 16_384
+
+/** What is remembered of one batch. */
+export interface MarkedBatch {
+  readonly owner: RecordMarks
+  readonly facts: BatchFacts
+  readonly sizeBytes: number
+  readonly recordsPerMark: number
+  /** Where in the batch records 0, n, 2n … start. */
+  readonly places: Int32Array
+  /** Where the batch lies in a file, once it was seen there. */
+  segment: Segment | undefined
+  position: number
+}
+
+/** Bounds the marks of all partitions that share it. */
+export class MarkBudget {
+  readonly #maxBatches: number
+  readonly #batches: MarkedBatch[] = []
+  #oldest = 0
+
+  constructor(maxBatches: number) {
+    this.#maxBatches = maxBatches
+  }
+
+  /** Counts another batch; the oldest is forgotten where there are too many. */
+  took(batch: MarkedBatch): void {
+    if (this.#batches.length < this.#maxBatches) {
+      this.#batches.push(batch)
+      return
+    }
+    const oldest = this.#batches[this.#oldest]
+    oldest?.owner.forget(oldest)
+    this.#batches[this.#oldest] = batch
+    this.#oldest = (this.#oldest + 1) % this.#maxBatches
+  }
+}
+
+const OF_THIS_PROCESS = new MarkBudget(MAX_BATCHES)
+
+/** The marks of one partition's batches. */
+export class RecordMarks {
+  readonly #budget: MarkBudget
+  /** By last offset, as indexes name batches. */
+  readonly #batches = new Map<number, MarkedBatch>()
+
+  constructor(budget: MarkBudget = OF_THIS_PROCESS) {
+    this.#budget = budget
+  }
+
+  /** Batches that have marks now. */
+  get batchCount(): number {
+    return this.#batches.size
+  }
+
+  /** The batch that ends with `lastOffset`, where it has marks. */
+  of(lastOffset: number): MarkedBatch | undefined {
+    return this.#batches.get(lastOffset)
+  }
+
+  /** Marks for a batch; who calls sets every one of `places` at once (I1). */
+  add(facts: BatchFacts, sizeBytes: number): MarkedBatch {
+    const { recordCount, lastOffset } = facts
+    const recordsPerMark = Math.max(
+      Math.ceil(recordCount / MARKS_PER_BATCH),
+      LEAST_RECORDS_PER_MARK,
+    )
+    const batch: MarkedBatch = {
+      owner: this,
+      facts,
+      sizeBytes,
+      recordsPerMark,
+      places: new Int32Array(Math.ceil(recordCount / recordsPerMark)),
+      segment: undefined,
+      position: 0,
+    }
+    this.#batches.set(lastOffset, batch)
+    this.#budget.took(batch)
+    return batch
+  }
+
+  /** Its budget has no room for it any more. @internal */
+  forget(batch: MarkedBatch): void {
+    const { lastOffset } = batch.facts
+    if (this.#batches.get(lastOffset) === batch) this.#batches.delete(lastOffset)
+  }
+}

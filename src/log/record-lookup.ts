@@ -107,10 +107,11 @@ export class RecordLookup {
     if (marked?.segment === segment && marked.facts.baseOffset <= offset) {
       return this.#inMarked(segment, marked, offset)
     }
+    const isBehind = marked !== undefined && marked.facts.baseOffset > offset
     const isFar =
-      marked === undefined &&
       offsetIndex.positionOfSlot(ceiling) - offsetIndex.positionOfSlot(floor) > FAR_BYTES
-    const found = isFar ? this.#fromSlot(segment, offsetIndex, ceiling, offset) : undefined
+    const found =
+      isFar && !isBehind ? this.#fromSlot(segment, offsetIndex, ceiling, offset) : undefined
     return found ?? this.#fromSlot(segment, offsetIndex, floor, offset)
   }
 

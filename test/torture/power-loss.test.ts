@@ -1,7 +1,8 @@
 /**
- * Losses of power over lives that were recorded: every cut of their calls, some of what the disk may
- * hold at each (all that is listed, and more at random, with the budget of a night). STREAMBED_DISKS
- * says how many disks are opened; STREAMBED_SEED repeats the choices. power-loss.ts has how.
+ * Losses of power over lives that were recorded: every cut of their calls, some of what the disk
+ * may hold at each (all that is listed, and more at random, with the budget of a night).
+ * STREAMBED_DISKS says how many disks are opened; STREAMBED_SEED repeats the choices. power-loss.ts
+ * has how.
  *
  * The disks lie in memory where the machine has a file system there: what survives is decided here,
  * not by it.

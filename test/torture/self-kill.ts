@@ -27,7 +27,7 @@ export function killAtCall(calls: number, phase: KillPhase): void {
 }
 
 /** Whether the disk is another one after the call: between two others a kill finds the same. */
-export function changesFiles({ effect, arguments: values }: FsCall): boolean {
+function changesFiles({ effect, arguments: values }: FsCall): boolean {
   if (effect === 'close' || values[0] === REPORT_DESCRIPTOR) return false
   if (effect !== 'open') return true
   const flags = values[1] ?? 'r'

@@ -6,7 +6,8 @@
  *   I1  a sync of a file covers the bytes and sizes that were set before it began, a sync of a
  *       directory the names that were changed before it began; both count when it is known to be
  *       over
- *   I2  a sync that failed has taken the bytes it was for out of the cache: no later one covers them
+ *   I2  a sync that failed has taken the bytes it was for out of the cache: no later one covers
+ *       them
  * What a loss of power keeps of the rest is disk-survival.ts.
  */
 import type { LifeReport } from './crash-report.ts'
@@ -52,7 +53,7 @@ export interface TraceDirectory {
 /** What a name may stand for. */
 export type TraceNode = TraceFile | TraceDirectory
 
-/** A disk as it may be found: paths, with bytes for files and null for directories, parents first. */
+/** A disk as it may be found: paths, parents first, with bytes for files, null for directories. */
 export type DiskImage = ReadonlyMap<string, Buffer | null>
 
 /** A call of the trace, for those who ask that it be left out: as if it had never been made. */

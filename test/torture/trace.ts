@@ -1,7 +1,7 @@
 /**
  * A trace: what processes did to the files below a directory, call by call, and what they told in
- * between, in the order in which it happened. A call is there if it succeeded; one that nobody waits
- * for is there twice, when it began and when it was known to be over.
+ * between, in the order in which it happened. A call is there if it succeeded; one that nobody
+ * waits for is there twice, when it began and when it was known to be over.
  *
  * Paths are relative to the root, with '/' between names; '' is the root. Descriptors are those of
  * the process: a number means the file that was opened last under it.

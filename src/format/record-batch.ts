@@ -14,7 +14,7 @@
  */
 import { assert } from '../errors/invariant.ts'
 import { crc32c } from './crc32c.ts'
-import { readInt64, writeInt64 } from './int64.ts'
+import { readInt64, writeInt32, writeInt64 } from './int64.ts'
 
 /** Bytes of a batch before its records. */
 export const BATCH_HEADER_BYTES = 61
@@ -48,6 +48,8 @@ const LOG_APPEND_TIME_BIT = 0x08
 const TRANSACTIONAL_BIT = 0x10
 const CONTROL_BIT = 0x20
 const DELETE_HORIZON_BIT = 0x40
+
+const FIRST_HEADER = firstHeader()
 
 /** What a look at the bytes of a batch says. */
 export type BatchCheck = 'ok' | 'incomplete' | 'zeros' | 'length' | 'magic' | 'crc' | 'header'
@@ -207,7 +209,7 @@ export function assignOffsets(
 ): void {
   assert(baseOffset >= 0, 'the base offset of a stored batch is not negative')
   writeInt64(buffer, at, baseOffset)
-  buffer.writeInt32BE(leaderEpoch, at + LEADER_EPOCH_AT)
+  writeInt32(buffer, at + LEADER_EPOCH_AT, leaderEpoch)
 }
 
 /**
@@ -221,26 +223,37 @@ export function assignAppendTime(buffer: Buffer, at: number, timestampMs: number
 
 /** Computes and stores the CRC: after it only `assignOffsets` may change the batch. */
 export function sealBatch(buffer: Buffer, at: number): void {
-  buffer.writeUInt32BE(computeCrc(buffer, at), at + CRC_AT)
+  writeInt32(buffer, at + CRC_AT, computeCrc(buffer, at))
 }
 
 /** Writes all 61 bytes; base offset 0, leader epoch -1 and CRC 0 until the log assigns them. */
 export function writeBatchHeader(buffer: Buffer, at: number, header: BatchHeader): void {
   assert(header.batchBytes >= BATCH_HEADER_BYTES, 'a batch is not smaller than its header')
   assert(header.batchBytes <= MAX_BATCH_BYTES, 'a batch is at most 2^31 - 1 bytes')
-  writeInt64(buffer, at, 0)
-  buffer.writeInt32BE(header.batchBytes - LOG_OVERHEAD_BYTES, at + BATCH_LENGTH_AT)
-  buffer.writeInt32BE(-1, at + LEADER_EPOCH_AT)
-  buffer.writeInt8(BATCH_MAGIC, at + MAGIC_AT)
-  buffer.writeUInt32BE(0, at + CRC_AT)
-  buffer.writeInt16BE(header.attributes, at + ATTRIBUTES_AT)
-  buffer.writeInt32BE(header.lastOffsetDelta, at + LAST_OFFSET_DELTA_AT)
+  buffer.set(FIRST_HEADER, at)
+  writeInt32(buffer, at + BATCH_LENGTH_AT, header.batchBytes - LOG_OVERHEAD_BYTES)
+  buffer[at + ATTRIBUTES_AT] = header.attributes >>> 8
+  buffer[at + ATTRIBUTES_AT + 1] = header.attributes
+  writeInt32(buffer, at + LAST_OFFSET_DELTA_AT, header.lastOffsetDelta)
   writeInt64(buffer, at + BASE_TIMESTAMP_AT, header.baseTimestamp)
   writeInt64(buffer, at + MAX_TIMESTAMP_AT, header.maxTimestamp)
-  writeInt64(buffer, at + PRODUCER_ID_AT, header.producerId)
-  buffer.writeInt16BE(header.producerEpoch, at + PRODUCER_EPOCH_AT)
-  buffer.writeInt32BE(header.baseSequence, at + BASE_SEQUENCE_AT)
-  buffer.writeInt32BE(header.recordCount, at + RECORD_COUNT_AT)
+  writeInt32(buffer, at + RECORD_COUNT_AT, header.recordCount)
+  const { producerId, producerEpoch, baseSequence } = header
+  if (producerId === -1 && producerEpoch === -1 && baseSequence === -1) return
+  writeInt64(buffer, at + PRODUCER_ID_AT, producerId)
+  buffer.writeInt16BE(producerEpoch, at + PRODUCER_EPOCH_AT)
+  writeInt32(buffer, at + BASE_SEQUENCE_AT, baseSequence)
+}
+
+/** The header of a batch that nobody has filled in: no offset, epoch, CRC, time or producer. */
+function firstHeader(): Uint8Array {
+  const header = Buffer.alloc(BATCH_HEADER_BYTES)
+  header.writeInt32BE(-1, LEADER_EPOCH_AT)
+  header.writeInt8(BATCH_MAGIC, MAGIC_AT)
+  writeInt64(header, PRODUCER_ID_AT, -1)
+  header.writeInt16BE(-1, PRODUCER_EPOCH_AT)
+  header.writeInt32BE(-1, BASE_SEQUENCE_AT)
+  return header
 }
 
 function computeCrc(buffer: Buffer, at: number): number {

@@ -179,13 +179,28 @@ function writeField(buffer: Buffer, at: number, field: Field): number {
 /** A short text, most likely ASCII, without the call into the runtime that `write` is. */
 function writeShortText(buffer: Buffer, at: number, text: string): number {
   const textUnits = text.length
-  for (let i = 0; i < textUnits; i++) {
+  let position = at + 1
+  let i = 0
+  // Four at a time: asking of each whether it is ASCII takes longer than to store it.
+  for (; i + 3 < textUnits; i += 4) {
+    const first = text.charCodeAt(i)
+    const second = text.charCodeAt(i + 1)
+    const third = text.charCodeAt(i + 2)
+    const fourth = text.charCodeAt(i + 3)
+    if ((first | second | third | fourth) >= 0x80) return writeText(buffer, at, text)
+    buffer[position] = first
+    buffer[position + 1] = second
+    buffer[position + 2] = third
+    buffer[position + 3] = fourth
+    position += 4
+  }
+  for (; i < textUnits; i++) {
     const unit = text.charCodeAt(i)
     if (unit >= 0x80) return writeText(buffer, at, text)
-    buffer[at + 1 + i] = unit
+    buffer[position++] = unit
   }
   buffer[at] = textUnits << 1
-  return at + 1 + textUnits
+  return position
 }
 
 function writeText(buffer: Buffer, at: number, text: string): number {

@@ -351,7 +351,9 @@ export class PartitionLog implements Syncable, LogSource {
     const { active } = this.segments
     if (active.isSealed) return this.#addSegment() // Making it failed before.
     if (active.needsIndexRebuild) rebuildIndexes(active)
-    const activeForMs = this.#context.clock.now() - this.#activeSinceMs
+    // The clock is asked only where the age counts: reading it is a good part of a small append.
+    const activeForMs =
+      active.firstTimestamp >= 0 ? 0 : this.#context.clock.now() - this.#activeSinceMs
     const next = { sizeBytes, timestamp, lastOffset, activeForMs }
     if (!mustRoll(active, this.#config, next)) return active
     active.seal()

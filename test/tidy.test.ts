@@ -188,7 +188,10 @@ describe('the rule on exports', () => {
 })
 
 describe('the project', () => {
-  const sources = readSources(['src', 'test', 'bench', 'examples'], ['test/contract/programs/'])
+  const sources = readSources(
+    ['src', 'test', 'bench', 'examples', 'fuzz'],
+    ['test/contract/programs/'],
+  )
 
   it('keeps every rule on code', () => {
     expect(shown(sources.flatMap((source) => tidyFindings(source)))).toEqual([])

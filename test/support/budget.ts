@@ -8,6 +8,9 @@
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
  *   STREAMBED_SEEDS         histories that the simulation plays, 160
  *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
+ *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 384
+ *   STREAMBED_LIMIT_FILES   segments of the log that has more files than its process may open, 500
+ *   STREAMBED_LIMIT_TOPICS  topics of the log with the most, 150
  */
 
 /** Sizes of one run of the tests. */
@@ -18,6 +21,9 @@ export interface Budget {
   readonly propertyRuns: number
   readonly simulatedSeeds: number
   readonly stressRounds: number
+  readonly limitMebibytes: number
+  readonly limitSegments: number
+  readonly limitTopics: number
 }
 
 /** The sizes that `environment` asks for; the usual ones where it is silent. */
@@ -29,6 +35,9 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
     simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 160),
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
+    limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 384),
+    limitSegments: countOf(environment, 'STREAMBED_LIMIT_FILES', 500),
+    limitTopics: countOf(environment, 'STREAMBED_LIMIT_TOPICS', 150),
   }
 }
 

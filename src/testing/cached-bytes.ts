@@ -191,21 +191,16 @@ export class CachedBytes {
   }
 
   /** Undoes what came after `lastKept`; of the first of it a device may have written a part. */
-  #undoAfter(lastKept: number, { random, tearBytes, survival }: CrashChoices): void {
+  #undoAfter(lastKept: number, choices: CrashChoices): void {
     const kept = countUpTo(this.#unsynced, lastKept)
+    this.#undoDownTo(kept + 1)
     const torn = this.#unsynced[kept]
-    let tornEnd = 0
-    let part: Buffer | undefined
-    if (torn !== undefined && (survival === 'prefix' || survival === 'files')) {
-      const granules = Math.floor((torn.end - 1) / tearBytes) - Math.floor(torn.start / tearBytes)
-      tornEnd = (Math.floor(torn.start / tearBytes) + random.below(granules + 1)) * tearBytes
-      if (tornEnd > torn.start) part = this.#bytesAt(torn.start, tornEnd)
-    }
-    for (let index = this.#unsynced.length - 1; index >= kept; index--) {
-      const write = this.#unsynced[index]
-      if (write !== undefined) this.#undo(write)
-    }
-    if (torn !== undefined && part !== undefined) this.#put(part, torn.start)
+    if (torn === undefined) return
+    const nextSize = this.#sizes.find(({ change }) => change > lastKept)
+    const isNext = nextSize === undefined || nextSize.change >= torn.change
+    const part = isNext ? this.#tornPart(torn, choices) : undefined
+    this.#undo(torn)
+    if (part !== undefined) this.#put(part, torn.start)
   }
 
   /** Each granule as the cache has it, or as the disk has it. */
@@ -220,12 +215,25 @@ export class CachedBytes {
       const position = granule * tearBytes
       kept.push([position, this.#bytesAt(position, position + tearBytes)])
     }
-    for (let index = this.#unsynced.length - 1; index >= 0; index--) {
+    this.#undoDownTo(0)
+    for (const [position, bytes] of kept) this.#put(bytes, position)
+  }
+
+  /** The first granules of a write; undefined where the crash tears nothing. */
+  #tornPart({ start, end }: UnsyncedWrite, choices: CrashChoices): Buffer | undefined {
+    const { random, tearBytes, survival } = choices
+    if (survival !== 'prefix' && survival !== 'files') return undefined
+    const first = Math.floor(start / tearBytes)
+    const tornEnd = (first + random.below(Math.ceil(end / tearBytes) - first)) * tearBytes
+    return tornEnd > start ? this.#bytesAt(start, tornEnd) : undefined
+  }
+
+  #undoDownTo(count: number): void {
+    for (let index = this.#unsynced.length - 1; index >= count; index--) {
       const write = this.#unsynced[index]
       if (write !== undefined) this.#undo(write)
     }
-    this.#unsynced = []
-    for (const [position, bytes] of kept) this.#put(bytes, position)
+    if (count < this.#unsynced.length) this.#unsynced.length = count
   }
 
   #drawSize({ random }: CrashChoices): number {

@@ -1,6 +1,6 @@
 /**
- * Logs for tests that have to hold on disk, in memory and on a simulated disk alike. Each is closed when its test is
- * over, and its directory removed.
+ * Logs for tests that have to hold on disk, in memory and on a simulated disk alike. Each is closed
+ * when its test is over, and its directory removed.
  */
 import { onTestFinished } from 'vitest'
 import { EventLog } from '../../src/client/event-log.ts'

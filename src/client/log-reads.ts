@@ -1,12 +1,13 @@
 /**
- * How sealed segments of a log are read: chosen by the option `io`, as far as this machine can.
+ * How the files of a log are read: chosen by the option `io`, as far as this machine can.
  *
  *   'pread'  positioned reads, nothing else
  *   'auto'   small reads through memory mappings where they are frequent, else positioned reads; no
  *            mappings on a network file system, where another machine may cut a file under them
  *   'mmap'   through memory mappings whatever can be
  *
- * Bytes handed out are copies in every case. What is unsealed is never mapped.
+ * Bytes handed out are copies in every case. Only what no longer changes is mapped: sealed segments,
+ * and the whole batches of active ones.
  */
 import { hasPermissionModel } from '../storage/device-sync.ts'
 import type { FileSystemKind } from '../storage/file-system.ts'
@@ -58,7 +59,7 @@ export function tryMappings(
   }
   const reason =
     io === 'auto'
-      ? 'frequent small reads of sealed segments go through mappings, all others are positioned'
+      ? 'frequent small reads of files go through mappings, all others are positioned'
       : "io is 'mmap'"
   return { kind: 'mmap', reason }
 }

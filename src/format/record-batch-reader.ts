@@ -172,13 +172,20 @@ export class RecordBatchReader {
     this.#offsetDelta = index + skippedCount - 1
     // One more than there are: where the stretch ends the batch need not.
     this.#remainingCount = facts.recordCount - this.#offsetDelta
-    const varints = this.#varints
-    varints.position = position
+    let at = position
     for (let skipped = 0; skipped < skippedCount; skipped++) {
-      const bodyBytes = varints.readVarint(buffer, end)
-      varints.position += bodyBytes
+      const body = shortVarint(buffer, at)
+      if (body >= 0) at += (body < 0x80 ? 1 : 2) + (body >>> 1)
+      else at = this.#behindLong(buffer, at, end)
     }
-    this.#position = varints.position
+    this.#position = at
+  }
+
+  #behindLong(buffer: Buffer, at: number, end: number): number {
+    const varints = this.#varints
+    varints.position = at
+    const bodyBytes = varints.readVarint(buffer, end)
+    return varints.position + Math.max(0, bodyBytes)
   }
 
   /** Where in `buffer` the next record starts; of a compressed batch, once one was asked for. */

@@ -6,7 +6,7 @@
  *   I1  while bytes or a size set through it are unsynced, or the file has no name, its descriptor
  *       is pinned: a close could lose the error of a failed write-back, or the file itself
  *   I2  a descriptor is closed only after its asynchronous operations have ended
- *   I3  what was frozen is never cut while it is open: it may be mapped
+ *   I3  what was frozen or settled is never cut while it is open: it may be mapped
  *   I4  a sync that failed while nobody waited for it fails whoever flushes next: the system says
  *       it once, and what it could not write may be gone
  */
@@ -57,6 +57,7 @@ export class DiskFile implements StorageFile {
   #relief: Promise<void> | undefined
   #isWriter = false
   #isFrozen = false
+  #isSettled = false
   #mapped: MappedFile | undefined
   #isClosed = false
 
@@ -173,6 +174,7 @@ export class DiskFile implements StorageFile {
     assert(this.#writable, 'resize: opened for writing')
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'resize: an integer >= 0')
     assert(!this.#node.isFrozen, 'I3: a file that may be mapped is never cut')
+    assert(sizeBytes >= this.#node.settledBytes, 'I3: nor is one below what may be mapped of it')
     const before = this.sizeBytes
     const fd = this.#use('resize')
     this.#markChanged()
@@ -198,11 +200,15 @@ export class DiskFile implements StorageFile {
     if (this.#isFrozen) return
     this.#isFrozen = true
     this.#node.freeze()
-    if (this.#mappings === undefined) return
-    this.#mapped = new MappedFile(this.#mappings, {
-      openDescriptor: () => this.#use('map'),
-      readSizeBytes: () => this.#readSizeBytes(),
-    })
+    this.#mapped ??= this.#mappable()
+  }
+
+  settle(byteLength: number): void {
+    assert(!this.#isClosed, 'file: not used after close')
+    if (this.#isFrozen || this.#mappings === undefined) return
+    this.#node.settle(byteLength, !this.#isSettled)
+    this.#isSettled = true
+    this.#mapped ??= this.#mappable()
   }
 
   borrow(position: number, byteLength: number): BorrowedBytes | undefined {
@@ -216,6 +222,7 @@ export class DiskFile implements StorageFile {
     this.#isClosed = true
     this.#mapped?.close()
     if (this.#isFrozen) this.#node.thaw()
+    if (this.#isSettled) this.#node.unsettle()
     this.#node.files.delete(this)
     if (this.#isWriter) this.#node.removeWriter()
     this.#onClose(this)
@@ -255,6 +262,15 @@ export class DiskFile implements StorageFile {
       throw error
     }
     return fd
+  }
+
+  #mappable(): MappedFile | undefined {
+    if (this.#mappings === undefined) return undefined
+    return new MappedFile(this.#mappings, {
+      openDescriptor: () => this.#use('map'),
+      readSizeBytes: () => this.#readSizeBytes(),
+      settledBytes: () => (this.#isFrozen ? undefined : this.#node.settledBytes),
+    })
   }
 
   #use(action: string): number {

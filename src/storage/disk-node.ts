@@ -27,6 +27,8 @@ export class DiskNode {
   #hasName = true
   #writerCount = 0
   #frozenCount = 0
+  #settledCount = 0
+  #settledBytes = 0
   #sizeBytes = 0
 
   constructor(root: string, path: string) {
@@ -102,6 +104,21 @@ export class DiskNode {
 
   thaw(): void {
     this.#frozenCount--
+  }
+
+  /** Bytes from the start that no DiskFile cuts, as some of them may be mapped. */
+  get settledBytes(): number {
+    return this.#settledBytes
+  }
+
+  /** `isFirst` for the first time that a DiskFile says so, which `unsettle` takes back. */
+  settle(byteLength: number, isFirst: boolean): void {
+    if (isFirst) this.#settledCount++
+    if (byteLength > this.#settledBytes) this.#settledBytes = byteLength
+  }
+
+  unsettle(): void {
+    if (--this.#settledCount === 0) this.#settledBytes = 0
   }
 
   /** A write reached `end`. */

@@ -1,9 +1,11 @@
 /**
- * MappedFile: reads one frozen file through windows of a pool, as far as the pool gives any.
+ * MappedFile: reads one file through windows of a pool, as far as it is frozen or settled, and the
+ * pool gives any.
  *
  * Owns the windows of its file; everything it cannot or had better not do is left to positioned
- * reads, by saying so. Frozen: nobody of ours changes or cuts the file while this is open.
- *   I1  no window reaches behind the end that the file had when it was mapped
+ * reads, by saying so. Frozen, settled: nobody of ours changes or cuts these bytes while this is
+ * open.
+ *   I1  no window reaches behind what was settled when it was mapped
  *   I2  memory is touched only where the pages were just read, or the kernel was just told to: a
  *       page that has to come from disk costs ten times as much when it is waited for alone
  * With 'points', a granule of 16 KiB is read through its mapping once it was read otherwise twice:
@@ -20,12 +22,17 @@ const MAX_POINT_BYTES = 65_536
 /** Reads of a granule by which it earns its mapping, where reads are chosen. */
 const READS_BEFORE_MAPPING = 2
 
-/** What is mapped: a file that nobody of ours changes or cuts any more. */
+/** Of a file that still grows less is not worth a mapping that will soon be too short. */
+const LEAST_SETTLED_BYTES = 65_536
+
+/** What is mapped: a file that nobody of ours changes or cuts any more, or the first part of it. */
 export interface FrozenFile {
   /** A descriptor of it, good for the next call. */
   openDescriptor(): number
   /** Of the file as it is now, not as anybody remembers it. */
   readSizeBytes(): number
+  /** How long that part is by now; undefined once it is the whole file, which no longer grows. */
+  settledBytes(): number | undefined
 }
 
 /** One file as the pool maps it. */
@@ -37,7 +44,7 @@ export class MappedFile {
   readonly #windows: (MappedWindow | undefined)[] = []
   /** By granule of the file: reads so far, and one more once its pages were advised (I2). */
   #heat: Uint8Array = new Uint8Array(0)
-  /** Undefined until the first read. */
+  /** Of the whole file; undefined until the first read of a frozen one. */
   #sizeBytes: number | undefined
   #isClosed = false
 
@@ -58,11 +65,11 @@ export class MappedFile {
     if (!this.#pool.isEnabled || this.#isClosed) return undefined
     const { windowBytes } = this.#pool.limits
     const use = this.#pool.nextUse()
-    const end = Math.min(position + byteLength, this.#size())
+    const end = this.#endOf(position, byteLength)
     const index = Math.floor(position / windowBytes)
     if (position >= end || end > (index + 1) * windowBytes) return undefined
     if (!this.#isWarm(position, end)) return undefined
-    const window = this.#windowAt(index)
+    const window = this.#windowAt(index, end)
     if (window === undefined) return undefined
     window.lastUse = use
     this.#advise(window, position, end)
@@ -76,7 +83,8 @@ export class MappedFile {
   read(target: Uint8Array, targetStart: number, byteLength: number, position: number): number {
     if (byteLength > this.#maxReadBytes || !this.#pool.isEnabled || this.#isClosed) return -1
     const { windowBytes } = this.#pool.limits
-    const end = Math.min(position + byteLength, this.#size())
+    const end = this.#endOf(position, byteLength)
+    if (end < 0) return -1
     let at = position
     while (at < end) {
       const stop = Math.min(end, (Math.floor(at / windowBytes) + 1) * windowBytes)
@@ -97,13 +105,31 @@ export class MappedFile {
     this.#windows.length = 0
   }
 
-  /** Of the file: it was frozen before, so that one look is enough. */
+  /**
+   * Where a read ends: behind the last byte of a frozen file at most. -1 where some of it is not
+   * settled.
+   */
+  #endOf(position: number, byteLength: number): number {
+    const end = position + byteLength
+    const sizeBytes = this.#size()
+    if (end <= sizeBytes) return end
+    return this.#sizeBytes === undefined ? -1 : sizeBytes
+  }
+
+  /** Bytes that may be mapped. Of a frozen file one look is enough. */
   #size(): number {
-    if (this.#sizeBytes === undefined) {
-      this.#sizeBytes = this.#file.readSizeBytes()
-      this.#heat = new Uint8Array(Math.ceil(this.#sizeBytes / GRANULE_BYTES))
+    if (this.#sizeBytes !== undefined) return this.#sizeBytes
+    const settledBytes = this.#file.settledBytes()
+    const sizeBytes = settledBytes ?? this.#file.readSizeBytes()
+    if (settledBytes === undefined) this.#sizeBytes = sizeBytes
+    const granules = Math.ceil(sizeBytes / GRANULE_BYTES)
+    if (granules > this.#heat.length) {
+      const isFinal = settledBytes === undefined
+      const heat = new Uint8Array(isFinal ? granules : Math.max(granules, this.#heat.length * 2))
+      heat.set(this.#heat)
+      this.#heat = heat
     }
-    return this.#sizeBytes
+    return sizeBytes
   }
 
   /** Counts this read; true where all of it was read often enough before. */
@@ -121,12 +147,21 @@ export class MappedFile {
     return isWarm
   }
 
-  #windowAt(index: number): MappedWindow | undefined {
-    const known = this.#windows[index]
-    if (known !== undefined && !known.isClosed) return known
+  /** The window number `index`, as far as `end` at least. */
+  #windowAt(index: number, end: number): MappedWindow | undefined {
     const { windowBytes } = this.#pool.limits
     const position = index * windowBytes
     const byteLength = Math.min(windowBytes, this.#size() - position)
+    const known = this.#windows[index]
+    if (known !== undefined && !known.isClosed) {
+      if (end <= position + known.byteLength) return known
+      // Each new mapping of a growing file is twice as long as the one before, so there are few.
+      const isFinal = this.#sizeBytes !== undefined || byteLength === windowBytes
+      if (!isFinal && byteLength < 2 * known.byteLength) return undefined
+      this.#pool.release(known)
+    } else if (this.#sizeBytes === undefined && byteLength < LEAST_SETTLED_BYTES) {
+      return undefined
+    }
     if (!this.#pool.makeRoom(byteLength)) return undefined
     const descriptor = this.#file.openDescriptor()
     // Asked again each time: a file that somebody cut after all is not mapped any longer (I1).

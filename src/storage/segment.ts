@@ -10,7 +10,8 @@
  *   I1  baseOffset <= each offset held < nextOffset, ascending
  *   I2  the first sizeBytes of the .log are whole batches, what follows is zeros
  *   I3  each index entry names a batch that starts below sizeBytes
- *   I4  a sealed segment's .log has exactly sizeBytes and never changes again
+ *   I4  whole batches never change again, nor are they cut while this is open; a sealed segment's
+ *       .log has exactly sizeBytes
  */
 import { assert } from '../errors/invariant.ts'
 import type { OffsetIndex } from './offset-index.ts'
@@ -325,6 +326,8 @@ export class Segment {
 
   /** As `borrow`, with whatever lies around it: allocates nothing. */
   lend(byteLength: number, position: number): BorrowedBytes | undefined {
+    // Whole batches stay as they are, before the segment is sealed too (I4).
+    if (!this.#sealed && !this.#damaged) this.#log.settle?.(this.#sizeBytes)
     return this.#log.borrow?.(position, byteLength)
   }
 

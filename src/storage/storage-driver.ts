@@ -51,7 +51,12 @@ export interface StorageFile {
    */
   freeze?(): void
   /**
-   * Bytes of a frozen file without a copy: at least `byteLength` from `position` on, or up to its
+   * As `freeze`, for the first `byteLength` bytes alone: a `resize` to less is a bug from now on.
+   * What follows may change and grow.
+   */
+  settle?(byteLength: number): void
+  /**
+   * Frozen or settled bytes without a copy: at least `byteLength` from `position` on, or up to its
    * end. Undefined where `read` is the better way to them. Borrowed until the next call of this
    * driver, and empty then: they are for looking things up, and never handed to anybody.
    */

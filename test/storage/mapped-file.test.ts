@@ -10,7 +10,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { MappedFile } from '../../src/storage/mapped-file.ts'
 import { type MappedReads, MappingPool } from '../../src/storage/mapping-pool.ts'
 import { nativeBinding } from '../../src/storage/native-binding.ts'
@@ -107,6 +107,30 @@ describeMapped(`MappedFile${whyNot}`, () => {
     expect(pool.windowCount).toBe(0)
   })
 
+  it('gives of a file that grows what is settled, by few mappings, and all once it is frozen', () => {
+    const { mapped, pool, path, content, settled } = opened('everything')
+    const target = Buffer.alloc(FILE_BYTES)
+    const map = vi.spyOn(pool, 'map')
+    settled.bytes = BLOCK - 1
+    expect(mapped.window(0, 10)).toBeUndefined() // Too little to be worth it.
+    for (let bytes = BLOCK; bytes < 3 * BLOCK; bytes += 1_000) {
+      settled.bytes = bytes
+      truncateSync(path, Math.max(bytes, FILE_BYTES))
+      expect(mapped.read(target, 0, 10, bytes - 9)).toBe(-1)
+      expect(mapped.window(bytes - 9, 10)).toBeUndefined()
+      const position = Math.floor(bytes / 3)
+      if (mapped.read(target, 0, 500, position) < 0) continue
+      const expected = Buffer.concat([content, Buffer.alloc(BLOCK)])
+      expect(target.subarray(0, 500)).toEqual(expected.subarray(position, position + 500))
+    }
+    expect(mapped.read(target, 0, 5_000, 0)).toBe(5_000)
+    expect(map.mock.calls.length).toBeLessThan(20)
+    settled.bytes = undefined
+    truncateSync(path, FILE_BYTES)
+    expect(mapped.read(target, 0, FILE_BYTES, 5)).toBe(FILE_BYTES - 5)
+    expect(target.subarray(0, FILE_BYTES - 5)).toEqual(content.subarray(5))
+  })
+
   it.runIf(canCountResources)('unmaps all of it when it is closed', () => {
     const { mapped, pool, directory } = opened('everything')
     mapped.read(Buffer.alloc(FILE_BYTES), 0, FILE_BYTES, 0)
@@ -127,6 +151,8 @@ interface Opened {
   readonly path: string
   readonly descriptor: number
   readonly content: Buffer
+  /** Undefined where the whole file is frozen. */
+  readonly settled: { bytes: number | undefined }
 }
 
 function opened(
@@ -139,15 +165,17 @@ function opened(
   for (let at = 0; at < FILE_BYTES; at++) content[at] = (at * 31 + (at >>> 8)) & 0xff
   writeFileSync(path, content)
   const descriptor = openSync(path, 'r')
+  const settled: Opened['settled'] = { bytes: undefined }
   const pool = new MappingPool(reads, { maxWindows, maxBytes: 100 * BLOCK, windowBytes: BLOCK })
   if (isEnabled) expect(pool.enable(path)).toBeNull()
   const mapped = new MappedFile(pool, {
     openDescriptor: () => descriptor,
     readSizeBytes: () => fstatSync(descriptor).size,
+    settledBytes: () => settled.bytes,
   })
   onTestFinished(() => {
     pool.close()
     closeSync(descriptor)
   })
-  return { mapped, pool, directory, path, descriptor, content }
+  return { mapped, pool, directory, path, descriptor, content, settled }
 }

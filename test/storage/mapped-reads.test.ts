@@ -113,6 +113,25 @@ describe('frozen files of a disk', () => {
     expect(() => file.freeze?.()).toThrow(InvariantError)
   })
 
+  it.skipIf(!canMap)(`lend what is settled of a file that grows on${whyNot}`, () => {
+    const { driver } = opened('everything', 512)
+    const file = written(driver, 'a', CONTENT)
+    const other = driver.openFile('a', 'write')
+    file.settle?.(2 * BLOCK)
+    expect(file.borrow?.(BLOCK, 10)?.bytes.subarray(0, 10)).toEqual(
+      CONTENT.subarray(BLOCK, BLOCK + 10),
+    )
+    expect(file.borrow?.(2 * BLOCK - 1, 2)).toBeUndefined()
+    file.resize(5 * BLOCK)
+    for (const writer of [file, other]) {
+      expect(() => writer.resize(2 * BLOCK - 1)).toThrow(InvariantError)
+    }
+    other.resize(2 * BLOCK)
+    file.close()
+    other.resize(1)
+    expect(other.sizeBytes).toBe(1)
+  })
+
   it('lend nothing where nothing is mapped', () => {
     const { driver } = opened('no pool', 512)
     const file = frozen(driver, 'a')

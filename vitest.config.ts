@@ -5,15 +5,15 @@
  *   mmap     the tests of logs once more, with all that is sealed read through mappings
  *   no-koffi the tests of logs and files once more, as on a machine without koffi
  *   package  what is built, written and published: compiles programs, runs snippets
- *   crash    child processes that are killed, or that nothing may kill, as often as
- *            test/support/budget.ts says
+ *   crash    child processes that are killed, lose power, are soaked, or that nothing may kill, as
+ *            often or as long as test/support/budget.ts says
  *   simulation  the whole library under decided time, chance and faults (test/simulation)
  *   interop  runs Kafka itself; skipped where there is no Java (test/interop/toolchain.ts)
  */
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
-const CRASH_TESTS = ['test/torture/**/*.test.ts', 'test/stress/**/*.test.ts']
+const CRASH_TESTS = ['test/{torture,stress,soak}/**/*.test.ts']
 const SIMULATION_TESTS = ['test/simulation/**/*.test.ts']
 const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 

@@ -18,6 +18,7 @@ export type {
   VerifyReport,
 } from './client/log-reports.ts'
 export type { RepairOptions } from './client/log-repair.ts'
+export type { ScrubOptions } from './client/log-scrub.ts'
 export type { VerifyOptions } from './client/log-verify.ts'
 export type { LogRecord } from './client/log-record.ts'
 export type { HeadersInput, RecordHeaders } from './client/record-headers.ts'

@@ -34,6 +34,7 @@ import type {
   RepairReport,
   VerifyReport,
 } from './log-reports.ts'
+import type { ScrubOptions } from './log-scrub.ts'
 import { verifyDirectory, type VerifyOptions } from './log-verify.ts'
 import { notAvailable } from './not-available.ts'
 import type { Producer } from './producer.ts'
@@ -257,6 +258,16 @@ export class EventLog implements AsyncDisposable {
    */
   async flush(): Promise<void> {
     await this.#host.flush()
+  }
+
+  /**
+   * Verifies the log while it is open, as `EventLog.verify` does, beside reads and writes: what was
+   * there at the call, without what is deleted meanwhile. Damage is reported as a `DAMAGE` warning
+   * as well. `maxBytesPerSecond` bounds how fast it reads.
+   * @throws {LogError} ABORTED by its signal; CLOSED where the log is closed meanwhile; IO.
+   */
+  async scrub(options?: ScrubOptions): Promise<VerifyReport> {
+    return await this.#host.scrub(options)
   }
 
   /** What this log keeps, on this machine and this file system. */

@@ -19,6 +19,8 @@ import {
   type Procedure,
 } from '../storage/procedure.ts'
 import type { CheckedLogOptions } from './log-options.ts'
+import type { VerifyReport } from './log-reports.ts'
+import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
 import { Producer, type ProducerHost, type ProducerTopic } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
@@ -33,7 +35,7 @@ const CHECKPOINT_INTERVAL_MS = 60_000
 const ROLL_CHECKPOINT_DELAY_MS = 1_000
 
 /** One open log, below its public handle. */
-export class LogHost implements TopicHost, ProducerHost {
+export class LogHost implements TopicHost, ProducerHost, ScrubHost {
   readonly clock: Clock
   readonly randomBytes: (byteLength: number) => Uint8Array
   /** Pending work keeps the process alive: of logs on disk, never of those in memory. */
@@ -194,6 +196,12 @@ export class LogHost implements TopicHost, ProducerHost {
   }
 
   // ------------------------------------------------------------------ ending
+
+  /** Verifies the log while it is open. */
+  async scrub(options: ScrubOptions | undefined): Promise<VerifyReport> {
+    this.checkOpen('log.scrub')
+    return await scrubLog(this, this.#directory, this.#warn, options)
+  }
 
   /** Everything sent or appended before the call is durable when it resolves. */
   async flush(): Promise<void> {

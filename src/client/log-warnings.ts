@@ -5,6 +5,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { LogError } from '../errors/log-error.ts'
 import { afterTurn } from '../log/clock.ts'
+import type { Damage } from '../log/damage.ts'
 import type { OpenReport } from '../log/directory-open.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { LogWarning } from './log-options.ts'
@@ -73,6 +74,17 @@ export function damageSkipped(error: LogError<'CORRUPT'>, resumesAt: number): Lo
     message: error.message,
     cause: error,
     details: { ...error.details, resumesAt },
+  }
+}
+
+/** A scrub found damage in a partition, or in a file of the log's own directory. */
+export function damageFoundByScrub(first: Damage, damage: readonly Damage[]): LogWarning {
+  const { topic, partition, file, position, reason } = first
+  const where = topic === '' ? 'the log' : `${topic}-${partition}`
+  return {
+    code: 'DAMAGE',
+    details: { topic, partition, damage },
+    message: `${where}: ${file} is not what was written, first at position ${position} (${reason}); close the log and run EventLog.repair on it`,
   }
 }
 

@@ -88,7 +88,11 @@ export class BatchWalk {
     // The CRC does not cover the base offset: it must be one that a batch of this place can have.
     const relative = lastOffsetOf(this.#window.buffer, at) - this.#baseOffset
     if (baseOffset < place.nextOffset || relative > MAX_RELATIVE_OFFSET) return 'gap'
-    return baseOffset > place.nextOffset && place.isGapless ? 'gap' : 'ok'
+    if (baseOffset === place.nextOffset) return 'ok'
+    if (place.isGapless) return 'gap'
+    // A gap may be compaction's; not where the next batch starts below the end of this one.
+    const end = position + batchSizeBytesOf(this.#window.buffer, at)
+    return this.#isContradicted(end, nextOffsetOf(this.#window.buffer, at)) ? 'gap' : 'ok'
   }
 
   /**

@@ -86,8 +86,13 @@ export class DirectoryEvidence {
       isBrokerClean: this.marker === 'kafka',
       isBrokers: this.wasBrokers,
       checkpointedPoint: recoveryPoints.get(directory) ?? 0,
-      // The marker has a checksum, the checkpoint has none.
-      logStartOffset: described?.logStartOffset ?? checkpointedStart,
+      // The marker has a checksum, the checkpoint has none. Where there is no checkpoint, what was
+      // published in any boot is a start that the log had: it never moves back.
+      logStartOffset:
+        described?.logStartOffset ??
+        checkpointedStart ??
+        this.control?.slots.get(controlSlotKey(topicId, partition))?.logStartOffset ??
+        null,
       published: this.#publishedInThisBoot(topicId, partition),
     }
   }

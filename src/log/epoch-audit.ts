@@ -41,6 +41,7 @@ export class EpochAudit {
   readonly #isRequired: boolean
   readonly #entries: readonly EpochCheckpointEntry[] | undefined
   readonly #runs: EpochRun[] = []
+  #isWrong = false
 
   /** `isRequired`: a partition of ours has the file from its beginning on. */
   constructor(driver: StorageDriver, directory: string, isRequired: boolean) {
@@ -55,6 +56,11 @@ export class EpochAudit {
   /** The epochs as the batches have them, for a file that has to be made anew. */
   get runs(): readonly EpochRun[] {
     return this.#runs
+  }
+
+  /** What the file says; nothing where it is missing or wrong. */
+  get stored(): readonly EpochCheckpointEntry[] {
+    return this.#isWrong ? [] : (this.#entries ?? [])
   }
 
   /** The next whole batch; `run` says where it lies. */
@@ -80,6 +86,7 @@ export class EpochAudit {
     const wrong = this.#runs.filter((run) => !this.#agrees(run))
     if (wrong.length === 0) return
     if (this.#runs.every((run, index) => isAbove(run, this.#runs[index - 1]))) {
+      this.#isWrong = true
       return yield { ...whole, reason: 'its epochs are not those of the batches' }
     }
     for (const { file, position, end } of wrong) {

@@ -76,7 +76,8 @@ export class IndexAudit {
     this.#fileBytes = this.#file?.sizeBytes ?? 0
     this.#bytes = Buffer.alloc(Math.min(READ_SLOTS, this.#slotCount) * this.#slotBytes)
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength)
-    if (this.#file === undefined && scope.isSynced) this.#refuse('missing')
+    if (status !== undefined && this.#file === undefined) this.#refuse('it is not a file')
+    else if (this.#file === undefined && scope.isSynced) this.#refuse('missing')
   }
 
   /** The next whole batch, in the order of positions. */

@@ -2,6 +2,7 @@
  * What a verification is asked of one partition, and what it finds there: the types that
  * verification, scrub and repair share.
  */
+import type { EpochCheckpointEntry } from '../storage/epoch-checkpoint.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Damage } from './damage.ts'
 import type { EpochRun } from './epoch-audit.ts'
@@ -56,4 +57,6 @@ export interface PartitionFindings {
   readonly leastEnd: number
   /** Leader epochs as the batches have them. */
   readonly epochs: readonly EpochRun[]
+  /** As leader-epoch-checkpoint has them; none where it is missing or wrong. */
+  readonly storedEpochs: readonly EpochCheckpointEntry[]
 }

@@ -109,7 +109,7 @@ function nothingFound(input: VerifiedPartition, firstOffset: number): PartitionF
   const known = [checkpointedPoint, published?.logEndOffset ?? 0, described?.logEndOffset ?? 0]
   const counts = { batches: 0, records: 0, bytes: 0, tornBytes: 0 }
   const leastEnd = Math.max(firstOffset, ...known)
-  return { ...counts, damage: [], segments: [], firstOffset, leastEnd, epochs: [] }
+  return { ...counts, damage: [], segments: [], firstOffset, leastEnd, epochs: [], storedEpochs: [] }
 }
 
 /** The segment that a flaw of leader epochs is in. */

@@ -88,6 +88,7 @@ export function* repairPartitionFiles(
 
 /** Copies the bytes of a file that is to be made anew, durably; nothing there is nothing to keep. */
 export function* keepCopy(driver: StorageDriver, path: string): Procedure<void> {
+  if (driver.status(path)?.kind !== 'file') return
   const bytes = readWholeFile(driver, path)
   if (bytes === undefined || bytes.length === 0) return
   let name = `${path}.salvaged`

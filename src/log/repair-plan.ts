@@ -58,6 +58,8 @@ class Planning {
   readonly #steps: SegmentStep[] = []
   /** The segment made last, while more can be put behind it. */
   #made: Extract<SegmentStep, { kind: 'make' }> | undefined
+  /** The segment before, where it stays as it is. */
+  #kept: SegmentFindings | undefined
   #nextOffset: number
   #leaderEpoch = 0
 
@@ -91,10 +93,15 @@ class Planning {
     this.#leaderEpoch = stretches.at(-1)?.leaderEpoch ?? this.#leaderEpoch
   }
 
-  #keep({ baseOffset, stretches, areIndexesDamaged, wholeBytes }: SegmentFindings): void {
+  #keep(segment: SegmentFindings): void {
     this.#made = undefined
-    this.#nextOffset = stretches.at(-1)?.nextOffset ?? this.#nextOffset
-    if (areIndexesDamaged) this.#steps.push({ kind: 'index', baseOffset, fileBytes: wholeBytes })
+    this.#kept = segment
+    this.#nextOffset = segment.stretches.at(-1)?.nextOffset ?? this.#nextOffset
+    if (segment.areIndexesDamaged) this.#renewIndexes(segment)
+  }
+
+  #renewIndexes({ baseOffset, wholeBytes }: SegmentFindings): void {
+    this.#steps.push({ kind: 'index', baseOffset, fileBytes: wholeBytes })
   }
 
   #make(segment: SegmentFindings): void {
@@ -111,6 +118,10 @@ class Planning {
   }
 
   #begin(baseOffset: number, source: SegmentFindings | undefined): void {
+    // Offsets were lost at the end of the one before: its indexes may still name them.
+    const kept = source === undefined ? this.#kept : undefined
+    if (kept?.areIndexesDamaged === false) this.#renewIndexes(kept)
+    this.#kept = undefined
     this.#made = { kind: 'make', baseOffset, source, parts: [] }
     this.#steps.push(this.#made)
   }
@@ -126,12 +137,25 @@ class Planning {
       }
       const nextOffset = Math.min(
         offset,
+        this.#endOfEpoch(firstOffset),
         firstOffset + MAX_EMPTY_BATCH_OFFSETS,
         base + MAX_RELATIVE_OFFSET + 1,
       )
       const range = { firstOffset, nextOffset }
-      this.#made?.parts.push({ kind: 'fill', range, leaderEpoch: this.#leaderEpoch })
+      const leaderEpoch = this.#epochAt(firstOffset)
+      this.#made?.parts.push({ kind: 'fill', range, leaderEpoch })
       this.#nextOffset = nextOffset
     }
+  }
+
+  #epochAt(offset: number): number {
+    const { storedEpochs } = this.#input.findings
+    const stored = storedEpochs.findLast(({ startOffset }) => startOffset <= offset)
+    return stored?.leaderEpoch ?? this.#leaderEpoch
+  }
+
+  #endOfEpoch(offset: number): number {
+    const { storedEpochs } = this.#input.findings
+    return storedEpochs.find(({ startOffset }) => startOffset > offset)?.startOffset ?? Infinity
   }
 }

@@ -16,6 +16,7 @@ import type { Procedure } from '../storage/procedure.ts'
 import { Segment, type SegmentSettings } from '../storage/segment.ts'
 import { emptyContents } from '../storage/segment-contents.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
+import { parentOf } from '../storage/storage-path.ts'
 import type { StorageDriver, StorageFile } from '../storage/storage-driver.ts'
 import { BatchWalk } from './batch-walk.ts'
 import { summaryOfBatch } from './batch-summary.ts'
@@ -29,6 +30,16 @@ const WRITE_BYTES = 1_048_576
 /** The leader epoch that the batch at an offset has to have, where batches have wrong ones. */
 export type EpochAt = (offset: number) => number
 
+/** Gives what lies in the way of a file another name: a directory, say. */
+function* clearWay(driver: StorageDriver, path: string): Procedure<void> {
+  const status = driver.status(path)
+  if (status === undefined || status.kind === 'file') return
+  let name = `${path}.salvaged`
+  for (let again = 1; driver.status(name) !== undefined; again++) name = `${path}.${again}.salvaged`
+  driver.rename(path, name)
+  yield () => driver.flushDirectory(parentOf(path))
+}
+
 /** Makes the .log of a segment anew. Its indexes are wrong afterwards. */
 export function* rewriteLog(
   place: SegmentPlace,
@@ -38,7 +49,8 @@ export function* rewriteLog(
   const { driver, directory, baseOffset } = place
   const path = segmentPath(place, '.log')
   const temporary = `${path}.tmp`
-  const old = step.source === undefined ? undefined : driver.openFile(path, 'read')
+  yield* clearWay(driver, path)
+  const old = driver.status(path) === undefined ? undefined : driver.openFile(path, 'read')
   try {
     const output = new BatchOutput(openAnew(driver, temporary))
     try {
@@ -64,7 +76,10 @@ export function* rewriteIndexes(
   settings: SegmentSettings,
   fileBytes: number,
 ): Procedure<void> {
-  const { baseOffset } = place
+  const { driver, baseOffset } = place
+  for (const kind of ['.index', '.timeindex'] as const) {
+    yield* clearWay(driver, segmentPath(place, kind))
+  }
   const segment = Segment.open(place, settings, emptyContents(baseOffset))
   try {
     segment.rewind(emptyContents(baseOffset))

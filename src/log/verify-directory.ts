@@ -57,12 +57,14 @@ export interface VerifyInput {
   readonly isLive: boolean
   /** Ids for topics that have lost theirs. */
   readonly newTopicId: () => string
+  /** Of a log that this process has open: its partitions as they are now. */
+  readonly openPartitions?: () => readonly VerifiedPartition[]
 }
 
 /** The verification of one directory. */
 export class DirectoryVerification {
   readonly #input: VerifyInput
-  readonly #procedure: Procedure<VerifyFindings>
+  readonly #procedure: Procedure<VerifyFindings | undefined>
   #findings: VerifyFindings | undefined
   #totalBytes = 0
   #doneBytes = 0
@@ -104,18 +106,25 @@ export class DirectoryVerification {
     return true
   }
 
+  /** Ends it before its end, and releases what it has open. */
+  stop(): void {
+    this.#procedure.return(undefined)
+  }
+
   get #position(): number {
     const { progress } = this.#current ?? {}
     if (progress === undefined) return this.#doneBytes
     return this.#doneBytes + progress.doneBytes + progress.state.positionBytes
   }
 
-  *#run(): Procedure<VerifyFindings> {
+  *#run(): Procedure<VerifyFindings | undefined> {
     const { driver, bootId, newTopicId } = this.#input
     const evidence = new DirectoryEvidence(driver, bootId)
     const settled = evidence.settleTopics(newTopicId)
-    const damage: Damage[] = [...auditDirectory(driver, evidence)]
-    const partitions = yield* this.#listPartitions(evidence, settled)
+    const damage: Damage[] = driver.volatile ? [] : [...auditDirectory(driver, evidence)]
+    const partitions =
+      this.#input.openPartitions?.() ?? (yield* this.#listPartitions(evidence, settled))
+    for (const { directory } of partitions) this.#totalBytes += logBytes(driver, directory)
     const folders: VerifiedFolder[] = []
     const counts = { batches: 0, records: 0, bytes: 0, tornBytes: 0 }
     for (const input of partitions) {
@@ -156,7 +165,6 @@ export class DirectoryVerification {
         const found = evidence.of(topic, topicId, partition)
         const place = { driver, topic, topicId, partition, directory }
         partitions.push({ ...place, config, evidence: found, ...flags })
-        this.#totalBytes += logBytes(driver, directory)
         yield nextTurn
       }
     }

@@ -84,6 +84,7 @@ export class PartitionVerification {
       firstOffset,
       leastEnd: this.#leastEnd,
       epochs: this.#state.epochs.runs,
+      storedEpochs: this.#state.epochs.stored,
     }
   }
 
@@ -135,6 +136,7 @@ export class PartitionVerification {
     const place = { driver, directory, baseOffset }
     this.progress.file = segmentPath(place, '.log')
     const segment = this.#openSegment(place, later[0])
+    if (segment === 'no file') return this.#passNoFile(baseOffset, later[0])
     if (segment === undefined) return this.#passMissing(later[0])
     const damageBefore = this.#damage.count
     try {
@@ -162,9 +164,13 @@ export class PartitionVerification {
     }
   }
 
-  #openSegment(place: SegmentPlace, nextBase: number | undefined): SegmentVerification | undefined {
+  #openSegment(
+    place: SegmentPlace,
+    nextBase: number | undefined,
+  ): SegmentVerification | 'no file' | undefined {
     const status = place.driver.status(segmentPath(place, '.log'))
-    if (status?.kind !== 'file') return undefined
+    if (status === undefined) return undefined
+    if (status.kind !== 'file') return 'no file'
     try {
       return new SegmentVerification(place, status.sizeBytes, this.#scopeOf(nextBase))
     } catch (error) {
@@ -273,6 +279,16 @@ export class PartitionVerification {
     if (nextBase === undefined) return false
     this.#state.nextOffset = Math.max(this.#state.nextOffset, nextBase)
     return true
+  }
+
+  /** Something lies where its .log should. */
+  #passNoFile(baseOffset: number, nextBase: number | undefined): boolean {
+    const { driver, directory } = this.#input
+    const file = segmentPath({ driver, directory, baseOffset }, '.log')
+    this.#damage.addFlaw({ file, position: 0, bytes: 0, reason: 'it is not a file' })
+    const flags = { isDamaged: true, areIndexesDamaged: true, wholeBytes: 0 }
+    this.#segments.push({ baseOffset, fileBytes: 0, stretches: [], ...flags })
+    return this.#passMissing(nextBase)
   }
 
   /** A segment whose offsets another one holds: a copy under a wrong name. */

@@ -10,6 +10,11 @@ import { assert } from '../errors/invariant.ts'
 import { formatCheckpointLines, parseCheckpointLines, parseCount } from './checkpoint-text.ts'
 
 const INT32_MAX = 0x7fff_ffff
+/**
+ * No log gets that far in a century of a million records a second: a larger number is damage. Taken
+ * for the end of a log, it would leave no offset to append at.
+ */
+const MAX_OFFSET = 2 ** 52
 
 /** Where a partition has got to; what that means, the file's name says. */
 export interface OffsetCheckpointEntry {
@@ -27,7 +32,7 @@ export function formatOffsetCheckpoint(entries: Iterable<OffsetCheckpointEntry>)
       Number.isInteger(partition) && partition >= 0 && partition <= INT32_MAX,
       'partition: int32, >= 0',
     )
-    assert(Number.isSafeInteger(offset) && offset >= 0, 'offset: a safe integer, >= 0')
+    assert(Number.isInteger(offset) && offset >= 0 && offset <= MAX_OFFSET, 'offset: 0 to 2^52')
     lines.push(`${topic} ${partition} ${offset}`)
   }
   return formatCheckpointLines(lines)
@@ -42,7 +47,7 @@ export function parseOffsetCheckpoint(bytes: Buffer): readonly OffsetCheckpointE
   for (const line of lines) {
     const [topic = '', partitionText = '', offsetText = '', ...rest] = line.split(' ')
     const partition = parseCount(partitionText, INT32_MAX)
-    const offset = parseCount(offsetText)
+    const offset = parseCount(offsetText, MAX_OFFSET)
     if (!/^\S+$/.test(topic) || partition === undefined || offset === undefined || rest.length > 0)
       return undefined
     const key = `${topic} ${partition}`

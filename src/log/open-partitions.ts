@@ -1,0 +1,64 @@
+/**
+ * The partitions of an open log as a scrub verifies them: up to where each ends at this moment, and
+ * without what its writer has not written out yet, or is about to delete.
+ */
+import { parseSegmentFileName } from '../format/segment-name.ts'
+import type { LogDirectory } from './log-directory.ts'
+import type { VerifiedPartition } from './partition-findings.ts'
+import type { PartitionLog } from './partition-log.ts'
+
+/** Every partition of `log`, to be verified while it is read and written. */
+export function openPartitions(log: LogDirectory): readonly VerifiedPartition[] {
+  return log.topics().flatMap(({ partitions }) => partitions.map((one) => asVerified(log, one)))
+}
+
+function asVerified({ driver }: LogDirectory, partition: PartitionLog): VerifiedPartition {
+  const { topic, topicId, directory, config, isGapless, recoveryPoint } = partition
+  const { logStartOffset, logEndOffset, durableOffset, layoutEpoch } = partition
+  const { highWatermark, lastStableOffset } = partition
+  const watermarks = { logStartOffset, logEndOffset, durableOffset, layoutEpoch }
+  const published = {
+    ...watermarks,
+    highWatermark,
+    lastStableOffset,
+    topicId,
+    partition: partition.partition,
+    writerGeneration: 0,
+  }
+  return {
+    driver,
+    topic,
+    topicId,
+    partition: partition.partition,
+    directory,
+    config,
+    isGapless,
+    isOwn: isGapless,
+    isLive: true,
+    evidence: {
+      described: undefined,
+      isBrokerClean: false,
+      isBrokers: !isGapless,
+      checkpointedPoint: recoveryPoint,
+      logStartOffset,
+      published,
+    },
+    isUnjudged: (path) => isBehind(partition, path),
+    isGone: (baseOffset) => isGone(partition, baseOffset),
+  }
+}
+
+/** What an index file says is older than what its segment knows. */
+function isBehind(partition: PartitionLog, path: string): boolean {
+  const name = path.slice(partition.directory.length + 1)
+  const baseOffset = parseSegmentFileName(name)?.baseOffset
+  for (const segment of partition.segments) {
+    if (segment.baseOffset === baseOffset) return segment.areIndexesUnflushed
+  }
+  return true
+}
+
+function isGone(partition: PartitionLog, baseOffset: number): boolean {
+  if (partition.end !== undefined) return true
+  return partition.segments.floor(baseOffset).baseOffset !== baseOffset
+}

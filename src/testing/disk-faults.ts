@@ -194,6 +194,11 @@ export class DiskFaults {
     return this.#rules.length === 0 && this.#rates.size === 0
   }
 
+  /** A rate is set. @internal */
+  get areByChance(): boolean {
+    return this.#rates.size > 0
+  }
+
   /** What a call meets. @internal */
   draw(call: DiskCall): DiskFault | undefined {
     return this.#ruled(call) ?? this.#drawn(call.action)

@@ -164,8 +164,7 @@ export class DiskTree {
   /** The names of `directory` up to change `last` are on the disk. */
   endFlush(directory: DirectoryNode, last: number): void {
     for (const { change, before } of directory.edits) {
-      if (change > last || before?.kind !== 'file') continue
-      if (!isInUse(before)) this.dirtyFiles.delete(before) // Gone for good.
+      if (change <= last && before !== undefined) this.#forgetUnlessUsed(before)
     }
     directory.edits = directory.edits.filter(({ change }) => change > last)
     if (directory.edits.length === 0) this.dirtyDirectories.delete(directory)
@@ -173,7 +172,7 @@ export class DiskTree {
 
   /** Notes that nobody has the file open any more. */
   closed(file: FileNode): void {
-    if (!isInUse(file)) this.usedBytes -= file.bytes.sizeBytes
+    if (file.openCount === 0 && !hasName(file)) this.usedBytes -= file.bytes.sizeBytes
   }
 
   /** The power goes; what is left is on the disk and in the cache alike. */
@@ -275,6 +274,17 @@ export class DiskTree {
     if (node.kind === 'file') this.#releaseUnlessOpen(node)
   }
 
+  /** What has lost its name for good is in no crash any more. */
+  #forgetUnlessUsed(node: TreeNode): void {
+    if (hasName(node)) return
+    if (node.kind === 'file') {
+      if (node.openCount === 0) this.dirtyFiles.delete(node)
+      return
+    }
+    for (const { before } of node.edits) if (before !== undefined) this.#forgetUnlessUsed(before)
+    this.dirtyDirectories.delete(node)
+  }
+
   #releaseUnlessOpen(file: FileNode): void {
     if (file.openCount === 0) this.usedBytes -= file.bytes.sizeBytes
   }
@@ -310,8 +320,8 @@ function putName(directory: DirectoryNode, name: string, node: TreeNode | undefi
   node.name = name
 }
 
-function isInUse(file: FileNode): boolean {
-  return file.openCount > 0 || file.parent?.children.get(file.name) === file
+function hasName(node: TreeNode): boolean {
+  return node.parent?.children.get(node.name) === node
 }
 
 function nameOf(path: string): string {

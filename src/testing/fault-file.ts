@@ -184,7 +184,10 @@ export class FaultFile implements StorageFile {
     position: number,
   ): void {
     if (isSystemFault(fault)) {
-      this.#put(source, sourceStart, byteLength >> 1, position, 'arrives')
+      const { faults, random } = this.#machine
+      // Half, so that a test can say it; by chance, any part.
+      const part = faults.areByChance ? random.below(byteLength + 1) : byteLength >> 1
+      this.#put(source, sourceStart, part, position, 'arrives')
       throw this.#failure('write to', fault)
     }
     switch (fault) {

@@ -14,15 +14,22 @@ export type DiskKind = 'tmpfs' | 'ext4' | 'overlay'
 
 const SMALLEST_BYTES = 4_194_304
 
+/** How to mount, where it matters. */
+export interface MountOptions {
+  readonly options?: readonly string[]
+  /** Of an overlay: where its layers lie. */
+  readonly layersIn?: string
+}
+
 /** An empty directory on a file system of `kind` of its own, unmounted when the test has finished. */
-export function ownDisk(kind: DiskKind, bytes: number): string {
+export function ownDisk(kind: DiskKind, bytes: number, how: MountOptions = {}): string {
   const home = mkdtempSync(join(tmpdir(), 'streambed-disk-'))
   onTestFinished(() => {
     // Also of a disk that somebody still has a file open on: the kernel forgets it after that.
     spawnSync('umount', ['--lazy', join(home, 'disk')])
     rmSync(home, { recursive: true })
   })
-  if (!mount(home, kind, bytes)) throw new Error(`${kind} cannot be mounted`)
+  if (!mount(home, kind, bytes, how)) throw new Error(`${kind} cannot be mounted`)
   return join(home, 'disk')
 }
 
@@ -31,7 +38,7 @@ export function canMount(kind: DiskKind): boolean {
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return false
   const home = mkdtempSync(join(tmpdir(), 'streambed-disk-'))
   try {
-    const isMounted = mount(home, kind, SMALLEST_BYTES)
+    const isMounted = mount(home, kind, SMALLEST_BYTES, {})
     if (isMounted) spawnSync('umount', [join(home, 'disk')])
     return isMounted
   } finally {
@@ -39,26 +46,34 @@ export function canMount(kind: DiskKind): boolean {
   }
 }
 
-function mount(home: string, kind: DiskKind, bytes: number): boolean {
+function mount(home: string, kind: DiskKind, bytes: number, how: MountOptions): boolean {
+  const more = (how.options ?? []).map((option) => `,${option}`).join('')
   const disk = join(home, 'disk')
   mkdirSync(disk)
   switch (kind) {
     case 'tmpfs':
-      return succeeds('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'streambed-test', disk])
+      return succeeds('mount', [
+        '-t',
+        'tmpfs',
+        '-o',
+        `size=${bytes}${more}`,
+        'streambed-test',
+        disk,
+      ])
     case 'ext4': {
       const image = join(home, 'image')
       writeFileSync(image, '')
       truncateSync(image, bytes)
       return (
         succeeds('mkfs.ext4', ['-q', '-F', '-m', '0', image]) &&
-        succeeds('mount', ['-o', 'loop', image, disk])
+        succeeds('mount', ['-o', `loop${more}`, image, disk])
       )
     }
     case 'overlay': {
-      const layers = ['lower', 'upper', 'work'].map((name) => join(home, name))
+      const layers = ['lower', 'upper', 'work'].map((name) => join(how.layersIn ?? home, name))
       for (const layer of layers) mkdirSync(layer)
       const [lower, upper, work] = layers
-      const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}`
+      const options = `lowerdir=${lower},upperdir=${upper},workdir=${work}${more}`
       return succeeds('mount', ['-t', 'overlay', '-o', options, 'overlay', disk])
     }
   }

@@ -9,7 +9,7 @@
  *      by side: nothing that one does concerns another
  *   4  after a stop that may have taken offsets each partition starts a new leader epoch, on stable
  *      storage before any append: such offsets may be used again only in a newer epoch
- *   5  control file and checkpoints are written anew
+ *   5  the control file is written anew, and checkpoints that would say something else
  *
  * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.
  * Where a broker has had the directory, topics may also have been created, deleted and compacted
@@ -25,6 +25,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { afterTurn } from './clock.ts'
 import { DirectoryEvidence, type SettledTopics } from './directory-evidence.ts'
+import type { CheckpointedOffsets } from './log-checkpoints.ts'
 import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
 import { LogDirectory, type LogEnvironment } from './log-directory.ts'
 import { newIdentity } from './log-identity.ts'
@@ -114,7 +115,8 @@ class DirectoryOpening {
     }
     this.#noteDeletions(log)
     yield* this.#publish(log, evidence)
-    yield* log.checkpoint()
+    // After a clean close the files say it already, and each would cost two waits for the device.
+    if (!isCleanOfOurs(evidence) || !areCurrent(evidence.checkpoints, log)) yield* log.checkpoint()
     const report = {
       clean: isNew || found.marker !== undefined,
       durationMs: this.#environment.clock.monotonicNow() - this.#startedMs,
@@ -155,14 +157,40 @@ class DirectoryOpening {
   }
 
   *#publish(log: LogDirectory, evidence: DirectoryEvidence): Procedure<void> {
+    // Whoever of us left a clean marker had synced the names of all files before.
+    const isNameDurable = isCleanOfOurs(evidence) && evidence.control !== undefined
     const control = ControlFile.open(this.#driver, {
       writerGeneration: ((evidence.control?.writerGeneration ?? 0) + 1) % 2 ** 32,
       bootId: this.#environment.bootId,
       pid: process.pid,
     })
     log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
-    yield () => this.#driver.flushDirectory('')
+    if (!isNameDurable) yield () => this.#driver.flushDirectory('')
   }
+}
+
+/** Our marker is written when everything before it is on stable storage; a broker syncs less. */
+function isCleanOfOurs({ marker }: DirectoryEvidence): boolean {
+  return marker !== undefined && marker !== 'kafka'
+}
+
+/** Whether the checkpoints would be written as they are. */
+function areCurrent(
+  { recoveryPoints, logStarts }: CheckpointedOffsets,
+  log: LogDirectory,
+): boolean {
+  if (logStarts === null) return false
+  let pointCount = 0
+  let startCount = 0
+  for (const { partitions } of log.topics()) {
+    for (const { directory, recoveryPoint, logStartOffset } of partitions) {
+      if (recoveryPoints.get(directory) !== recoveryPoint) return false
+      if ((logStarts.get(directory) ?? 0) !== logStartOffset) return false
+      pointCount += 1
+      if (logStartOffset > 0) startCount += 1
+    }
+  }
+  return recoveryPoints.size === pointCount && logStarts.size === startCount
 }
 
 /** Each partition of a topic, in order. */

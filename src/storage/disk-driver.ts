@@ -193,16 +193,20 @@ class DiskDriver implements StorageDriver {
   }
 
   async flushDirectory(path: string): Promise<void> {
-    const absolutePath = this.#directory(path)
+    const flushed = this.#flushDirectoryAt(this.#directory(path))
+    // Side by side: opening a log waits for both.
+    await (path === '' ? Promise.all([flushed, this.#flushAncestors()]) : flushed)
+  }
+
+  async #flushDirectoryAt(absolutePath: string): Promise<void> {
     for (;;) {
       try {
         await flushDirectoryAt(absolutePath)
-        break
+        return
       } catch (error) {
         if (!(error instanceof Error) || !this.#mayTryAgain(error.cause)) throw error
       }
     }
-    if (path === '') await this.#flushAncestors()
   }
 
   close(): void {

@@ -2,6 +2,8 @@
  * Which topics an opened directory has, where metadata.json and the folders do not agree, or one of
  * them was damaged.
  */
+import fs from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { openDiskDriver } from '../../src/storage/disk-driver.ts'
@@ -31,6 +33,31 @@ function names(log: LogDirectory): readonly string[] {
 function damage(driver: FaultDriver, path: string): void {
   overwrite(driver, path, Buffer.from('{"format":'))
 }
+
+describe('the checkpoints', () => {
+  const CHECKPOINTS = ['recovery-point-offset-checkpoint', 'log-start-offset-checkpoint']
+
+  it('are written by an open that has something to say, not after a clean close', async () => {
+    const inodesOf = (directory: string): readonly number[] =>
+      CHECKPOINTS.map((name) => fs.statSync(join(directory, name)).ino)
+    const directory = temporaryDirectory()
+    const { log } = await openLog(openDiskDriver(directory))
+    await runProcedure(log.createTopic('t', { partitions: 2 }))
+    appendMany(partitionOf(log, 't'), COUNT)
+    await runProcedure(log.deleteRecordsBefore(partitionOf(log, 't'), 3))
+    await runProcedure(log.close())
+    const closed = inodesOf(directory)
+    const { log: again, report } = await openLog(openDiskDriver(directory))
+    expect([report.clean, inodesOf(directory)]).toEqual([true, closed])
+    expect(partitionOf(again, 't').logStartOffset).toBe(3)
+    await runProcedure(again.close())
+    const before = inodesOf(directory)
+    fs.appendFileSync(join(directory, CHECKPOINTS[0] ?? ''), 'u 0 5\n') // Of nobody.
+    const { log: third } = await openLog(openDiskDriver(directory))
+    expect(inodesOf(directory)[0]).not.toBe(before[0])
+    await runProcedure(third.close())
+  })
+})
 
 describe('metadata.json that is damaged', () => {
   it('is replaced by the one before it, with what the folders add', async () => {
@@ -157,7 +184,9 @@ describe('a log on a real disk', () => {
     const topic = await runProcedure(log.createTopic('t', { partitions: 300 }))
     for (const partition of topic.partitions) appendMany(partition, 2)
     await runProcedure(log.close())
-    const { log: again, report } = await openLog(openDiskDriver(directory, { descriptors: { maxOpenFiles: 64 } }))
+    const { log: again, report } = await openLog(
+      openDiskDriver(directory, { descriptors: { maxOpenFiles: 64 } }),
+    )
     expect(report).toMatchObject({ clean: true, partitions: [] })
     const ends = again.topic('t')?.partitions.map(({ logEndOffset }) => logEndOffset)
     expect(new Set(ends)).toEqual(new Set([2]))

@@ -17,6 +17,7 @@ import { killAtCall } from './self-kill.ts'
 
 const CHANGING_TOPICS = ['orders', 'invoices', 'notes']
 const MAX_IN_FLIGHT = 200
+const LEAST_SEGMENT_BYTES = 16_384
 
 const plan = JSON.parse(readFileSync(0, 'utf8')) as LifePlan // The parent wrote it.
 let isClosing = false
@@ -53,6 +54,8 @@ async function workAtRandom(): Promise<void> {
   const topic =
     log.topics().find(({ name }) => name === MAIN_TOPIC) ?? (await work.create(MAIN_TOPIC))
   enter('working')
+  // The script leaves segments so small that many records would be thousands of files.
+  if (topic.config.segmentBytes < LEAST_SEGMENT_BYTES) await work.alter(topic)
   if (plan.changesTopics) changeTopics().catch(fail)
   const write = work.writingTo(topic)
   while (plan.closesAfter === null || work.acknowledgedCount < plan.closesAfter) {

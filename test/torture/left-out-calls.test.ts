@@ -1,7 +1,7 @@
 /**
  * The replay can fail: for each rule on the order of syncs, a recording in which the calls that
- * keep it count as never made, and a loss of power that breaks the promise. power-loss.test.ts replays
- * such recordings with all of their calls and finds none.
+ * keep it count as never made, and a loss of power that breaks the promise. power-loss.test.ts
+ * replays such recordings with all of their calls and finds none.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'

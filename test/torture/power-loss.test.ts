@@ -16,7 +16,7 @@ import { memoryDirectory, replay, type CutDisk, type Recording } from './power-l
 import { Recordings, type LifeKind } from './recordings.ts'
 
 /** Disks of the first replays from which further lives are recorded: one of so many. */
-const DISKS_PER_RECORDING = 1_000
+const DISKS_PER_RECORDING = 2_000
 const SCRIPTS: readonly LifeKind[] = [{}, { closesAfter: null }, {}]
 const AT_RANDOM: readonly LifeKind[] = [
   { work: 'endless', writing: 'acks all', changesTopics: true, closesAfter: 30 },

@@ -57,21 +57,32 @@ export function* writeRecoveryPoints(
   yield* replaceFile(driver, RECOVERY_POINTS, formatOffsetCheckpoint(entries))
 }
 
+/** What this process knows to be on stable storage as the log starts; null before it wrote them. */
+export interface WrittenStarts {
+  bytes: Buffer | null
+}
+
 /**
- * Writes where each partition starts; `moved` are starts that count once this is durable.
- * Every start has its line, unlike Kafka's: a first segment that got lost shows by it.
+ * Writes where each partition starts, unless `written` says just that; `moved` are starts that count
+ * once this is durable. Every start has its line, unlike Kafka's: a first segment that got lost
+ * shows by it.
  */
 export function* writeLogStarts(
   driver: StorageDriver,
   partitions: readonly PartitionLog[],
   moved: ReadonlyMap<PartitionLog, number>,
+  written: WrittenStarts,
 ): Procedure<void> {
   const entries: OffsetCheckpointEntry[] = []
   for (const partition of partitions) {
     const start = Math.max(partition.logStartOffset, moved.get(partition) ?? 0)
     if (partition.end !== 'deleted' && start > 0) entries.push(entryOf(partition, start))
   }
-  yield* replaceFile(driver, LOG_STARTS, formatOffsetCheckpoint(entries))
+  const bytes = formatOffsetCheckpoint(entries)
+  if (written.bytes?.equals(bytes) === true && driver.status(LOG_STARTS) !== undefined) return
+  written.bytes = null // Where this fails, nobody knows which of the two will be read again.
+  yield* replaceFile(driver, LOG_STARTS, bytes)
+  written.bytes = bytes
 }
 
 function readOffsets(driver: StorageDriver, path: string): ReadonlyMap<string, number> | null {

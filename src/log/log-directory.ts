@@ -21,7 +21,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { parseTopicId, randomTopicId } from '../storage/topic-id.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
-import { writeLogStarts, writeRecoveryPoints } from './log-checkpoints.ts'
+import { writeLogStarts, writeRecoveryPoints, type WrittenStarts } from './log-checkpoints.ts'
 import { resolveTopicConfig, type ResolvedTopicConfig, type TopicConfig } from './log-config.ts'
 import { PartitionLog, type PartitionContext, type PartitionState } from './partition-log.ts'
 import { StoredTopics, type TopicsChange } from './stored-topics.ts'
@@ -76,6 +76,7 @@ export class LogDirectory {
   #publisher: WatermarkPublisher | undefined
   /** Folders of deleted topics whose space is still to be freed, by topic id. */
   readonly #removals = new Map<string, string[]>()
+  readonly #writtenStarts: WrittenStarts = { bytes: null }
   /** The checkpoints may still have lines of a deleted topic (I3). */
   #remembersDeleted = false
 
@@ -254,6 +255,7 @@ export class LogDirectory {
         this.#environment.driver,
         this.#partitions(),
         new Map([[partition, offset]]),
+        this.#writtenStarts,
       )
     }
     partition.advanceLogStart(offset)
@@ -266,7 +268,7 @@ export class LogDirectory {
     const { driver } = this.#environment
     if (driver.volatile) return
     const partitions = this.#partitions()
-    yield* writeLogStarts(driver, partitions, new Map())
+    yield* writeLogStarts(driver, partitions, new Map(), this.#writtenStarts)
     yield* writeRecoveryPoints(driver, partitions)
     this.#remembersDeleted = false
   }

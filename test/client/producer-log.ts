@@ -128,6 +128,7 @@ export class ProducerLog implements ProducerHost {
   readonly holdsProcess: boolean
   readonly driver: StorageDriver
   readonly closed: Producer[] = []
+  onSend: (() => void) | undefined
   readonly barrier: CommitBarrier
   readonly #topics = new Map<string, ProducerLogTopic>()
   readonly #context: PartitionContext

@@ -103,7 +103,7 @@ function mountOf(directory: string): Mount | undefined {
   try {
     const device = deviceOf(directory)
     const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n')
-    // <id> <parent> <major:minor> <root> <mount point> <options> [<tag>]... - <type> <source> <options>
+    // <id> <parent> <device> <root> <mount point> <options> [<tag>]... - <type> <source> <options>
     const line = lines.findLast((one) => one.split(' ', 3)[2] === device)
     if (line === undefined) return undefined
     const [before = '', after = ''] = line.split(' - ')

@@ -21,7 +21,7 @@ export interface MountOptions {
   readonly layersIn?: string
 }
 
-/** An empty directory on a file system of `kind` of its own, unmounted when the test has finished. */
+/** An empty directory on a file system of its own, unmounted when the test has finished. */
 export function ownDisk(kind: DiskKind, bytes: number, how: MountOptions = {}): string {
   const home = mkdtempSync(join(tmpdir(), 'streambed-disk-'))
   onTestFinished(() => {

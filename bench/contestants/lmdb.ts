@@ -80,6 +80,13 @@ export class LmdbLog {
     return bytes
   }
 
+  /** Owned. */
+  getOwned(offset: number): Buffer {
+    const bytes = this.#database.getBinary(offset)
+    if (bytes === undefined) throw new RangeError('lmdb has no such record')
+    return bytes
+  }
+
   /** Throws unless the database holds the first `recordCount` records, in order. */
   check(dataset: Dataset, recordCount: number): void {
     let crc = 0

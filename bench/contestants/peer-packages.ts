@@ -32,6 +32,7 @@ export interface LmdbDatabase {
   putSync(key: number, value: Buffer, options: { readonly append: boolean }): void
   transactionSync<T>(work: () => T): T
   getBinaryFast(key: number): Buffer | undefined
+  getBinary(key: number): Buffer | undefined
   close(): Promise<void>
 }
 

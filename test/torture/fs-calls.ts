@@ -36,6 +36,7 @@ export const FS_EFFECTS: Readonly<Record<string, FsEffect>> = {
   renameSync: 'name',
   unlinkSync: 'name',
   fdatasync: 'sync',
+  fdatasyncSync: 'sync',
   'promises.open': 'open',
   'promises.rm': 'name',
   'promises.unlink': 'name',
@@ -121,6 +122,8 @@ class Watching {
       this.#isInside = true
       let result: unknown
       try {
+        const failure = this.#observer.failureOf?.(call)
+        if (failure !== undefined) throw failure
         result = original(...values)
       } catch (error) {
         this.#isInside = false

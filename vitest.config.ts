@@ -13,7 +13,7 @@
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
-const CRASH_TESTS = ['test/{torture,stress,soak,limits}/**/*.test.ts']
+const CRASH_TESTS = ['test/{torture,stress,soak,limits,damage}/**/*.test.ts']
 const SIMULATION_TESTS = ['test/simulation/**/*.test.ts']
 const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 

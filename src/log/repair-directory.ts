@@ -41,7 +41,7 @@ export function* repairDirectory(input: RepairInput): Procedure<void> {
   const plans = new Map<VerifiedFolder, PartitionPlan>()
   const implausibleEnds = new Set<string>()
   for (const folder of findings.folders) {
-    const plan = planOf(folder)
+    const plan = planOf(driver, folder)
     plans.set(folder, plan)
     if (plan.isEndImplausible) implausibleEnds.add(folder.input.directory)
   }
@@ -91,10 +91,10 @@ function* layFolder(driver: StorageDriver, input: VerifiedPartition): Procedure<
   yield () => driver.flushDirectory('')
 }
 
-function planOf({ input, findings }: VerifiedFolder): PartitionPlan {
+function planOf(driver: StorageDriver, { input, findings }: VerifiedFolder): PartitionPlan {
   const logStartOffset = input.evidence.logStartOffset ?? 0
   const { isGapless } = input
-  const found = findings ?? nothingFound(input, logStartOffset)
+  const found = findings ?? nothingFound(input, logStartOffset, highestEpoch(driver) + 1)
   const wrongEpochs = new Set<number>()
   for (const damage of found.damage) {
     const segment = segmentOfEpochFlaw(damage, input.directory)
@@ -104,12 +104,17 @@ function planOf({ input, findings }: VerifiedFolder): PartitionPlan {
 }
 
 /** What verification would find in an empty folder. */
-function nothingFound(input: VerifiedPartition, firstOffset: number): PartitionFindings {
+function nothingFound(
+  input: VerifiedPartition,
+  firstOffset: number,
+  leaderEpoch: number,
+): PartitionFindings {
   const { checkpointedPoint, published, described } = input.evidence
   const known = [checkpointedPoint, published?.logEndOffset ?? 0, described?.logEndOffset ?? 0]
   const counts = { batches: 0, records: 0, bytes: 0, tornBytes: 0 }
   const leastEnd = Math.max(firstOffset, ...known)
-  return { ...counts, damage: [], segments: [], firstOffset, leastEnd, epochs: [], storedEpochs: [] }
+  const storedEpochs = [{ leaderEpoch, startOffset: firstOffset }]
+  return { ...counts, damage: [], segments: [], firstOffset, leastEnd, epochs: [], storedEpochs }
 }
 
 /** The segment that a flaw of leader epochs is in. */

@@ -6,7 +6,7 @@ describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
     const usual = { kills: 200, disks: 4_000, soakSeconds: 60, propertyRuns: 100, stressRounds: 3 }
     const limits = { limitMebibytes: 384, limitSegments: 500, limitTopics: 150 }
-    expect(budgetOf({})).toEqual({ ...usual, ...limits, simulatedSeeds: 160 })
+    expect(budgetOf({})).toEqual({ ...usual, ...limits, simulatedSeeds: 160, damagedLogs: 40 })
     expect(budgetOf({ STREAMBED_KILLS: '' }).kills).toBe(200)
   })
 
@@ -16,8 +16,9 @@ describe('budgetOf', () => {
     const files = { STREAMBED_LIMIT_MIB: '1', STREAMBED_LIMIT_FILES: '2' }
     const limits = { limitMebibytes: 1, limitSegments: 2, limitTopics: 3 }
     const sizes = { kills: 2000, disks: 9, soakSeconds: 20, propertyRuns: 10_000, stressRounds: 7 }
-    const all = { ...torture, ...others, ...files, STREAMBED_LIMIT_TOPICS: '3' }
-    expect(budgetOf(all)).toEqual({ ...sizes, ...limits, simulatedSeeds: 8 })
+    const more = { STREAMBED_LIMIT_TOPICS: '3', STREAMBED_DAMAGES: '4' }
+    const all = { ...torture, ...others, ...files, ...more }
+    expect(budgetOf(all)).toEqual({ ...sizes, ...limits, simulatedSeeds: 8, damagedLogs: 4 })
   })
 
   it.each(['0', '-1', '1.5', 'many'])('refuses %j, which would make a run look green', (text) => {

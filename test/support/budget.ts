@@ -11,6 +11,7 @@
  *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 384
  *   STREAMBED_LIMIT_FILES   segments of the log that has more files than its process may open, 500
  *   STREAMBED_LIMIT_TOPICS  topics of the log with the most, 150
+ *   STREAMBED_DAMAGES       damages of each kind to each small log, 40
  */
 
 /** Sizes of one run of the tests. */
@@ -24,6 +25,7 @@ export interface Budget {
   readonly limitMebibytes: number
   readonly limitSegments: number
   readonly limitTopics: number
+  readonly damagedLogs: number
 }
 
 /** The sizes that `environment` asks for; the usual ones where it is silent. */
@@ -38,6 +40,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 384),
     limitSegments: countOf(environment, 'STREAMBED_LIMIT_FILES', 500),
     limitTopics: countOf(environment, 'STREAMBED_LIMIT_TOPICS', 150),
+    damagedLogs: countOf(environment, 'STREAMBED_DAMAGES', 40),
   }
 }
 

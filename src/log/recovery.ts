@@ -2,10 +2,10 @@
  * Recovery of one partition after a stop that was not clean: finds out what is whole, cuts what is
  * torn, keeps what is damaged, and ends with a sync.
  *
- * Below the recovery point segments are taken as they are where their ends fit together
- * (sealed-end.ts); from there on every batch is checked. What is bad above it is a torn write: it
- * is cut, its bytes kept (log-cut.ts). What is bad or missing below it was on stable storage once:
- * that is damage, nothing is cut, and the log goes on in a new segment behind it.
+ * Below the last checkpoint segments are taken as they are where their ends fit together
+ * (sealed-end.ts); from there on every batch is checked. What is bad above the recovery point is a
+ * torn write: it is cut, its bytes kept (log-cut.ts). What is bad or missing below it was on stable
+ * storage once: that is damage, nothing is cut, and the log goes on in a new segment behind it.
  *   I1  nothing is cut before its bytes are on stable storage elsewhere
  *   I2  logEndOffset is never below the recovery point, nor below any whole batch behind damage
  *   I3  every byte accepted above the recovery point is written again before it is synced: a sync
@@ -23,7 +23,6 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
 import type { Damage } from './damage.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
-import { renewIndexes } from './index-renewal.ts'
 import { LogCut } from './log-cut.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { startOfCheck, uncheckedContents } from './recovery-start.ts'
@@ -55,7 +54,10 @@ export interface RecoveryInput {
   readonly config: ResolvedTopicConfig
   /** Synced up to here, by the checkpoint and, in the same boot, by the control file. */
   readonly recoveryPoint: number
-  /** Synced with its indexes up to here: by the checkpoint alone. */
+  /**
+   * Synced with its indexes up to here: by the checkpoint alone. What was published speaks of .log
+   * files; an index may have been written without the other, and may be on no disk.
+   */
   readonly checkpointedPoint: number
   /**
    * Log end that was published in this boot, when nothing but the process can have been lost; else
@@ -122,7 +124,7 @@ class Recovery {
 
   /** Goes through the segments, oldest first; returns where the log ends. */
   *#check(bases: readonly number[]): Procedure<number> {
-    const { isGapless, epochs, recoveryPoint, checkpointedPoint } = this.#input
+    const { isGapless, epochs, checkpointedPoint } = this.#input
     const expected: ScanExpectation = { nextOffset: this.#firstOffset(bases), isGapless, epochs }
     for (const [index, baseOffset] of bases.entries()) {
       const isMissing =
@@ -142,10 +144,7 @@ class Recovery {
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
       const nextBase = bases[index + 1]
-      if (recoveryPoint > baseOffset && (nextBase ?? Infinity) > checkpointedPoint) {
-        yield* renewIndexes(this.#place(baseOffset))
-      }
-      const isSynced = nextBase !== undefined && nextBase <= recoveryPoint
+      const isSynced = nextBase !== undefined && nextBase <= checkpointedPoint
       if (isSynced && (yield* this.#takeSynced(baseOffset, expected, nextBase))) continue
       if (yield* this.#checkSegment(baseOffset, expected, bases.slice(index + 1))) {
         return expected.nextOffset
@@ -202,14 +201,16 @@ class Recovery {
     const contents = uncheckedContents(baseOffset, fileBytes)
     const segment = Segment.open(this.#place(baseOffset), this.#input.config, contents)
     this.#segments.push(segment)
-    const { start, isIndexWrong } = startOfCheck(segment, fileBytes, this.#input.recoveryPoint)
+    const { recoveryPoint, checkpointedPoint } = this.#input
+    const { start, isIndexWrong } = startOfCheck(segment, fileBytes, checkpointedPoint)
     if (isIndexWrong) this.#rebuiltIndexes += 1
+    const synced = startOfCheck(segment, fileBytes, recoveryPoint).start
     segment.rewind(start)
-    this.#accepted.push({ segment, from: start.sizeBytes })
+    this.#accepted.push({ segment, from: Math.max(start.sizeBytes, synced.sizeBytes) })
     if (start.sizeBytes > 0) expected.nextOffset = start.nextOffset
     const scan = new SegmentScan(segment, fileBytes)
     // A segment that ended below the recovery point was whole: nothing of it can be torn.
-    const isTearable = (later[0] ?? Infinity) > this.#input.recoveryPoint
+    const isTearable = (later[0] ?? Infinity) > recoveryPoint
     for (;;) {
       const end = yield* scan.run(expected)
       if (end.kind === 'whole') return false

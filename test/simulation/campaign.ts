@@ -14,6 +14,8 @@ export interface CampaignPlan {
   readonly stepCount: number
   readonly faults: readonly FaultGroup[]
   readonly mayGoOn?: () => boolean
+  /** Whether a failing history is shrunk; it takes as long as hundreds of seeds. */
+  readonly shrinks: boolean
 }
 
 /** Everything that a campaign did. */
@@ -29,6 +31,8 @@ export interface CampaignTally {
 /** A seed that broke a promise. */
 export interface CampaignFailure {
   readonly seed: number
+  /** Steps up to the one at which it showed. */
+  readonly stepCount: number
   readonly error: unknown
   /** The shrunk history, to be kept as a test. */
   readonly history: string
@@ -60,7 +64,7 @@ export async function runCampaign(plan: CampaignPlan): Promise<CampaignResult> {
 
 async function playSeed(
   seed: number,
-  { stepCount, faults }: CampaignPlan,
+  { stepCount, faults, shrinks }: CampaignPlan,
   tally: CampaignTally,
 ): Promise<CampaignFailure | undefined> {
   const history = historyOf(seed, stepCount, faults)
@@ -69,10 +73,12 @@ async function playSeed(
     await simulation.run(history.steps)
     return undefined
   } catch (error) {
+    const found = { seed, stepCount: simulation.result.stepCount, error }
+    if (!shrinks) return { ...found, history: '' }
     const failure = await failureOf(history)
-    if (failure === undefined) return { seed, error, history: 'it did not fail again' }
+    if (failure === undefined) return { ...found, history: 'it did not fail again' }
     const shrunk = await shrink(history, failure)
-    return { seed, error, history: shown(shrunk.history, shrunk.failure) }
+    return { ...found, history: shown(shrunk.history, shrunk.failure) }
   } finally {
     add(tally, simulation.result)
   }

@@ -31,8 +31,8 @@ export class PartitionModel {
   /** Log end and durable offset at the last look. */
   written = 0
   durable = 0
-  /** Leader epoch that the next append has at least. */
-  epochFloor = 0
+  /** Leader epochs that the next append may have: after a clean stop the one there was. */
+  #epochs = { least: 0, most: Infinity }
   /** A sync failed: read-only until the next open. */
   isFailed = false
   /** Times are those of appends: nobody knows them before. */
@@ -41,6 +41,8 @@ export class PartitionModel {
   #handle: Partition | undefined
   #lastOfSender = new Map<number, number>()
   #highestEpoch = -1
+  /** In the life before, so that its epoch is known. */
+  #wasAppendedTo = false
 
   constructor(topic: string, index: number, book: RecordBook) {
     this.topic = topic
@@ -105,7 +107,7 @@ export class PartitionModel {
 
   /** The epoch of the last record. */
   #lastEpoch(): number {
-    if (this.written === this.logStart) return this.epochFloor
+    if (this.written === this.logStart) return this.#epochs.least
     return this.handle.get(this.written - 1)?.leaderEpoch ?? -1
   }
 
@@ -176,8 +178,27 @@ export class PartitionModel {
     const visited = this.#readAll(how)
     if (this.#book.isTainted) return visited
     if (visited > 0) this.#highestEpoch = Math.max(this.#highestEpoch, this.#lastEpoch())
-    this.epochFloor = how === 'clean' ? Math.max(0, this.#highestEpoch) : this.#highestEpoch + 1
+    const known = this.#highestEpoch
+    const isKept = how === 'clean' && this.#wasAppendedTo
+    this.#epochs =
+      how === 'clean'
+        ? { least: Math.max(0, known), most: isKept ? known : Infinity }
+        : { least: known + 1, most: Infinity }
+    this.#wasAppendedTo = isKept
+    this.#lookUpTimes()
     return visited
+  }
+
+  /** Indexes are hints: whatever became of them, lookups find what is there. */
+  #lookUpTimes(): void {
+    const { times, logStart, written } = this
+    const asked = [logStart, (logStart + written) >> 1, written - 1].map((at) => times[at] ?? 0)
+    for (const time of asked) {
+      if (time < 0) continue
+      const found = this.handle.offsetForTimestamp(time)
+      const right = this.offsetAt(time)
+      must(found === right, () => `${this.name}: opened, finds ${found} for ${time}, not ${right}`)
+    }
   }
 
   /** Reads every record there is and compares it with what was seen. */
@@ -260,10 +281,14 @@ export class PartitionModel {
 
   /** A record was appended in `epoch` (I5). */
   appendedIn(epoch: number): void {
+    const { least, most } = this.#epochs
     must(
-      epoch >= this.epochFloor || this.#book.isTainted,
-      () => `${this.name}: appends in epoch ${epoch}, below ${this.epochFloor}`,
+      (epoch >= least && epoch <= most) || this.#book.isTainted,
+      () => `${this.name}: appends in epoch ${epoch}, not in ${least} to ${most}`,
     )
     this.#highestEpoch = Math.max(this.#highestEpoch, epoch)
+    this.#wasAppendedTo = true
+    // Of one process all have the same.
+    this.#epochs = { least: epoch, most: epoch }
   }
 }

@@ -45,6 +45,7 @@ if (values.trace) {
     stepCount,
     faults,
     mayGoOn: () => Date.now() < endsAtMs,
+    shrinks: true,
   })
   const { user, system } = process.cpuUsage()
   print(report(tally, (user + system) / 1_000))

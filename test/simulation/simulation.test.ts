@@ -26,6 +26,7 @@ async function play(first: number, count: number): Promise<void> {
     seeds: seedsFrom(first, count),
     stepCount: STEPS,
     faults: FAULT_GROUPS,
+    shrinks: true,
   })
   const { user, system } = process.cpuUsage(before)
   process.stdout.write(

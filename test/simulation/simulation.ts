@@ -1,31 +1,28 @@
 /**
- * Simulation: the whole library in one process that is started, used, stopped and started again over
- * one disk, in a history that a seed decides to the last detail, beside a model of what it promised.
+ * Simulation: the whole library in a process that is started, used, stopped and started again over
+ * one disk, in a history that a seed decides to the last detail, beside a model of its promises.
  *
  *   actors/           who uses it (actor.ts says how a feature joins); begin things, await nothing
  *   scheduler.ts      decides which of all that is under way comes next; owns time
  *   fault-plan.ts     decides what fails; knows afterwards what an error may be blamed on
  *   scheduled-driver  the disk as one process has it
  *   *-model.ts        what was promised; record-book.ts: every record that anybody tried to write
- *   this file         the process: opening, closing, kill, power cut, and what must hold around it
+ *   computer.ts       the process and its disk: start, stop, what may be left behind
+ *   this file         the steps, and what must hold around a close, a kill and a power cut
  *
  * A step is a name and a number, and depends on nothing that steps before it drew: so steps can be
  * left out of a failing history while it fails (shrink.ts), and a history that was shrunk can be
  * kept as a test. What is not here: the writer's lock, which is the kernel's.
  */
-import type { Clock } from '../../src/index.ts'
-import { DiskMachine } from '../../src/testing/disk-machine.ts'
-import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import type { Actor, Scale, Stage } from './actor.ts'
 import { allActors } from './actors/all.ts'
-import { type FaultCounts, type FaultGroup, FaultPlan } from './fault-plan.ts'
-import { openOver } from './open-over.ts'
+import { Computer } from './computer.ts'
+import type { FaultCounts, FaultGroup, FaultPlan } from './fault-plan.ts'
 import type { PartitionModel, Stop } from './partition-model.ts'
-import { ProcessLife } from './process-life.ts'
+import type { ProcessLife } from './process-life.ts'
 import { RecordBook, type WrittenRecord } from './record-book.ts'
-import { ScheduledDriver } from './scheduled-driver.ts'
-import { heldCount, Scheduler, takeOverTurns, Trace } from './scheduler.ts'
+import { takeOverTurns, Trace } from './scheduler.ts'
 import { must } from './simulation-failure.ts'
 import { takeOverTopics, type TopicModel } from './topic-model.ts'
 
@@ -55,12 +52,18 @@ export interface SimulationResult {
   readonly faults: FaultCounts
 }
 
+interface SalvagedFile {
+  readonly path: string
+  readonly bytes: string
+  readonly topic: TopicModel
+}
+
 /** Steps that are not an actor's, and how often each comes. */
 export const LIFE_STEPS: Readonly<Record<string, number>> = {
   rest: 2,
   wait: 2,
   close: 1.5,
-  'close, power cut': 0.5,
+  'close, power cut': 1.5,
 }
 /** As above, where a run has crashes. */
 export const CRASH_STEPS: Readonly<Record<string, number>> = {
@@ -72,9 +75,6 @@ export const CRASH_STEPS: Readonly<Record<string, number>> = {
 /** As above, once, where a run has damaged bytes. */
 export const ROT_STEP = 'rot'
 
-/** Holds of a process that was killed stay: the count says nothing any more. */
-let holdsWereLost = false
-
 /** See the file's header. */
 export class Simulation implements Stage {
   readonly book: RecordBook = new RecordBook()
@@ -85,45 +85,38 @@ export class Simulation implements Stage {
   said = ''
   readonly #settings: SimulationSettings
   readonly #trace = new Trace()
-  readonly #random: SeededRandom
   readonly #counts: FaultCounts = new Map()
-  #disk: FaultDriver
-  #boot = 0
-  #nowMs = 1_700_000_000_000
-  #life: ProcessLife | undefined
-  #stopWithPower = false
-  #stopAtOpen: number | undefined
+  readonly #computer: Computer
+  /** What was cut and kept, as it was at the last look. */
+  #salvaged: readonly SalvagedFile[] = []
   #senders = 0
   #appended = 0
   #read = 0
-  #reopened = 0
   #steps = 0
 
   constructor(settings: SimulationSettings) {
+    const { seed, leftOut, listener, faults } = settings
     this.#settings = settings
-    this.#random = new SeededRandom(settings.seed)
-    const random = this.#random
+    const random = new SeededRandom(seed)
     this.scale = {
       topics: random.oneOf(1, 2, 3),
       recordsPerBatch: random.oneOf(4, 10, 40),
       valueBytes: random.oneOf(20, 100, 600),
     }
-    this.#trace.listener = settings.listener
-    this.#disk = new FaultDriver(new DiskMachine(settings.seed, this.#diskClock))
-    this.actors = allActors(this, new Set(settings.faults))
-  }
-
-  /** Of the disk: that of the process that runs. */
-  readonly #diskClock: Clock = {
-    now: () => this.#life?.scheduler.clock.now() ?? this.#nowMs,
-    monotonicNow: () => 0,
-    setTimeout: () => undefined,
-    clearTimeout: () => undefined,
+    this.#trace.listener = listener
+    this.#computer = new Computer({
+      seed,
+      leftOut,
+      trace: this.#trace,
+      counts: this.#counts,
+      isTainted: () => this.isTainted,
+      onReadOnly: (details) => this.#turnedReadOnly(details),
+    })
+    this.actors = allActors(this, new Set(faults))
   }
 
   get life(): ProcessLife {
-    must(this.#life !== undefined, () => 'no process runs')
-    return this.#life
+    return this.#computer.life
   }
 
   /** Plays a history to its end; throws where the library broke a promise. */
@@ -133,7 +126,7 @@ export class Simulation implements Stage {
   ): Promise<SimulationResult> {
     const giveBack = takeOverTurns(() => this.life.scheduler)
     try {
-      await this.#reopen('clean')
+      await this.#start('clean')
       for (const step of steps) {
         this.#steps += 1
         await this.#step(step)
@@ -152,7 +145,7 @@ export class Simulation implements Stage {
       stepCount: this.#steps,
       appendedCount: this.#appended,
       readCount: this.#read,
-      reopenCount: this.#reopened,
+      reopenCount: this.#computer.openedCount,
       faults: this.#counts,
     }
   }
@@ -233,7 +226,7 @@ export class Simulation implements Stage {
 
   async #afterEvents(random: SeededRandom): Promise<void> {
     this.life.throwFailure()
-    if (this.life.faults.isStopped) await this.#crash(this.#stopWithPower, random)
+    if (this.life.faults.isStopped) await this.#crash(this.#computer.stopsWithPower, random)
     this.#look()
   }
 
@@ -255,15 +248,16 @@ export class Simulation implements Stage {
       case 'power cut':
         return await this.#crash(true, random)
       case 'stop in a call': {
-        this.#stopWithPower = random.below(2) === 0
+        const withPower = random.below(2) === 0
         const after = random.below(random.oneOf(4, 30))
+        this.#computer.stopsWithPower = withPower
         this.life.faults.stopAfter = after
-        this.say(`stop after ${after} calls${this.#stopWithPower ? ', with the power' : ''}`)
+        this.say(`stop after ${after} calls${withPower ? ', with the power' : ''}`)
         return
       }
       case 'stop at open':
-        this.#stopWithPower = random.below(2) === 0
-        this.#stopAtOpen = random.below(40)
+        this.#computer.stopsWithPower = random.below(2) === 0
+        this.#computer.stopAtOpen = random.below(random.oneOf(10, 40, 100))
         return await this.#crash(random.below(2) === 0, random)
       case ROT_STEP:
         return await this.#damage(random)
@@ -273,8 +267,8 @@ export class Simulation implements Stage {
   }
 
   /**
-   * What no engine can survive: from here on records may be missing, but none may be wrong. Bits rot
-   * while no process has them open: one checks a batch when it reads it for the first time.
+   * What no engine can survive: from here on records may be missing, but none may be wrong. Bits
+   * rot while no process runs: one checks a batch when it reads it for the first time.
    */
   async #damage(random: SeededRandom): Promise<void> {
     this.#seeAll()
@@ -288,18 +282,9 @@ export class Simulation implements Stage {
       const action = fault === 'dropUnreadable' ? 'flush' : 'write'
       return faults.add({ action, suffix, fault, after: random.below(3), left })
     }
-    this.#stopProcess(random.below(2) === 0, random)
-    const files = [...this.#disk.machine.tree.files()].filter(
-      ({ bytes, name }) => bytes.sizeBytes > 0 && name.endsWith(suffix),
-    )
-    for (let bits = random.oneOf(1, 1, 5); bits > 0; bits--) {
-      const bytes = files[random.below(files.length)]?.bytes
-      if (bytes === undefined) break
-      bytes.flipBit(random.below(bytes.sizeBytes), random.below(8))
-      bytes.evict()
-      faults.count('rotten bit')
-    }
-    await this.#reopen('killed')
+    this.#stop(random.below(2) === 0, random)
+    for (let bits = random.oneOf(1, 1, 5); bits > 0; bits--) this.#computer.rot(suffix, random)
+    await this.#start('killed')
   }
 
   /** Until nothing is under way but live reads. */
@@ -319,134 +304,63 @@ export class Simulation implements Stage {
       if (topic.isLive) for (const partition of topic.partitions) partition.look()
   }
 
-  // --------------------------------------------------------- the process
-
-  async #close(cutsPower: boolean, random: SeededRandom): Promise<void> {
-    const { life } = this
-    const { scheduler, faults, driver } = life
-    this.#seeAll()
-    this.say(cutsPower ? 'close, then cut the power' : 'close')
-    life.isClosing = true
-    let outcome: 'open' | 'clean' | 'failed' = 'open'
-    life.track(life.log.close(), {
-      what: 'close',
-      done: () => void (outcome = 'clean'),
-      failed: () => void (outcome = 'failed'),
-    })
-    const isOver = (): boolean =>
-      (outcome !== 'open' && life.pendingCount === 0) || faults.isStopped
-    await scheduler.until(isOver, life.waiting)
-    life.throwFailure()
-    if (faults.isStopped) return
-    this.#look()
-    must(scheduler.timerCount === 0, () => `${scheduler.timerCount} timers are left after close`)
-    must(scheduler.callCount === 0, () => 'driver calls are under way after close')
-    must(driver.isClosed, () => 'the driver is open after close')
-    const leftOpen = driver.leftOpen.filter((path) => path !== 'streambed.control')
-    must(leftOpen.length === 0, () => `left open: ${leftOpen.join(', ')}`)
-    must(holdsWereLost || heldCount() === 0, () => 'the process is held after close')
-    const isClean = this.outcomeOf(outcome) === 'clean'
-    if (isClean) for (const topic of this.topics) settleDurable(topic)
-    this.#stopProcess(cutsPower, random)
-    await this.#reopen(isClean ? 'clean' : cutsPower ? 'cut' : 'killed')
-  }
-
-  /** A value that callbacks change, as it is now. */
-  outcomeOf(outcome: string): string {
-    return outcome
-  }
-
-  async #crash(cutsPower: boolean, random: SeededRandom): Promise<void> {
-    const { faults } = this.life
-    if (!faults.isStopped) {
-      this.#seeAll()
-      faults.count(cutsPower ? 'power cut' : 'kill')
-    }
-    this.#look()
-    this.#stopProcess(cutsPower, random)
-    await this.#reopen(cutsPower ? 'cut' : 'killed')
-  }
-
   /** What is not seen before the process goes cannot be held against what comes back. */
   #seeAll(): void {
     for (const topic of this.topics)
       if (topic.isLive) for (const partition of topic.partitions) this.catchUp(partition)
   }
 
-  #stopProcess(cutsPower: boolean, random: SeededRandom): void {
-    if (heldCount() > 0) holdsWereLost = true
-    this.#nowMs = this.life.scheduler.clock.now() + random.below(1_000)
+  // --------------------------------------------------------- the process
+
+  async #close(cutsPower: boolean, random: SeededRandom): Promise<void> {
+    const { life } = this
+    const { scheduler, faults } = life
+    this.#seeAll()
+    this.say(cutsPower ? 'close, then cut the power' : 'close')
+    life.isClosing = true
+    const outcomes: ('clean' | 'failed')[] = []
+    life.track(life.log.close(), {
+      what: 'close',
+      done: () => void outcomes.push('clean'),
+      failed: () => void outcomes.push('failed'),
+    })
+    const isOver = (): boolean => life.pendingCount === 0 || faults.isStopped
+    await scheduler.until(isOver, life.waiting)
+    life.throwFailure()
+    if (faults.isStopped) return
+    this.#look()
+    this.#computer.checkNothingIsLeft()
+    const isClean = outcomes[0] === 'clean'
+    if (isClean) for (const topic of this.topics) settleDurable(topic)
+    this.#stop(cutsPower, random)
+    await this.#start(isClean ? 'clean' : cutsPower ? 'cut' : 'killed')
+  }
+
+  async #crash(cutsPower: boolean, random: SeededRandom): Promise<void> {
+    const { faults } = this.life
+    const { isStopped } = faults
+    if (!isStopped) {
+      this.#seeAll()
+      faults.count(cutsPower ? 'power cut' : 'kill')
+    }
+    this.#look()
+    const isPlain = !isStopped && !cutsPower && !faults.seen.has('IO') && !this.isTainted
+    const opened = this.#computer.openedCount
+    this.#stop(cutsPower, random)
+    await this.#start(cutsPower ? 'cut' : 'killed')
+    if (!isPlain || this.#computer.openedCount > opened + 1) return
+    for (const { topic, partition, cutBytes } of this.life.log.recovery.partitions)
+      must(cutBytes === 0, () => `${topic}-${partition}: killed between calls, but was cut`)
+  }
+
+  #stop(cutsPower: boolean, random: SeededRandom): void {
     for (const actor of this.actors) actor.ended?.()
     for (const topic of this.topics) topic.isBusy = false
-    if (cutsPower) this.#boot += 1
-    this.#disk = cutsPower ? this.#disk.powerCut(random) : this.#disk.processKill()
+    this.#computer.stop(cutsPower, random)
   }
 
-  #newLife(): ProcessLife {
-    const random = new SeededRandom(this.#random.below(2 ** 31))
-    const scheduler = new Scheduler(random, this.#nowMs, this.#trace)
-    const faults = new FaultPlan(
-      this.#disk.machine,
-      new SeededRandom(this.#random.below(2 ** 31)),
-      this.#counts,
-    )
-    faults.leftOut = this.#settings.leftOut
-    const life = new ProcessLife(
-      scheduler,
-      new ScheduledDriver(this.#disk, scheduler, faults),
-      faults,
-    )
-    life.isTainted = () => this.isTainted
-    life.onReadOnly = (details) => this.#turnedReadOnly(details)
-    this.#life = life
-    return life
-  }
-
-  async #reopen(how: Stop): Promise<void> {
-    let stop = how
-    for (;;) {
-      const life = this.#newLife()
-      life.faults.stopAfter = this.#stopAtOpen
-      this.#stopAtOpen = undefined
-      const outcome = await this.#open(life)
-      this.#reopened += 1
-      if (outcome === 'open') break
-      const cutsPower = outcome === 'stopped' && this.#stopWithPower
-      stop = stop === 'cut' || cutsPower ? 'cut' : 'killed'
-      life.faults.calm()
-      this.#stopProcess(cutsPower, new SeededRandom(this.#random.below(2 ** 31)))
-    }
-    this.life.faults.stopAfter = undefined
-    this.#takeOver(stop)
-  }
-
-  async #open(life: ProcessLife): Promise<'open' | 'refused' | 'stopped'> {
-    const { scheduler, faults, driver } = life
-    const randomBytes = new SeededRandom(this.#random.below(2 ** 31))
-    const opened = openOver(driver, `boot ${this.#boot}`, {
-      clock: scheduler.clock,
-      random: (count) => Uint8Array.from({ length: count }, () => randomBytes.below(256)),
-      onWarning: life.warned,
-    })
-    let wasRefused = false
-    life.track(opened, {
-      what: 'open',
-      done: (log) => void (life.log = log),
-      failed: () => void (wasRefused = true),
-    })
-    await scheduler.until(
-      () => life.pendingCount === 0 || faults.isStopped,
-      () => 'open',
-    )
-    life.throwFailure()
-    if (faults.isStopped) return 'stopped'
-    if (!wasRefused) return 'open'
-    must(scheduler.timerCount === 0, () => 'timers are left after an open that failed')
-    must(driver.isClosed, () => 'the driver is open after an open that failed')
-    return 'refused'
-  }
-
-  #takeOver(stop: Stop): void {
+  async #start(how: Stop): Promise<void> {
+    const stop = await this.#computer.start(how)
     const { log } = this.life
     const { clean, partitions } = log.recovery
     must(clean || stop !== 'clean', () => 'a log that was closed is not clean')
@@ -456,11 +370,29 @@ export class Simulation implements Stage {
         () => `${topic}-${partition}: damage that nobody did: ${JSON.stringify(damage)}`,
       )
     }
-    const how = clean ? 'clean' : stop
-    this.#read += takeOverTopics(log, this.topics, how, this.isTainted)
+    this.#read += takeOverTopics(log, this.topics, clean ? 'clean' : stop, this.isTainted)
     this.book.closeChapter()
+    this.#checkSalvaged()
     for (const actor of this.actors) actor.opened?.()
     this.life.throwFailure()
+  }
+
+  /** What recovery cut and kept stays, whatever happens, as long as its topic does. */
+  #checkSalvaged(): void {
+    const found = this.#computer.filesEnding('.salvaged')
+    for (const { path, bytes, topic } of this.#salvaged) {
+      const isKept = found.get(path) === bytes || !topic.isLive || this.isTainted
+      must(isKept, () => `${path}, which recovery kept, is gone or another`)
+    }
+    const salvaged: SalvagedFile[] = []
+    for (const [path, bytes] of found) {
+      const folder = path.slice(0, path.indexOf('/'))
+      const topic = this.topics.find((one) => {
+        return one.isLive && one.partitions.some(({ name }) => name === folder)
+      })
+      if (topic !== undefined) salvaged.push({ path, bytes, topic })
+    }
+    this.#salvaged = salvaged
   }
 
   #turnedReadOnly({ topic, partition }: Readonly<Record<string, unknown>>): void {

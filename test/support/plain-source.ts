@@ -12,7 +12,8 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** Below node_modules, so that packages are found from there. */
 const CACHE = join(ROOT, 'node_modules', '.cache')
 
-const OPTIONS: ts.CompilerOptions = {
+/** How sources become plain JavaScript. */
+export const PLAIN_OPTIONS: ts.CompilerOptions = {
   module: ts.ModuleKind.ESNext,
   target: ts.ScriptTarget.ES2022,
   verbatimModuleSyntax: true,
@@ -43,7 +44,7 @@ export function compileToPlainSource(entry: string): PlainSource {
     mkdirSync(dirname(outputOf(file)), { recursive: true })
     writeFileSync(
       outputOf(file),
-      ts.transpileModule(source, { compilerOptions: OPTIONS }).outputText,
+      ts.transpileModule(source, { compilerOptions: PLAIN_OPTIONS }).outputText,
     )
   }
   return { path: outputOf(entry), remove: () => rmSync(directory, { recursive: true }) }

@@ -2,10 +2,28 @@
  * FaultActor makes things go wrong: a disk that fills and empties, calls that fail, syncs that drop
  * what they were for, reads that are slow, and, where a run has rot, bytes that change.
  */
+import type { DiskAction } from '../../../src/testing/disk-faults.ts'
 import type { SeededRandom } from '../../../src/testing/seeded-random.ts'
 import type { Actor, Stage } from '../actor.ts'
 import type { CallFault, FaultGroup } from '../fault-plan.ts'
 import { inputOf } from './append-actor.ts'
+
+/** Calls that take space, by what they are for: a batch, the next segment, a topic, a small file. */
+const CALLS_FOR_SPACE: readonly [
+  readonly [DiskAction, string],
+  ...(readonly [DiskAction, string])[],
+] = [
+  ['write', '.log'],
+  ['write', '.log'],
+  ['resize', '.log'],
+  ['create', '.log'],
+  ['create', '.index'],
+  ['create', '.timeindex'],
+  ['write', '.index'],
+  ['write', '.timeindex'],
+  ['write', '.tmp'],
+  ['mkdir', ''],
+]
 
 /** See the file's header. */
 export class FaultActor implements Actor {
@@ -19,7 +37,7 @@ export class FaultActor implements Actor {
     this.steps = {
       ...(groups.has('full') ? { full: 1, 'no space': 1 } : {}),
       ...(groups.has('io')
-        ? { 'failing calls': 1, 'failing sync': 0.3, 'failing reads': 0.5, 'short counts': 0.5 }
+        ? { 'failing calls': 1, 'failing sync': 1, 'failing reads': 0.5, 'short counts': 0.5 }
         : {}),
       ...(groups.has('slow') ? { 'slow reads': 0.5, 'slow calls': 0.5 } : {}),
       ...(groups.has('full') || groups.has('io') ? { calm: 2 } : {}),
@@ -40,14 +58,22 @@ export class FaultActor implements Actor {
         return faults.fill(roomBytes)
       }
       case 'no space': {
-        const action = random.oneOf('write', 'resize', 'create', 'mkdir')
-        const suffix = random.oneOf('.log', '.log', '.index', '.timeindex', '.tmp', '')
+        const [action, suffix] = random.oneOf<readonly [DiskAction, string]>(...CALLS_FOR_SPACE)
         const left = 1 + random.below(2)
         return this.#fail({ action, suffix, fault: 'ENOSPC', after: 0, left })
       }
       case 'failing calls': {
         const action = random.oneOf('write', 'resize', 'create', 'mkdir', 'rename', 'unlink')
-        const suffix = random.oneOf('.log', '.index', '.timeindex', '.json', '.tmp', 'control', '')
+        const suffix = random.oneOf(
+          '.log',
+          '.index',
+          '.timeindex',
+          '.json',
+          '-checkpoint',
+          '-checkpoint.tmp',
+          'control',
+          '',
+        )
         const fault = random.oneOf('EIO', 'EIO', 'EROFS')
         return this.#fail({ action, suffix, fault, after: random.below(4), left: 1 })
       }
@@ -82,7 +108,7 @@ export class FaultActor implements Actor {
     const left = random.oneOf(1, 1, 3)
     if (isDirectory)
       return this.#fail({ action: 'flushDirectory', suffix: '', fault: 'EIO', after, left })
-    const suffix = random.oneOf('.log', '.log', '.index', '.timeindex', '.tmp')
+    const suffix = random.oneOf('.log', '.log', '.index', '.timeindex', 'checkpoint.tmp', '.tmp')
     // Where reads show the disk at once, what was appended is lost: that is damage (see `rot`).
     const unseen = suffix === '.log' ? 'drop' : 'dropUnreadable'
     const fault = random.oneOf('EIO', 'drop', unseen, 'ENOSPC')

@@ -51,6 +51,8 @@ export class SendActor implements Actor {
   readonly #stage: Stage
   #producers: Sending[] = []
   #ownSender = -1
+  /** Flushes of the whole log under way: one of them may have been told of a failure already. */
+  #flushesOfAll = 0
 
   constructor(stage: Stage) {
     this.#stage = stage
@@ -62,6 +64,7 @@ export class SendActor implements Actor {
 
   ended(): void {
     this.#producers = []
+    this.#flushesOfAll = 0
   }
 
   step(kind: string, random: SeededRandom): void {
@@ -208,11 +211,13 @@ export class SendActor implements Actor {
     const ends = topics
       .filter((topic) => topic.isLive)
       .flatMap((topic) => topic.partitions.map((one) => ({ topic, one, end: one.written })))
+    this.#flushesOfAll += 1
     life.track(life.log.flush(), {
       what: 'flush the log',
       // The error of an enqueued record comes out here.
       mayFailWith: ['TOPIC_NOT_FOUND'],
       done: () => {
+        this.#flushesOfAll -= 1
         for (const { topic, one, end } of ends) {
           must(
             !topic.isLive || one.handle.durableOffset >= end,
@@ -221,6 +226,7 @@ export class SendActor implements Actor {
         }
       },
       failed: () => {
+        this.#flushesOfAll -= 1
         for (const sending of this.#producers) heardOfFailure(sending)
       },
     })
@@ -241,6 +247,7 @@ export class SendActor implements Actor {
       what: `flush ${name}`,
       mayFailWith: USUAL,
       done: () => {
+        if (this.#flushesOfAll > 0) return
         for (const { record, topic } of enqueued) {
           if (record.state === 'unknown') continue // Another flush has heard of a failure.
           if (!topic.isLive || !topic.partitions.every((one) => this.#stage.catchUp(one))) continue

@@ -14,6 +14,7 @@ export class TopicActor implements Actor {
     create: 4,
     ensure: 1,
     delete: 1,
+    recreate: 1,
     alter: 1,
     grow: 1,
     'list topics': 1,
@@ -31,7 +32,9 @@ export class TopicActor implements Actor {
       case 'ensure':
         return this.#create(random, true)
       case 'delete':
-        return this.#delete(random)
+        return this.#delete(random, () => undefined)
+      case 'recreate':
+        return this.#delete(random, (name) => this.#make(name, topicConfig(random), false))
       case 'alter':
         return this.#alter(random)
       case 'grow':
@@ -42,7 +45,7 @@ export class TopicActor implements Actor {
   }
 
   #create(random: SeededRandom, ensures: boolean): void {
-    const { topics, life, scale, book } = this.#stage
+    const { topics, life, scale } = this.#stage
     const name = `t${random.below(scale.topics)}`
     const ofName = topics.filter((topic) => topic.name === name && topic.state !== 'gone')
     if (ofName.some((topic) => topic.isBusy)) return
@@ -59,12 +62,18 @@ export class TopicActor implements Actor {
       })
       return
     }
+    this.#make(name, config, ensures)
+  }
+
+  /** Creates a topic that is not there. */
+  #make(name: string, config: TopicConfig, ensures: boolean): void {
+    const { topics, life, book } = this.#stage
     const model = new TopicModel(name, config, book)
     model.isBusy = true
     topics.push(model)
     const made = ensures ? life.log.ensureTopic(name, config) : life.log.createTopic(name, config)
     life.track(made, {
-      what,
+      what: `${ensures ? 'ensure' : 'create'} ${name}`,
       done: (handle) => {
         model.isBusy = false
         model.created(handle)
@@ -77,7 +86,8 @@ export class TopicActor implements Actor {
     })
   }
 
-  #delete(random: SeededRandom): void {
+  /** Deletes a topic; `then` hears when it is gone for sure, with an error or without. */
+  #delete(random: SeededRandom, then: (name: string) => void): void {
     const topic = this.#idleTopic(random)
     if (topic === undefined) return
     const { life } = this.#stage
@@ -89,12 +99,14 @@ export class TopicActor implements Actor {
       done: () => {
         topic.isBusy = false
         topic.state = 'gone'
+        if (!life.isClosing) then(topic.name)
       },
       failed: () => {
         topic.isBusy = false
         if (life.isClosing) return
         const isThere = life.log.topics().some((one) => one.id === topic.id)
         if (isThere) topic.state = 'live'
+        else then(topic.name)
       },
     })
   }

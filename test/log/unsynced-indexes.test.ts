@@ -1,0 +1,59 @@
+/**
+ * Indexes that no checkpoint has passed, in the boot of the stop: what was published says that the
+ * log is durable, and nothing of its indexes.
+ */
+import { describe, expect, it } from 'vitest'
+import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
+import { runProcedure } from '../../src/storage/procedure.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
+import { SeededRandom } from '../../src/testing/seeded-random.ts'
+import { appendBatch, openLog, partitionOf } from './open-log.ts'
+
+const RECORDS = 40
+
+/** A log of so many records, durable and published. */
+async function filled(
+  driver: FaultDriver,
+  timestampOf: (offset: number) => number,
+  config: { readonly segmentBytes: number; readonly indexIntervalBytes: number },
+): Promise<Awaited<ReturnType<typeof openLog>>['log']> {
+  const { log } = await openLog(driver)
+  await runProcedure(log.createTopic('t', config))
+  const partition = partitionOf(log, 't')
+  for (let offset = 0; offset < RECORDS; offset++) {
+    appendBatch(partition, [{ timestamp: timestampOf(offset), value: 'v'.repeat(40) }])
+  }
+  await partition.makeDurable(RECORDS)
+  await new Promise<void>((resolve) => void setImmediate(resolve)) // The publisher's turn.
+  return log
+}
+
+describe('a log that is opened in the boot of its kill', () => {
+  it('has its indexes on stable storage before a checkpoint passes them', async () => {
+    const random = new SeededRandom(1)
+    for (let cut = 0; cut < 24; cut++) {
+      let driver = new FaultDriver()
+      // The first record of a segment is its latest: one entry, which zeros can pass for.
+      const config = { segmentBytes: 1024, indexIntervalBytes: 0 }
+      await filled(driver, (offset) => 5_000 - offset, config)
+      driver = driver.processKill()
+      await openLog(driver) // Takes what was published, and writes a checkpoint.
+      driver = driver.powerCut(random)
+      const again = partitionOf((await openLog(driver, { bootId: 'next boot' })).log, 't')
+      expect(offsetForTimestamp(again, 5_000)).toBe(0)
+      expect(offsetForTimestamp(again, 5_000 - RECORDS)).toBe(0)
+    }
+  })
+
+  it('finds every time where one index was written, and the other one was not', async () => {
+    const driver = new FaultDriver()
+    const config = { segmentBytes: 1_048_576, indexIntervalBytes: 0 }
+    const timestampOf = (offset: number): number => (offset === 30 ? 9_000 : 5_000 + offset)
+    const log = await filled(driver, timestampOf, config)
+    driver.machine.faults.inject({ fault: 'ENOSPC', action: 'write', path: /\.timeindex$/ })
+    await expect(runProcedure(log.close())).rejects.toMatchObject({ code: 'NO_SPACE' })
+    const again = partitionOf((await openLog(driver.processKill())).log, 't')
+    expect(offsetForTimestamp(again, 9_000)).toBe(30)
+    expect(offsetForTimestamp(again, 5_025)).toBe(25)
+  })
+})

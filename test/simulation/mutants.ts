@@ -1,0 +1,289 @@
+/**
+ * Every rule of order that keeps the promises of the log, and how a build lacks it: one place in the
+ * sources, changed. mutants.test.ts shows that the simulation finds each; docs/simulation.md has the
+ * table. A rule that joins gets its mutant here.
+ */
+import type { FaultGroup } from './fault-plan.ts'
+import { RECOVERY_MUTANTS } from './recovery-mutants.ts'
+
+/** Steps of the histories that look for mutants. */
+export const MUTANT_STEPS = 300
+
+/** A build without one rule. */
+export interface Mutant {
+  /** The rule that is left out. */
+  readonly rule: string
+  /** Where the design has it. */
+  readonly section: 3 | 4 | 5 | 6
+  readonly file: string
+  /** Occurs once in the file. */
+  readonly find: string
+  readonly replace: string
+  /** Faults under which it shows; all but rot where nothing is said. */
+  readonly faults?: readonly FaultGroup[]
+  /** A seed that finds it. */
+  readonly seed: number
+}
+
+const CRASH: readonly FaultGroup[] = ['crash']
+const IO: readonly FaultGroup[] = ['crash', 'io']
+const FULL: readonly FaultGroup[] = ['crash', 'full']
+
+/** See the file's header. */
+export const MUTANTS: readonly Mutant[] = [
+  {
+    rule: 'the folders of a new topic are synced before metadata.json names it',
+    section: 3,
+    file: 'src/log/log-directory.ts',
+    find: 'yield* flushFolders(driver, directories)',
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'the names of new folders are synced before metadata.json names the topic',
+    section: 3,
+    file: 'src/log/log-directory.ts',
+    find: "yield () => driver.flushDirectory('')\n      made = []",
+    replace: 'made = []',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a small file is synced before it takes the place of the old one',
+    section: 3,
+    file: 'src/storage/checkpoint-file.ts',
+    find: 'yield () => file.flush()',
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'the name of a small file is synced before it counts',
+    section: 3,
+    file: 'src/storage/checkpoint-file.ts',
+    find: 'yield () => driver.flushDirectory(parentOf(path))',
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'the name of metadata.json is synced before a change of topics counts',
+    section: 3,
+    file: 'src/storage/metadata-file.ts',
+    find: "yield () => driver.flushDirectory('') // 5",
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'metadata.json lists a topic as deleting before its folders are touched',
+    section: 3,
+    file: 'src/log/log-directory.ts',
+    find: 'deleting.push({ id: topic.id, name, partitions })',
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a name is used again only when the checkpoints have forgotten its topic',
+    section: 3,
+    file: 'src/log/log-directory.ts',
+    find: "yield () => driver.flushDirectory('')\n    yield* this.checkpoint()",
+    replace: "yield () => driver.flushDirectory('')\n    this.#remembersDeleted = false",
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a checkpoint that failed after a deletion is written before a name is used again',
+    section: 3,
+    file: 'src/log/log-directory.ts',
+    find: 'if (this.#remembersDeleted) yield* this.checkpoint()',
+    replace: '',
+    seed: 1,
+  },
+  {
+    rule: 'what the control file publishes as durable is durable',
+    section: 3,
+    file: 'src/log/watermark-publisher.ts',
+    find: 'this.#control.publish(published.slot, partition)',
+    replace:
+      'this.#control.publish(published.slot, { ...{ durableOffset: partition.logEndOffset }, ' +
+      'logStartOffset: partition.logStartOffset, logEndOffset: partition.logEndOffset, ' +
+      'highWatermark: partition.highWatermark, lastStableOffset: partition.lastStableOffset, ' +
+      'layoutEpoch: partition.layoutEpoch })',
+    seed: 1,
+  },
+  {
+    rule: 'the control file of another boot says nothing',
+    section: 3,
+    file: 'src/log/directory-evidence.ts',
+    find: '.bootId !== this.#bootId',
+    replace: '.bootId === null',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'sealed files are synced before what follows them counts as durable',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'const steps = sealed.map((segment) => () => segment.flushLog())',
+    replace: 'const steps: (() => Promise<void>)[] = []; void sealed',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'names of new segments are synced before what they hold counts as durable',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'if (this.#unsyncedNames) steps.push',
+    replace: 'if (false as boolean) steps.push',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'the newest file is synced before what it holds counts as durable',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'steps.push(() => active.flushLog())',
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'older files are synced before newer ones',
+    section: 4,
+    file: 'src/log/commit-barrier.ts',
+    find: 'for (const step of steps)',
+    replace: 'this.#durableOffset = targetOffset; for (const step of steps)',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a round makes durable what was appended before it began, and no more',
+    section: 4,
+    file: 'src/log/commit-barrier.ts',
+    find: 'this.#durableOffset = targetOffset',
+    replace: 'this.#durableOffset = this.#partition.logEndOffset',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a sealed file whose successor could not be made is synced all the same',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'if (!this.#context.driver.volatile) this.#unsyncedSegments.push(active)\n    return this.#addSegment()',
+    replace:
+      'const segment = this.#addSegment(); this.#unsyncedSegments.push(active); return segment',
+    seed: 1,
+  },
+  {
+    rule: 'acks all waits for its sync',
+    section: 4,
+    file: 'src/client/batcher.ts',
+    find: "this.#settings.acks !== 'all' || batch.endOffset",
+    replace: "this.#settings.acks === 'all' || batch.endOffset",
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a failed sync is final for its partition',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'this.#failure = error\n',
+    replace: '',
+    faults: IO,
+    seed: 1,
+  },
+  {
+    rule: 'a sync that failed is not tried again',
+    section: 4,
+    file: 'src/log/commit-barrier.ts',
+    find: 'this.#failure = this.#partition.roundFailed(cause)',
+    replace:
+      'const failure = this.#partition.roundFailed(cause); this.#rejectWaiters(failure); return',
+    faults: IO,
+    seed: 1,
+  },
+  {
+    rule: 'a log with a failed sync is not marked as closed cleanly',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'await this.makeDurable(this.#logEndOffset)\n    if (this.#failure !== undefined) throw',
+    replace: 'if (this.#failure !== undefined) return; else if (this.#failure !== undefined) throw',
+    faults: IO,
+    seed: 1,
+  },
+  {
+    rule: 'indexes are synced before the recovery point passes them',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'await this.makeDurable(offset)\n    await this.#flushIndexes()',
+    replace: 'await this.makeDurable(offset)',
+    seed: 1,
+  },
+  {
+    rule: 'an index whose sync failed is written again as a whole',
+    section: 4,
+    file: 'src/storage/index-file.ts',
+    find: 'this.#writtenSlots = 0\n      this.#unflushed = true\n      throw error',
+    replace: 'throw error',
+    faults: IO,
+    seed: 1,
+  },
+  {
+    rule: 'data is synced before the recovery point passes it',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'await this.makeDurable(offset)\n    await this.#flushIndexes()',
+    replace: 'await this.#flushIndexes()',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'what a failed write has left is cut off',
+    section: 4,
+    file: 'src/storage/segment.ts',
+    find: 'this.#cutBack()\n      throw error',
+    replace: 'throw error',
+    faults: FULL,
+    seed: 1,
+  },
+  {
+    rule: 'a leader epoch rises at every open after an unclean stop',
+    section: 4,
+    file: 'src/log/partition-open.ts',
+    find: 'Math.min(usedEpoch + 1, INT32_MAX)',
+    replace: 'Math.max(usedEpoch, 0)',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a leader epoch is on stable storage before the first batch of it',
+    section: 4,
+    file: 'src/log/partition-open.ts',
+    find: 'yield* epochs.save()',
+    replace: '',
+    faults: CRASH,
+    seed: 1,
+  },
+  {
+    rule: 'a batch is in the kernel before its offsets are visible',
+    section: 4,
+    file: 'src/storage/segment.ts',
+    find: 'this.#log.write(batch.buffer, batch.start, batch.sizeBytes, position)\n',
+    replace:
+      'queueMicrotask(() => { try { this.#log.write(batch.buffer, batch.start, batch.sizeBytes, position) } catch {} })\n',
+    seed: 1,
+  },
+  {
+    rule: 'a read of what is durable ends at the durable offset',
+    section: 5,
+    file: 'src/client/record-source.ts',
+    find: "return visibility === 'durable' ? Math.min(end, log.durableOffset) : end",
+    replace: 'return end',
+    faults: CRASH,
+    seed: 1,
+  },
+  ...RECOVERY_MUTANTS,
+]

@@ -96,6 +96,10 @@ export class IndexFile {
   get view(): DataView {
     return this.#view
   }
+  /** Memory that its slots take. */
+  get memoryBytes(): number {
+    return this.#bytes.length
+  }
   get slotCount(): number {
     return this.#slotCount
   }

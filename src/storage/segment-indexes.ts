@@ -7,11 +7,14 @@
  *
  * Both are hints, read when they are first needed. Files that are missing, or that cannot be what
  * was written, have to be rebuilt from the log before anything is looked up in them or added.
+ * Those of a sealed segment are let go when too many are loaded and nobody uses them, and with them
+ * what is known of the batches that passed their CRC: both are found out again.
  *   I1  an entry of the time index is offered with every entry of the offset index, and at the end
  *       of the segment once more
  */
 import { LogError } from '../errors/log-error.ts'
 import { segmentFileName } from '../format/segment-name.ts'
+import { type IndexBudget, indexBudget, type LoadedIndexes } from './index-budget.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { StorageDriver } from './storage-driver.ts'
 import { TimeIndex, type TimestampAndOffset } from './time-index.ts'
@@ -29,15 +32,19 @@ export function segmentPath(place: SegmentPlace, suffix: '.log' | '.index' | '.t
 }
 
 /** The indexes of one segment. */
-export class SegmentIndexes {
+export class SegmentIndexes implements LoadedIndexes {
   readonly #place: SegmentPlace
+  readonly #budget: IndexBudget
   #offset: OffsetIndex | undefined
   #time: TimeIndex | undefined
   #isTrusted = false
+  #isFinal = false
+  lastUse = 0
 
   /** Of files that exist, or should; they are read at the first use. */
-  constructor(place: SegmentPlace) {
+  constructor(place: SegmentPlace, budget: IndexBudget = indexBudget) {
     this.#place = place
+    this.#budget = budget
   }
 
   /** Empty ones: new files, or what was there cut to nothing. */
@@ -56,15 +63,33 @@ export class SegmentIndexes {
   }
 
   get offset(): OffsetIndex {
-    const { driver, baseOffset } = this.#place
-    this.#offset ??= OffsetIndex.load(driver, segmentPath(this.#place, '.index'), baseOffset)
-    return this.#offset
+    this.lastUse = this.#budget.useCount
+    return this.#offset ?? this.#loadOffset()
   }
 
   get time(): TimeIndex {
-    const { driver, baseOffset } = this.#place
-    this.#time ??= TimeIndex.load(driver, segmentPath(this.#place, '.timeindex'), baseOffset)
-    return this.#time
+    this.lastUse = this.#budget.useCount
+    return this.#time ?? this.#loadTime()
+  }
+
+  /** The segment is sealed: what is in the files does not change any more. */
+  becomeFinal(): void {
+    this.#isFinal = true
+    if (this.loadedBytes > 0) this.#budget.took(this)
+  }
+
+  get loadedBytes(): number {
+    return (this.#offset?.file.memoryBytes ?? 0) + (this.#time?.file.memoryBytes ?? 0)
+  }
+
+  unload(): boolean {
+    if (!this.#isFinal || this.isUnflushed) return false
+    this.#offset?.close()
+    this.#time?.close()
+    this.#offset = undefined
+    this.#time = undefined
+    this.#isTrusted = false
+    return true
   }
 
   /** True where the files can be what was written for a log that ends there. Reads them once. */
@@ -131,7 +156,24 @@ export class SegmentIndexes {
   }
 
   close(): void {
+    this.#budget.gave(this)
     this.#offset?.close()
     this.#time?.close()
+  }
+
+  #loadOffset(): OffsetIndex {
+    const { driver, baseOffset } = this.#place
+    const loaded = OffsetIndex.load(driver, segmentPath(this.#place, '.index'), baseOffset)
+    this.#offset = loaded
+    this.#budget.took(this)
+    return loaded
+  }
+
+  #loadTime(): TimeIndex {
+    const { driver, baseOffset } = this.#place
+    const loaded = TimeIndex.load(driver, segmentPath(this.#place, '.timeindex'), baseOffset)
+    this.#time = loaded
+    this.#budget.took(this)
+    return loaded
   }
 }

@@ -107,6 +107,7 @@ export class Segment {
     const files = { log, indexes: new SegmentIndexes(place) }
     const segment = new Segment(place, settings, files, contents)
     segment.#sealed = true
+    files.indexes.becomeFinal()
     log.freeze?.()
     return segment
   }
@@ -272,6 +273,7 @@ export class Segment {
     this.completeIndexes()
     if (!this.#damaged) this.trim()
     this.#sealed = true
+    this.#indexes.becomeFinal()
     // A damaged one is for somebody to look at and to repair: it stays out of mappings.
     if (!this.#damaged) this.#log.freeze?.()
   }

@@ -1,0 +1,70 @@
+/**
+ * IndexBudget: bounds the memory of loaded indexes: those of sealed segments can be read again.
+ *
+ * A log of 100 GiB has half a gigabyte of them, and a reader that goes through it loads one after
+ * the other. The one that nobody used for longest goes first.
+ */
+
+/** Indexes that were loaded from their files. */
+export interface LoadedIndexes {
+  /** Memory they take now. */
+  readonly loadedBytes: number
+  /** `useCount` of the budget when they were last used. */
+  readonly lastUse: number
+  /** Lets the memory go; false where what is in it is nowhere else, or still changes. */
+  unload(): boolean
+}
+
+/** More than 12 GiB of log have indexes of this size. */
+const MAX_BYTES = 67_108_864
+
+/** Unloads what is idle where there is too much. */
+export class IndexBudget {
+  readonly #maxBytes: number
+  readonly #loaded = new Set<LoadedIndexes>()
+  #useCount = 0
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes
+  }
+
+  /** Counts loads: what is used between two of them is used at the same time. */
+  get useCount(): number {
+    return this.#useCount
+  }
+
+  /** Memory of all that is loaded. */
+  get loadedBytes(): number {
+    let bytes = 0
+    for (const indexes of this.#loaded) bytes += indexes.loadedBytes
+    return bytes
+  }
+
+  /** These were loaded, or more of them. Others may be unloaded, never these. */
+  took(indexes: LoadedIndexes): void {
+    this.#useCount += 1
+    this.#loaded.delete(indexes)
+    let bytes = this.loadedBytes + indexes.loadedBytes
+    const idleFirst = bytes > this.#maxBytes ? [...this.#loaded].sort(byLastUse) : []
+    for (const idle of idleFirst) {
+      if (bytes <= this.#maxBytes) break
+      const idleBytes = idle.loadedBytes
+      if (!idle.unload()) continue
+      this.#loaded.delete(idle)
+      bytes -= idleBytes
+    }
+    this.#loaded.add(indexes)
+  }
+
+  /** These are closed. */
+  gave(indexes: LoadedIndexes): void {
+    this.#loaded.delete(indexes)
+  }
+}
+
+function byLastUse(a: LoadedIndexes, b: LoadedIndexes): number {
+  return a.lastUse - b.lastUse
+}
+
+/** Shared by all logs of this process. */
+export const indexBudget: IndexBudget = new IndexBudget(MAX_BYTES)

@@ -65,7 +65,7 @@ export function unpackLz4Block(
 ): number {
   let position = start
   let filled = at
-  while (position < end) {
+  for (;;) {
     const token = byteAt(source, position++)
     let literalBytes = token >>> 4
     if (literalBytes === LONG_LENGTH) {
@@ -93,7 +93,6 @@ export function unpackLz4Block(
     copyMatch(target, filled, offset, matchBytes)
     filled += matchBytes
   }
-  return filled
 }
 
 function copyLiterals(

@@ -32,7 +32,6 @@ const SINGLE_SEGMENT = 0x20
 const RESERVED = 0x08
 const CHECKSUM = 0x04
 const DICTIONARY = 0x03
-const CONTENT_SIZE_BYTES = [0, 2, 4, 8] as const
 const TWO_BYTE_SIZE_BASE = 256
 const CHECKSUM_BYTES = 4
 const BLOCK_HEADER_BYTES = 3
@@ -57,7 +56,7 @@ export function readZstdFrame(source: Buffer, start: number): ZstdFrame {
   const isSingleSegment = (descriptor & SINGLE_SEGMENT) !== 0
   const sizeAt = start + DESCRIPTOR_AT + (isSingleSegment ? 1 : 2)
   const sizeKind = descriptor >>> 6
-  const sizeBytes = sizeKind === 0 && isSingleSegment ? 1 : (CONTENT_SIZE_BYTES[sizeKind] ?? 0)
+  const sizeBytes = sizeKind === 0 ? Number(isSingleSegment) : 1 << sizeKind
   requireBytes(source, sizeAt, sizeBytes)
   const contentBytes = contentBytesAt(source, sizeAt, sizeBytes)
   let position = sizeAt + sizeBytes

@@ -10,6 +10,7 @@
  * grown large. Format/ opens no files: whoever may do so hands in how, with `allowZstdPackage`.
  */
 import { createRequire } from 'node:module'
+import { assert } from '../errors/invariant.ts'
 import { codecMissing } from './decompression-failure.ts'
 
 /** What zstd needs on Node.js before 22.15. */
@@ -91,7 +92,7 @@ export function compressByWasm(source: Uint8Array): Buffer {
   const frame = inMemoryOf(zstd, source, boundBytes, (target, from) =>
     zstd._ZSTD_compress(target, boundBytes, from, source.length, LEVEL),
   )
-  if (frame === null) throw new RangeError('zstd found no place for the frame')
+  assert(frame !== null, 'a frame fits its own bound')
   return frame
 }
 

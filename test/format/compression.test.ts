@@ -9,6 +9,7 @@ import { CorruptBytes } from '../../src/errors/corrupt-bytes.ts'
 import { InvariantError } from '../../src/errors/invariant.ts'
 import {
   COMPRESSION_CODECS,
+  type Codec,
   attributeBitsOf,
   codecOfAttributes,
   compress,
@@ -75,6 +76,12 @@ function numbers(byteCount: number): string {
 }
 
 describe('attributes', () => {
+  it('name the codecs there are: to pack with another one is a mistake of ours', () => {
+    const unknown = 'brotli' as Codec // what the compiler would not let pass
+    expect(() => compress(unknown, Buffer.alloc(1))).toThrow(InvariantError)
+    expect(() => decompress(unknown, Buffer.alloc(1), 1)).toThrow(InvariantError)
+  })
+
   it('name the codec in their low three bits, whatever the others are', () => {
     for (const codec of COMPRESSION_CODECS) {
       expect(codecOfAttributes(attributeBitsOf(codec))).toBe(codec)

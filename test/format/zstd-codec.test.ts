@@ -76,6 +76,22 @@ describe('a zstd payload', () => {
     )
   })
 
+  it.each([
+    ['a frame to skip', '5a2a4d1803000000aabb'],
+    ['the checksum behind its blocks', '28b52ffd2400010000aabbcc'],
+  ])('that ends within %s is refused', (_, hex) => {
+    expect(() => decompressZstd(fromHex(hex), 100)).toThrow(
+      expect.objectContaining({ reason: 'compression', position: hex.length / 2 }),
+    )
+  })
+
+  it('becomes several frames where one would not fit, and reads as one', () => {
+    const large = Buffer.alloc(67_108_864 + 1, 'streambed')
+    const packed = compressZstd(large)
+    expect(packed.length).toBeLessThan(100_000)
+    expect(decompressZstd(packed, large.length).equals(large)).toBe(true)
+  })
+
   it('that claims more than allowed is refused by its first bytes', () => {
     const claim = fromHex('28b52ffde0000000000001000003000061')
     expect(() => decompressZstd(claim, 1_000)).toThrow(CorruptBytes)

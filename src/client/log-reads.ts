@@ -6,8 +6,8 @@
  *            mappings on a network file system, where another machine may cut a file under them
  *   'mmap'   through memory mappings whatever can be
  *
- * Bytes handed out are copies in every case. Only what no longer changes is mapped: sealed segments,
- * and the whole batches of active ones.
+ * Bytes handed out are copies in every case. Only what no longer changes is mapped: sealed
+ * segments, and the whole batches of active ones.
  */
 import { hasPermissionModel } from '../storage/device-sync.ts'
 import type { FileSystemKind } from '../storage/file-system.ts'

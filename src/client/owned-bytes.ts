@@ -1,8 +1,8 @@
 /**
  * Bytes that leave the library: whoever gets them may write into them, keep or transfer them.
  *
- * Records lie in private memory (record-memory.ts). So a range of it can be lent for good as a view,
- * where that keeps little else alive.
+ * Records lie in private memory (record-memory.ts). So a range of it can be lent for good as a
+ * view, where that keeps little else alive.
  */
 import { isUtf8 } from 'node:buffer'
 

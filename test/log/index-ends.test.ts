@@ -28,9 +28,8 @@ async function killedLog(timestamp?: number): Promise<FaultDriver> {
   const { log } = await openLog(driver)
   await runProcedure(log.createTopic('t', CONFIG))
   const partition = partitionOf(log, 't')
-  if (timestamp === undefined) appendMany(partition, COUNT)
-  for (let done = 0; timestamp !== undefined && done < COUNT; done++) {
-    appendBatch(partition, [{ timestamp, value: String(done) }])
+  for (let offset = 0; offset < COUNT; offset++) {
+    appendBatch(partition, [{ timestamp: timestamp ?? 1_000 + offset, value: String(offset) }])
   }
   await runProcedure(log.checkpoint())
   return driver.processKill()

@@ -14,6 +14,8 @@ import type { StorageDriver } from './storage-driver.ts'
 import { parentOf } from './storage-path.ts'
 
 const TEMPORARY_SUFFIX = '.tmp'
+/** Of millions of segments; what claims more is not what we or a broker wrote. */
+const MAX_FILE_BYTES = 268_435_456
 
 /**
  * Replaces the file at `path`, or creates it, durably.
@@ -53,13 +55,17 @@ export function applyReplacement(driver: StorageDriver, path: string): void {
   driver.rename(path + TEMPORARY_SUFFIX, path)
 }
 
-/** All bytes of the file at `path` (owned), or undefined where there is none. */
+/**
+ * All bytes of the file at `path` (owned), or undefined where there is none. One that is too large to
+ * be a small file is read as an empty one, which is damage to whoever reads it.
+ */
 export function readWholeFile(driver: StorageDriver, path: string): Buffer | undefined {
   if (driver.status(path) === undefined) return undefined
   try {
     const file = driver.openFile(path, 'read')
     try {
-      const bytes = Buffer.allocUnsafeSlow(file.sizeBytes)
+      const isSmall = file.sizeBytes <= MAX_FILE_BYTES
+      const bytes = Buffer.allocUnsafeSlow(isSmall ? file.sizeBytes : 0)
       const byteLength = file.read(bytes, 0, bytes.byteLength, 0)
       return bytes.subarray(0, byteLength)
     } finally {

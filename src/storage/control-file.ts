@@ -51,6 +51,8 @@ export interface ControlFileContents extends ControlWriter {
 
 const MAGIC = 'STRMBCTL'
 const FORMAT = 1
+/** Of half a million partitions; a larger file would take minutes to read, and is only a hint. */
+const MAX_CONTROL_BYTES = 67_108_864
 const HEADER_BYTES = 128
 /** What the file grows by. No slot lies across a boundary of it. */
 const PAGE_BYTES = 4096
@@ -267,6 +269,7 @@ function slotsIn(sizeBytes: number): number {
 }
 
 function readHeader(file: StorageFile): ControlHeader | undefined {
+  if (file.sizeBytes > MAX_CONTROL_BYTES) return undefined
   const bytes = Buffer.alloc(HEADER_BYTES)
   if (file.read(bytes, 0, HEADER_BYTES, 0) < HEADER_BYTES) return undefined
   if (bytes.toString('latin1', 0, FORMAT_AT) !== MAGIC) return undefined

@@ -18,6 +18,7 @@ import { killAtCall } from './self-kill.ts'
 const CHANGING_TOPICS = ['orders', 'invoices', 'notes']
 const MAX_IN_FLIGHT = 200
 const LEAST_SEGMENT_BYTES = 16_384
+const CALM_PAUSE_MS = 8
 
 const plan = JSON.parse(readFileSync(0, 'utf8')) as LifePlan // The parent wrote it.
 let isClosing = false
@@ -60,9 +61,11 @@ async function workAtRandom(): Promise<void> {
   const write = work.writingTo(topic)
   while (plan.closesAfter === null || work.acknowledgedCount < plan.closesAfter) {
     if (work.inFlight < MAX_IN_FLIGHT) await write(1 + work.random.below(24))
-    // What nothing waits for would run away while the parent looks elsewhere.
-    const mustWait = plan.writing === 'append' || plan.writing === 'acks 0' || plan.roomIsScarce
-    await (mustWait || work.inFlight >= MAX_IN_FLIGHT ? delay(1) : setImmediate())
+    // What nothing waits for would run away while the parent looks elsewhere, and what changes
+    // topics would wait for the syncs of thousands of segments.
+    const mustWait = plan.writing !== 'acks all' || plan.roomIsScarce
+    const pauseMs = plan.changesTopics && mustWait ? CALM_PAUSE_MS : 1
+    await (mustWait || work.inFlight >= MAX_IN_FLIGHT ? delay(pauseMs) : setImmediate())
     // The main topic's records go as well, now and then.
     if (plan.changesTopics && work.random.below(40) === 0) {
       work.removeSome(topic, work.random.below(topic.partitions.length)).catch(fail)

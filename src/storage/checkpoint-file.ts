@@ -56,8 +56,8 @@ export function applyReplacement(driver: StorageDriver, path: string): void {
 }
 
 /**
- * All bytes of the file at `path` (owned), or undefined where there is none. One that is too large to
- * be a small file is read as an empty one, which is damage to whoever reads it.
+ * All bytes of the file at `path` (owned), or undefined where there is none. One that is too large
+ * to be a small file is read as an empty one, which is damage to whoever reads it.
  */
 export function readWholeFile(driver: StorageDriver, path: string): Buffer | undefined {
   if (driver.status(path) === undefined) return undefined

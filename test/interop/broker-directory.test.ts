@@ -1,7 +1,8 @@
 /**
  * A real broker's directory is opened here, appended to, and given back: once after the broker was
- * stopped, once after it was killed, at last after kills here. Each step goes on from the one before it. At every turn both
- * sides must read the same: Kafka through its consumer, we from the files it left.
+ * stopped, once after it was killed, at last after kills here. Each step goes on from the one
+ * before it. At every turn both sides must read the same: Kafka through its consumer, we from the
+ * files it left.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -1,6 +1,6 @@
 /**
- * Files of a log that claim to be gigabytes: opening takes neither the memory nor the time for that,
- * and the records are there. The bytes are holes: the disk does not hold them.
+ * Files of a log that claim to be gigabytes: opening takes neither the memory nor the time for
+ * that, and the records are there. The bytes are holes: the disk does not hold them.
  */
 import { existsSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -38,6 +38,15 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
     'followed 5 records',
   ],
   'typed-topics.ts': ['refused: name', 'c-1: Ada Lovelace, vip'],
+  'verify-and-repair.ts': [
+    'while it is open: sound',
+    'verify: crc, offsets 5 to 5',
+    'repair would keep 9 records and remove 1 stretch',
+    'repaired: 9 kept, sound',
+    '3 order 3',
+    '4 order 4',
+    '6 order 6',
+  ],
 }
 const PARTS_OF_THE_MAIN_JOB = ['data-sets.ts', 'terminal.ts']
 

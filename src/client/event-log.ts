@@ -138,8 +138,8 @@ export class EventLog implements AsyncDisposable {
    *
    * @example
    * ```ts
-   * const { sound, damage } = await EventLog.verify('./data')
-   * if (!sound) for (const { file, position, reason } of damage) console.log(file, position, reason)
+   * const { damage } = await EventLog.verify('./data')
+   * for (const { file, position, reason } of damage) console.log(file, position, reason)
    * ```
    * @throws {LogError} IO where the directory is missing (cause ENOENT) or a file cannot be read;
    *   INVALID_ARGUMENT for a directory that holds no log; ABORTED; UNSUPPORTED_FORMAT.

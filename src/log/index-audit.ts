@@ -96,7 +96,9 @@ export class IndexAudit {
   finish(): WrongEntry | undefined {
     if (this.#wrong === undefined) {
       if (this.#isOneLeft()) this.#refuse('an entry names no batch')
-      else if (this.#scope.isSynced && this.#fileBytes % this.#slotBytes !== 0) this.#refuse('it ends within an entry')
+      else if (this.#scope.isSynced && this.#fileBytes % this.#slotBytes !== 0) {
+        this.#refuse('it ends within an entry')
+      }
     }
     this.close()
     return this.#wrong

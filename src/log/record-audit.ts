@@ -1,12 +1,10 @@
 /**
- * RecordAudit: whether the records of a batch with a sound CRC can be decoded, and how many users'
- * records there are.
+ * RecordAudit: whether the records of a batch with a sound CRC can be decoded.
  *
  * What only this machine cannot decode is no damage: a codec whose package is not installed, a
  * timestamp that no JavaScript number holds, a batch larger than the topic allows to unpack.
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
-import { attributesOf, isControlBatch, recordCountOf } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 
 const OF_THIS_MACHINE: ReadonlySet<CorruptBytes['reason']> = new Set([
@@ -36,9 +34,4 @@ export class RecordAudit {
       return OF_THIS_MACHINE.has(error.reason) ? undefined : error.message
     }
   }
-}
-
-/** Users' records of the batch at `at`. */
-export function userRecordsOf(buffer: Buffer, at: number): number {
-  return isControlBatch(attributesOf(buffer, at)) ? 0 : recordCountOf(buffer, at)
 }

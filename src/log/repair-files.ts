@@ -1,7 +1,7 @@
 /**
  * The small files of a log as repair makes them: what each says is known from the data, from the
- * other files, or is the value that is safe: a recovery point too low costs time, a leader epoch too
- * high costs nothing. The bytes that were there are kept beside it.
+ * other files, or is the value that is safe: a recovery point too low costs time, a leader epoch
+ * too high costs nothing. The bytes that were there are kept beside it.
  *
  *   metadata.json.salvaged               what metadata.json held
  *   orders-0/partition.metadata.salvaged …
@@ -86,7 +86,7 @@ export function* repairPartitionFiles(
   }
 }
 
-/** Copies the bytes of a file that is to be made anew, durably; nothing there is nothing to keep. */
+/** Copies the bytes of a file that is to be made anew, durably; where nothing is, nothing. */
 export function* keepCopy(driver: StorageDriver, path: string): Procedure<void> {
   if (driver.status(path)?.kind !== 'file') return
   const bytes = readWholeFile(driver, path)

@@ -12,7 +12,7 @@ import type { PartitionFindings, SegmentFindings } from './partition-findings.ts
 import { MAX_RELATIVE_OFFSET } from './roll-policy.ts'
 import type { Stretch } from './verify-segment.ts'
 
-/** Segments that are made for offsets that are lost, at most: more is no loss but a wrong number. */
+/** Segments made for offsets that are lost, at most: more is no loss, but a wrong number. */
 const MAX_NEW_SEGMENTS = 64
 
 /** A piece of a segment that is made. */

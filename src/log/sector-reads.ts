@@ -60,6 +60,6 @@ export class SectorReads implements ReadableLog {
 }
 
 /** True where the device could not give bytes back: a sector is bad, the file is there. */
-export function isDeviceFailure(error: unknown): boolean {
+function isDeviceFailure(error: unknown): boolean {
   return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'EIO'
 }

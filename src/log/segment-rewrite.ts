@@ -1,7 +1,7 @@
 /**
- * Making a segment anew, for repair: its .log out of the stretches that are as they were written and
- * of empty batches for what is lost, then its indexes. The old .log is never written to: the new one
- * is whole and on stable storage before it takes the name, and what is not in it is kept before
+ * Making a segment anew, for repair: its .log out of the stretches that are as they were written
+ * and of empty batches for what is lost, then its indexes. The old .log is never written to: the new
+ * one is whole and on stable storage before it takes the name, and what is not in it is kept before
  * that, in .salvaged files (log-cut.ts).
  */
 import {
@@ -70,7 +70,7 @@ export function* rewriteLog(
   yield () => driver.flushDirectory(directory)
 }
 
-/** Builds the indexes of a segment anew from its first `fileBytes` bytes, which are whole batches. */
+/** Builds the indexes of a segment anew from its first `fileBytes` bytes, all whole batches. */
 export function* rewriteIndexes(
   place: SegmentPlace,
   settings: SegmentSettings,

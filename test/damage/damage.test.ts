@@ -1,8 +1,8 @@
 /**
- * Damage of every kind to every file of small logs: each byte flipped, each file cut at each length,
- * missing, zeroed, swapped, doubled, replaced by garbage. Opening and reading give what was written
- * or say what is wrong and where, verification agrees with that and changes nothing, repair makes
- * the log sound and loses nothing that could be read.
+ * Damage of every kind to every file of small logs: each byte flipped, each file cut at each
+ * length, missing, zeroed, swapped, doubled, replaced by garbage. Opening and reading give what was
+ * written or say what is wrong and where, verification agrees with that and changes nothing, repair
+ * makes the log sound and loses nothing that could be read.
  *
  * A run tries some of them, always the same ones; a night all (test/support/budget.ts).
  */

@@ -1,7 +1,7 @@
 /**
  * One trial: a damaged log is opened and read; then, from the same bytes, verified, repaired,
- * opened and read. Everything that comes back has to be what was written, and whatever does not come
- * back has to be told. What is not so is a `Violation`.
+ * opened and read. Everything that comes back has to be what was written, and whatever does not
+ * come back has to be told. What is not so is a `Violation`.
  */
 import { InvariantError } from '../../src/errors/invariant.ts'
 import { LogError } from '../../src/errors/log-error.ts'
@@ -30,7 +30,7 @@ export const ENDINGS = [
 export type Ending = (typeof ENDINGS)[number]
 
 /** What must never be. */
-export class Violation extends Error {
+class Violation extends Error {
   override readonly name: string = 'Violation'
 }
 

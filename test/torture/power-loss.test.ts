@@ -23,6 +23,9 @@ const AT_RANDOM: readonly LifeKind[] = [
   { work: 'endless', writing: 'append', changesTopics: true, closesAfter: 30 },
 ]
 
+/** Far more than it takes, on a machine that does much else. */
+const TIMEOUT_MS = 120_000 + 200 * budget.disks
+
 /** Of each replay, so many disks are lived on. */
 const keptPerReplay = Math.max(2, Math.ceil(budget.disks / DISKS_PER_RECORDING))
 
@@ -59,21 +62,33 @@ async function replayed(recording: Recording, disks: number, name: string): Prom
 }
 
 describe(`a loss of power, seed ${runSeed}`, () => {
-  it('takes nothing that was acknowledged, of lives that do everything', async () => {
-    expect(first[0]).toBeDefined()
-    if (first[0] !== undefined) await replayed(first[0], budget.disks * 0.4, 'script')
-  })
+  it(
+    'takes nothing that was acknowledged, of lives that do everything',
+    async () => {
+      expect(first[0]).toBeDefined()
+      if (first[0] !== undefined) await replayed(first[0], budget.disks * 0.4, 'script')
+    },
+    TIMEOUT_MS,
+  )
 
-  it('takes nothing that was acknowledged, of lives that do much at once', async () => {
-    if (first[1] !== undefined) await replayed(first[1], budget.disks * 0.3, 'at random')
-  })
+  it(
+    'takes nothing that was acknowledged, of lives that do much at once',
+    async () => {
+      if (first[1] !== undefined) await replayed(first[1], budget.disks * 0.3, 'at random')
+    },
+    TIMEOUT_MS,
+  )
 
-  it('takes nothing from lives that recover from another one', async () => {
-    const chosen = kept.slice(0, keptPerReplay)
-    expect(chosen.length).toBeGreaterThan(0)
-    for (const { of, disk } of chosen) {
-      const recording = await recordings.afterLoss(of, disk, [{ closesAfter: null }, {}])
-      await replayed(recording, (budget.disks * 0.3) / chosen.length, `after ${disk.survival}`)
-    }
-  })
+  it(
+    'takes nothing from lives that recover from another one',
+    async () => {
+      const chosen = kept.slice(0, keptPerReplay)
+      expect(chosen.length).toBeGreaterThan(0)
+      for (const { of, disk } of chosen) {
+        const recording = await recordings.afterLoss(of, disk, [{ closesAfter: null }, {}])
+        await replayed(recording, (budget.disks * 0.3) / chosen.length, `after ${disk.survival}`)
+      }
+    },
+    TIMEOUT_MS,
+  )
 })

@@ -1,0 +1,43 @@
+/**
+ * What is mutated together, by the tests that are to notice. A scope is as small as its tests allow:
+ * a mutant costs a run of all tests that reach it.
+ */
+
+/** By name: which files of src/ are changed, and which tests run. */
+export const SCOPES = {
+  format: {
+    runner: 'in-process',
+    mutate: ['src/format/**/*.ts'],
+    tests: ['test/format/*.test.ts'],
+  },
+  recovery: {
+    runner: 'vitest',
+    mutate: [
+      'src/log/recovery*.ts',
+      'src/log/segment-scan.ts',
+      'src/log/batch-walk.ts',
+      'src/log/sealed-end.ts',
+      'src/log/damage-search.ts',
+      'src/log/log-cut.ts',
+      'src/log/leader-epochs.ts',
+    ],
+    tests: ['test/log/**/*.test.ts'],
+  },
+}
+
+/** The scope that `STREAMBED_MUTATE` names, narrowed by the lists in `_FILES` and `_TESTS`. */
+export function chosenScope(environment) {
+  const {
+    STREAMBED_MUTATE = 'format',
+    STREAMBED_MUTATE_FILES,
+    STREAMBED_MUTATE_TESTS,
+  } = environment
+  const scope = SCOPES[STREAMBED_MUTATE]
+  if (scope === undefined) throw new Error(`STREAMBED_MUTATE=${STREAMBED_MUTATE}: no such scope`)
+  return {
+    name: STREAMBED_MUTATE,
+    runner: environment.STREAMBED_MUTATE_RUNNER ?? scope.runner,
+    mutate: STREAMBED_MUTATE_FILES?.split(',') ?? scope.mutate,
+    tests: STREAMBED_MUTATE_TESTS?.split(',') ?? scope.tests,
+  }
+}

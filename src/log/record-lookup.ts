@@ -31,8 +31,9 @@ const CURSOR_OPTIONS = { readBytes: 16_384, borrow: true }
 const FAR_BYTES = 8_192
 /** Headers looked at, one after the other, from an entry on. */
 const MAX_STEPS = 64
-/** Smaller batches are walked. */
+/** Batches of fewer records, and of fewer bytes, are walked. */
 const MARKED_FROM_RECORDS = 16
+const MARKED_FROM_BYTES = 8_192
 const NOWHERE = -1
 const NO_BYTES = Buffer.alloc(0)
 
@@ -172,8 +173,9 @@ export class RecordLookup {
     const reader = this.#reader
     reader.reset(buffer, at, this.#source.config.maxDecompressedBytes)
     if (reader.isControl || offset < reader.baseOffset) return undefined
-    const isMarked = reader.recordCount >= MARKED_FROM_RECORDS && reader.isPlain
-    const marked = isMarked ? this.#marksOf(buffer, at) : undefined
+    const isLarge =
+      reader.recordCount >= MARKED_FROM_RECORDS || batchSizeBytesOf(buffer, at) >= MARKED_FROM_BYTES
+    const marked = isLarge && reader.isPlain ? this.#marksOf(buffer, at) : undefined
     if (marked !== undefined) {
       const mark = Math.floor((offset - reader.baseOffset) / marked.recordsPerMark)
       const start = at + (marked.places[mark] ?? 0)

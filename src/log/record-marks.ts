@@ -13,8 +13,6 @@ import type { Segment } from '../storage/segment.ts'
 
 /** Marks of one batch at most: of a batch of 64 KiB, every kilobyte. */
 const MARKS_PER_BATCH = 64
-/** No more than this: two marks would be in the same cache line. */
-const LEAST_RECORDS_PER_MARK = 4
 /** Batches with marks at most, some 450 B each: enough for 1 GiB in batches of 64 KiB. */
 const MAX_BATCHES = 16_384
 
@@ -79,10 +77,7 @@ export class RecordMarks {
   /** Marks for a batch; who calls sets every one of `places` at once (I1). */
   add(facts: BatchFacts, sizeBytes: number): MarkedBatch {
     const { recordCount, lastOffset } = facts
-    const recordsPerMark = Math.max(
-      Math.ceil(recordCount / MARKS_PER_BATCH),
-      LEAST_RECORDS_PER_MARK,
-    )
+    const recordsPerMark = Math.ceil(recordCount / MARKS_PER_BATCH)
     const batch: MarkedBatch = {
       owner: this,
       facts,

@@ -19,7 +19,7 @@ import {
   leaderEpochOf,
   sealBatch,
 } from '../../src/format/record-batch.ts'
-import { RecordSource, lookUpTimestamp } from '../../src/client/record-source.ts'
+import { RecordSource } from '../../src/client/record-source.ts'
 import { RecordTypes } from '../../src/client/record-types.ts'
 import { CommitBarrier } from '../../src/log/commit-barrier.ts'
 import { resolveTopicConfig } from '../../src/log/log-config.ts'
@@ -53,6 +53,14 @@ const CONFIG = {
 }
 /** Reads of a small file are many, and what each of them takes at once is bounded. */
 const FIXED_BYTES = 64 * 1_048_576
+const TYPES = new RecordTypes('t', null, false)
+const WHOLE_RANGE = {
+  from: 'earliest',
+  to: null,
+  isolation: 'read_uncommitted',
+  visibility: 'written',
+  onCorrupt: 'skip',
+} as const
 
 enableZstdPackage()
 
@@ -179,27 +187,31 @@ function readEverything(log: PartitionLog): Answer {
     promiseEqual(some.records, expected, `from ${offset} on the same records come`)
   }
   for (const timestamp of [-1, 0, 1_000, 1_700_000_000_000, Number.MAX_SAFE_INTEGER]) {
-    const found = answered(() => lookUpTimestamp(log, timestamp))
+    const found = answered(() => firstSince(log, timestamp))
     if (typeof found !== 'number') continue
     promise(found >= logStartOffset && found < logEndOffset, 'a time has an offset of the log')
   }
   return forward
 }
 
+/** Offset of the first record that is as late as `timestamp`. */
+function firstSince(log: PartitionLog, timestamp: number): number | undefined {
+  const range = { ...WHOLE_RANGE, from: { timestamp }, onCorrupt: 'stop' } as const
+  const source = new RecordSource(log, TYPES, { range, live: false, onDamage: () => undefined })
+  while (source.load()) {
+    const record = source.take()
+    if (record !== undefined) return record.offset
+  }
+  return undefined
+}
+
 /** Reads to the end, passing damage over; every key, value and header is decoded. */
 function readBy(log: PartitionLog, way: 'take' | 'scan', from: number): Answer {
   const records: string[] = []
   const errors: string[] = []
-  const types = new RecordTypes('t', null, false)
-  const range = {
-    from,
-    to: null,
-    isolation: 'read_uncommitted',
-    visibility: 'written',
-    onCorrupt: 'skip',
-  } as const
+  const range = { ...WHOLE_RANGE, from } as const
   let last = from - 1
-  const source = new RecordSource(log, types, {
+  const source = new RecordSource(log, TYPES, {
     range,
     live: false,
     onDamage: (error, resumesAt) => {

@@ -10,6 +10,8 @@ import type { Codec } from '../format/compression.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { RecordLookup } from '../log/record-lookup.ts'
+import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
+import { undecodable } from '../log/undecodable-batch.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { LogRecord } from './log-record.ts'
 import {
@@ -25,7 +27,7 @@ import { checkCodec } from './producer-options.ts'
 import type { RecordInput } from './record-input.ts'
 import { RecordIterator } from './record-iterator.ts'
 import { RecordMemory } from './record-memory.ts'
-import { checkReadable, lookUpTimestamp, RecordSource, undecodable } from './record-source.ts'
+import { checkReadable, RecordSource } from './record-source.ts'
 import { MergedStream, type RecordStream } from './record-stream.ts'
 import type { RecordTypes } from './record-types.ts'
 import type { Bytes, InputOf } from './topic-ref.ts'
@@ -237,7 +239,7 @@ export class Partition<
    */
   offsetForTimestamp(timestamp: number | Date): number | null {
     this.#state.checkUsable()
-    return lookUpTimestamp(
+    return offsetForTimestamp(
       this.#log,
       checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`),
     )

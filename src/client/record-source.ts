@@ -19,7 +19,8 @@ import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
 import { endedError, type PartitionLog } from '../log/partition-log.ts'
 import type { BatchRun } from '../log/tail.ts'
-import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
+import { offsetForTimestamp, type OnDamage } from '../log/timestamp-lookup.ts'
+import { undecodable } from '../log/undecodable-batch.ts'
 import type { StoredRecord } from './log-record.ts'
 import type { Range } from './position.ts'
 import { RecordMemory } from './record-memory.ts'
@@ -61,8 +62,9 @@ export class RecordSource {
     this.log = log
     this.#memory = new RecordMemory(types, log.partition)
     this.#options = options
-    this.#from = startOffset(log, range)
-    const end = endPosition(log, range)
+    const onDamage = range.onCorrupt === 'skip' ? options.onDamage : undefined
+    this.#from = startOffset(log, range, onDamage)
+    const end = endPosition(log, range, onDamage)
     this.#to = live ? end.to : Math.min(end.to, visibleEnd(log, range))
     this.#stopTimestamp = end.stopTimestamp
     this.#cursor = log.cursor(this.#from)
@@ -236,27 +238,8 @@ export class RecordSource {
   }
 }
 
-/** What a reader is told of a batch at `offset` that has a sound CRC but cannot be decoded. */
-export function undecodable(
-  log: PartitionLog,
-  offset: number,
-  cause: CorruptBytes,
-): LogError<'CORRUPT' | 'UNSUPPORTED_FORMAT'> {
-  const { topic, partition } = log
-  const message = `${topic}-${partition}: the batch at offset ${offset} cannot be decoded: ${cause.message}`
-  if (cause.reason === 'codec-missing')
-    return new LogError('UNSUPPORTED_FORMAT', message, { topic, partition, offset }, { cause })
-  const file = log.segments.floor(offset).logPath
-  return new LogError(
-    'CORRUPT',
-    message,
-    { topic, partition, file, position: cause.position, offset },
-    { cause },
-  )
-}
-
 /** Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for what the log does not have. */
-function startOffset(log: PartitionLog, range: Range): number {
+function startOffset(log: PartitionLog, range: Range, onDamage: OnDamage | undefined): number {
   const { from } = range
   if (typeof from === 'number') {
     checkReadable(log, from, log.logEndOffset)
@@ -266,7 +249,7 @@ function startOffset(log: PartitionLog, range: Range): number {
   const end = Math.max(visibleEnd(log, range), log.logStartOffset)
   if (from === 'latest') return end
   if ('last' in from) return Math.max(log.logStartOffset, end - from.last)
-  return lookUpTimestamp(log, from.timestamp) ?? end
+  return offsetForTimestamp(log, from.timestamp, onDamage) ?? end
 }
 
 /** Where a read ends: an offset, or the first record of a time. Both exclusive. */
@@ -280,11 +263,11 @@ interface EndOfRead {
  * parts of a range make up the whole, whatever the order of the times. Where there is none yet, the
  * first record to come that is as late ends the read.
  */
-function endPosition(log: PartitionLog, range: Range): EndOfRead {
+function endPosition(log: PartitionLog, range: Range, onDamage: OnDamage | undefined): EndOfRead {
   const { to } = range
   if (to === null) return { to: Infinity, stopTimestamp: Infinity }
   if (typeof to === 'number') return { to, stopTimestamp: Infinity }
-  const found = lookUpTimestamp(log, to.timestamp)
+  const found = offsetForTimestamp(log, to.timestamp, onDamage)
   if (found !== null) return { to: found, stopTimestamp: Infinity }
   return { to: Infinity, stopTimestamp: to.timestamp }
 }
@@ -292,18 +275,6 @@ function endPosition(log: PartitionLog, range: Range): EndOfRead {
 function visibleEnd(log: PartitionLog, { visibility, isolation }: Range): number {
   const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
   return visibility === 'durable' ? Math.min(end, log.durableOffset) : end
-}
-
-/**
- * The first offset whose record is at or after `timestamp`; null where none is.
- * @throws {LogError} CORRUPT where a batch on the way cannot be decoded.
- */
-export function lookUpTimestamp(log: PartitionLog, timestamp: number): number | null {
-  try {
-    return offsetForTimestamp(log, timestamp)
-  } catch (error) {
-    throw error instanceof CorruptBytes ? undecodable(log, log.logStartOffset, error) : error
-  }
 }
 
 /** Refuses an offset below the log's start or above `lastAllowed`. */

@@ -190,8 +190,8 @@ export class BatchWalk {
   }
 
   /**
-   * A batch that is whole, but does not continue what came before, has either lost its neighbours or
-   * its base offset. What follows it tells, or the end that the log had.
+   * A batch that is whole, but does not continue what came before, has lost either its neighbours
+   * or its base offset. What follows it tells, or the end that the log had.
    */
   #isConfirmed(position: number, search: BatchSearch): boolean {
     const at = this.#window.at(position, BATCH_HEADER_BYTES)

@@ -7,8 +7,8 @@
  *   3  partition by partition: folders that are missing, segments, indexes, small files
  *
  * Nothing is overwritten in place: a new file is whole and on stable storage before it takes a
- * name, and what it does not hold is kept beside it. So a stop at any call leaves a log that opens, and
- * that can be repaired again: a part that was done is sound by then.
+ * name, and what it does not hold is kept beside it. So a stop at any call leaves a log that opens,
+ * and that can be repaired again: a part that was done is sound by then.
  */
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'

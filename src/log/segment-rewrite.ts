@@ -1,8 +1,8 @@
 /**
  * Making a segment anew, for repair: its .log out of the stretches that are as they were written
- * and of empty batches for what is lost, then its indexes. The old .log is never written to: the new
- * one is whole and on stable storage before it takes the name, and what is not in it is kept before
- * that, in .salvaged files (log-cut.ts).
+ * and of empty batches for what is lost, then its indexes. The old .log is never written to: the
+ * new one is whole and on stable storage before it takes the name, and what is not in it is kept
+ * before that, in .salvaged files (log-cut.ts).
  */
 import {
   baseOffsetOf,

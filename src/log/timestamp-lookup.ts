@@ -2,14 +2,27 @@
  * Lookup by time: the first offset whose record is as late as asked for, as Kafka's
  * UnifiedLog.fetchOffsetByTimestamp. Times need not ascend: it is the earliest offset that counts.
  */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
-import { attributesOf, batchSizeBytesOf, isControlBatch } from '../format/record-batch.ts'
+import {
+  attributesOf,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  isControlBatch,
+  nextOffsetOf,
+} from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { TimestampAndOffset } from '../storage/time-index.ts'
 import { knownTimestampOf } from './batch-summary.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
+import type { LogCursor } from './log-cursor.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { BatchRun } from './tail.ts'
+import { undecodable } from './undecodable-batch.ts'
+
+/** Is told of damage that is passed over, and where the log goes on. */
+export type OnDamage = (error: LogError<'CORRUPT'>, resumesAt: number) => void
 
 const READ_BYTES = 65_536
 /** One batch is enough to judge an entry by. */
@@ -19,14 +32,20 @@ const HINT_BYTES = 8_192
  * The first offset from the log's start on whose timestamp is at least `timestamp`; null where none
  * is. Timestamps that no number holds exactly are passed over.
  *
- * @throws {CorruptBytes} for a batch on the way that cannot be decoded.
- * @throws {LogError} CORRUPT for one that is not what was written.
+ * Damage on the way is passed over where somebody is told of it.
+ *
+ * @throws {LogError} CORRUPT for a batch on the way that is not what was written, or cannot be
+ *   decoded; UNSUPPORTED_FORMAT without its codec.
  */
-export function offsetForTimestamp(log: PartitionLog, timestamp: number): number | null {
+export function offsetForTimestamp(
+  log: PartitionLog,
+  timestamp: number,
+  onDamage?: OnDamage,
+): number | null {
   for (const segment of log.segments) {
     if (segment.largestTimestamp < timestamp || segment.nextOffset <= log.logStartOffset) continue
     const from = Math.max(startOfSearch(log, segment, timestamp), log.logStartOffset)
-    const found = firstFrom(log, from, segment.nextOffset, timestamp)
+    const found = new TimestampSearch(log, timestamp, onDamage).firstFrom(from, segment.nextOffset)
     if (found !== null) return found
   }
   return null
@@ -54,24 +73,61 @@ function isTrue(log: PartitionLog, entry: TimestampAndOffset): boolean {
   }
 }
 
-function firstFrom(
-  log: PartitionLog,
-  offset: number,
-  limitOffset: number,
-  timestamp: number,
-): number | null {
-  const limit = Math.min(limitOffset, log.highWatermark)
-  const cursor = log.cursor(offset, { borrow: true, readBytes: READ_BYTES })
-  const reader = new RecordBatchReader()
-  for (let run = cursor.next(limit); run !== undefined; run = cursor.next(limit)) {
-    for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
-      if (knownTimestampOf(run.buffer, at) < timestamp) continue
-      if (isControlBatch(attributesOf(run.buffer, at))) continue
-      reader.reset(run.buffer, at, log.config.maxDecompressedBytes)
-      while (reader.next()) {
-        if (reader.timestamp >= timestamp && reader.offset >= offset) return reader.offset
+/** A walk over the records of a segment, from an offset on. */
+class TimestampSearch {
+  readonly #log: PartitionLog
+  readonly #timestamp: number
+  readonly #onDamage: OnDamage | undefined
+  readonly #reader = new RecordBatchReader()
+
+  constructor(log: PartitionLog, timestamp: number, onDamage: OnDamage | undefined) {
+    this.#log = log
+    this.#timestamp = timestamp
+    this.#onDamage = onDamage
+  }
+
+  firstFrom(offset: number, limitOffset: number): number | null {
+    const limit = Math.min(limitOffset, this.#log.highWatermark)
+    const cursor = this.#log.cursor(offset, { borrow: true, readBytes: READ_BYTES })
+    for (let run = this.#next(cursor, limit); run !== undefined; run = this.#next(cursor, limit)) {
+      for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
+        if (knownTimestampOf(run.buffer, at) < this.#timestamp) continue
+        if (isControlBatch(attributesOf(run.buffer, at))) continue
+        const found = this.#firstIn(run.buffer, at, offset)
+        if (found !== null) return found
+      }
+    }
+    return null
+  }
+
+  #next(cursor: LogCursor, limit: number): BatchRun | undefined {
+    for (;;) {
+      try {
+        return cursor.next(limit)
+      } catch (error) {
+        if (!LogError.is(error, 'CORRUPT') || this.#onDamage === undefined) throw error
+        this.#onDamage(error, cursor.skipDamage())
       }
     }
   }
-  return null
+
+  #firstIn(buffer: Buffer, at: number, offset: number): number | null {
+    const [reader, baseOffset, nextOffset] = [
+      this.#reader,
+      baseOffsetOf(buffer, at),
+      nextOffsetOf(buffer, at),
+    ]
+    try {
+      reader.reset(buffer, at, this.#log.config.maxDecompressedBytes)
+      while (reader.next()) {
+        if (reader.timestamp >= this.#timestamp && reader.offset >= offset) return reader.offset
+      }
+    } catch (error) {
+      if (!(error instanceof CorruptBytes)) throw error
+      const failure = undecodable(this.#log, baseOffset, error)
+      if (!LogError.is(failure, 'CORRUPT') || this.#onDamage === undefined) throw failure
+      this.#onDamage(failure, nextOffset)
+    }
+    return null
+  }
 }

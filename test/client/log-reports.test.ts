@@ -10,6 +10,7 @@ import { sealBatch } from '../../src/format/record-batch.ts'
 import type { TopicConfig } from '../../src/log/log-config.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import {
+  numbers,
   LOG_KINDS,
   closeWhenDone,
   numbered,
@@ -189,7 +190,7 @@ describe('a damaged batch', () => {
   })
 
   it('stops a lookup by time that has to decode it, and no other', async () => {
-    const { log } = await damaged((bytes, batchBytes) => {
+    const { log, warnings } = await damaged((bytes, batchBytes) => {
       bytes.writeUInt8(1, 4 * batchBytes + 61) // a record of −1 bytes
       sealBatch(bytes, 4 * batchBytes)
     })
@@ -198,6 +199,11 @@ describe('a damaged batch', () => {
     expect(refusal(() => partition.offsetForTimestamp(4)).code).toBe('CORRUPT')
     expect(refusal(() => partition.records({ from })).code).toBe('CORRUPT')
     expect((await rejection(partition.read({ from }).next())).code).toBe('CORRUPT')
+    const place = { file: 't-0/00000000000000000000.log', offset: 4 }
+    expect(refusal(() => partition.get(4)).details).toMatchObject({ ...place, position: 4 * 70 })
+    expect(texts(partition.records({ from, onCorrupt: 'skip' }))).toEqual(numbers(5, 5))
+    expect(texts(partition.records({ to: from, onCorrupt: 'skip' }))).toEqual(numbers(4))
+    expect(warnings.length).toBeGreaterThan(0)
     expect(partition.offsetForTimestamp(3)).toBe(3)
     expect(partition.offsetForTimestamp(5)).toBe(5)
   })

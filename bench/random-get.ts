@@ -3,8 +3,9 @@
  * cache; the process that wrote it is gone. The same log was looked into before, several times
  * everywhere: who checks what is read for the first time, or maps what is read often, has done so.
  *
- * streambed: `partition.get` and its value. SQLite: by primary key. lmdb: `getBinaryFast`. Limits:
- * a raw positioned read where the position is known; the same from memory.
+ * streambed: `partition.get` and its value, to keep. SQLite: by primary key. lmdb: `getBinaryFast`,
+ * good until the next call, and `getBinary`, to keep. Limits: a raw positioned read where the
+ * position is known; the same from memory.
  */
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, RawFile, RawMemory, rawStore } from './contestants/raw-file.ts'
@@ -89,6 +90,14 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       (directory) => new LmdbLog(directory, 'written'),
       (log) => (offset) => {
         const bytes = log.get(offset)
+        return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+      },
+    )
+    .add(
+      { name: 'lmdb, to keep', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      (directory) => new LmdbLog(directory, 'written'),
+      (log) => (offset) => {
+        const bytes = log.getOwned(offset)
         return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
       },
     )

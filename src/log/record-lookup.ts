@@ -105,10 +105,10 @@ export class RecordLookup {
     const ceiling = isItself ? floor : floor + 1
     if (ceiling >= offsetIndex.slotCount) return this.#fromSlot(segment, offsetIndex, floor, offset)
     const marked = this.#marks.of(offsetIndex.offsetOfSlot(ceiling))
-    if (marked?.segment === segment && marked.facts.baseOffset <= offset) {
+    if (marked?.segment === segment && marked.baseOffset <= offset) {
       return this.#inMarked(segment, marked, offset)
     }
-    const isBehind = marked !== undefined && marked.facts.baseOffset > offset
+    const isBehind = marked !== undefined && marked.baseOffset > offset
     const isFar =
       offsetIndex.positionOfSlot(ceiling) - offsetIndex.positionOfSlot(floor) > FAR_BYTES
     const found =
@@ -144,7 +144,7 @@ export class RecordLookup {
       const sizeBytes = batchSizeBytesOf(bytes, at)
       if (lastOffset >= offset) {
         const marked = this.#marks.of(lastOffset)
-        if (marked?.facts.baseOffset === baseOffset && marked.sizeBytes === sizeBytes) {
+        if (marked?.baseOffset === baseOffset && marked.sizeBytes === sizeBytes) {
           marked.segment = segment
           marked.position = position
           return this.#inMarked(segment, marked, offset)
@@ -160,7 +160,7 @@ export class RecordLookup {
 
   /** The record in a batch of a file that has marks: its header need not be looked at. */
   #inMarked(segment: Segment, marked: MarkedBatch, offset: number): RecordBatchReader | undefined {
-    const mark = Math.floor((offset - marked.facts.baseOffset) / marked.recordsPerMark)
+    const mark = Math.floor((offset - marked.baseOffset) / marked.recordsPerMark)
     const place = marked.places[mark] ?? 0
     const byteLength = (marked.places[mark + 1] ?? marked.sizeBytes) - place
     const start = this.#show(segment, marked.position + place, byteLength)
@@ -194,7 +194,7 @@ export class RecordLookup {
     const facts = reader.facts()
     const sizeBytes = batchSizeBytesOf(buffer, at)
     const known = this.#marks.of(facts.lastOffset)
-    if (known?.facts.baseOffset === facts.baseOffset && known.sizeBytes === sizeBytes) return known
+    if (known?.baseOffset === facts.baseOffset && known.sizeBytes === sizeBytes) return known
     const { maxDecompressedBytes } = this.#source.config
     const isWhole = isSound(reader)
     reader.reset(buffer, at, maxDecompressedBytes)
@@ -211,16 +211,17 @@ export class RecordLookup {
 
   /** The record in the stretch of a mark, which is at `start` of `buffer`. */
   #fromMark(
-    { facts, places, sizeBytes, recordsPerMark }: MarkedBatch,
+    marked: MarkedBatch,
     mark: number,
     buffer: Buffer,
     start: number,
     offset: number,
   ): RecordBatchReader | undefined {
     const reader = this.#reader
+    const { places, recordsPerMark } = marked
     const index = mark * recordsPerMark
-    const end = start + (places[mark + 1] ?? sizeBytes) - (places[mark] ?? 0)
-    reader.resume(facts, buffer, start, end, index, offset - facts.baseOffset - index)
+    const end = start + (places[mark + 1] ?? marked.sizeBytes) - (places[mark] ?? 0)
+    reader.resume(marked, buffer, start, end, index, offset - marked.baseOffset - index)
     return reader.next() && reader.offset === offset ? reader : undefined
   }
 

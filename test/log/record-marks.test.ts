@@ -30,7 +30,7 @@ describe('the marks of a partition', () => {
     const budget = new MarkBudget(3)
     const [one, other] = [new RecordMarks(budget), new RecordMarks(budget)]
     for (let batch = 0; batch < 4; batch += 1) one.add(factsOf(batch * 100, 100), 1)
-    expect([one.batchCount, one.of(99), one.of(199)?.facts.baseOffset]).toEqual([3, undefined, 100])
+    expect([one.batchCount, one.of(99), one.of(199)?.baseOffset]).toEqual([3, undefined, 100])
     other.add(factsOf(0, 100), 1)
     expect([one.of(199), one.batchCount, other.batchCount]).toEqual([undefined, 2, 1])
   })

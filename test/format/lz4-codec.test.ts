@@ -115,6 +115,14 @@ describe('an LZ4 frame of another writer', () => {
 })
 
 describe('an LZ4 block', () => {
+  it.each([
+    ['nothing', ''],
+    ['a match', '10610100'],
+  ])('is not sound where it ends behind %s', (_, hex) => {
+    const block = Buffer.from(hex, 'hex')
+    expect(measureLz4Block(block, 0, block.length)).toBe(-1)
+  })
+
   it('is measured and unpacked by the plain code as it was packed', () => {
     fc.assert(
       fc.property(

@@ -14,6 +14,7 @@ describe('@node-rs/crc32', () => {
   it.each([
     ['computes something else', { crc32c: () => 7 }],
     ['has no such function', {}],
+    ['is not installed', null],
   ])('is not used where it %s', async (_, loaded) => {
     const others = new Map([['@node-rs/crc32', loaded]])
     await withOtherPackages(

@@ -87,6 +87,17 @@ describe('varlong', () => {
     },
   )
 
+  it.each([
+    [2 ** 34 + 2 ** 27, 6],
+    [2 ** 34, 6],
+    [2 ** 34 - 1, 5],
+    [-(2 ** 34), 5],
+    [-(2 ** 34) - 1, 6],
+  ])('%i takes %i bytes', (value, byteLength) => {
+    expect(varlongBytes(value)).toBe(byteLength)
+    expect(writeVarlong(Buffer.alloc(10), 0, value)).toBe(byteLength)
+  })
+
   it('round trips every safe integer in varlongBytes bytes', () => {
     const buffer = Buffer.alloc(10)
     fc.assert(

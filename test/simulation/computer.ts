@@ -107,6 +107,27 @@ export class Computer {
     must(holdsWereLost || heldCount() === 0, () => 'the process is held after close')
   }
 
+  /** Behind the batches of a log its file holds zeros: anything else would pass for torn. */
+  checkFreeSpace(): void {
+    const files = [...this.disk.tree.files()].filter(({ name }) => name.endsWith('.log'))
+    for (const topic of this.life.log.describe().topics) {
+      for (const { partition, bytes: logBytes } of topic.partitions) {
+        const folder = `${topic.name}-${partition}`
+        const own = files.filter(({ parent }) => parent?.name === folder)
+        const active = own.toSorted((a, b) => (a.name < b.name ? -1 : 1)).pop()
+        if (active === undefined) continue
+        const others = own.filter((file) => file !== active)
+        const start = logBytes - others.reduce((sum, { bytes }) => sum + bytes.sizeBytes, 0)
+        const rest = Buffer.alloc(Math.max(0, active.bytes.sizeBytes - start))
+        active.bytes.read(rest, 0, rest.length, start)
+        must(
+          rest.every((byte) => byte === 0),
+          () => `${folder}/${active.name}: something is left behind position ${start}`,
+        )
+      }
+    }
+  }
+
   /** Flips a bit of a file whose name ends so, on the disk; no process has seen it before. */
   rot(suffix: string, random: SeededRandom): void {
     const files = [...this.disk.tree.files()].filter(

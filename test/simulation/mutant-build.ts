@@ -57,8 +57,8 @@ export class MutantBuilds {
       const child = join(directory, CHILD.replace(/ts$/, 'js'))
       const faults = mutant?.faults ?? ['crash', 'full', 'io', 'slow', 'clock']
       const text = await output([child, seeds.join(','), faults.join(','), `${more}`])
-      const result: MutantResult = JSON.parse(text)
-      return result
+      const result: unknown = JSON.parse(text)
+      return result as MutantResult // As mutant-child.ts prints it.
     } finally {
       rmSync(directory, { recursive: true })
     }
@@ -69,12 +69,12 @@ export class MutantBuilds {
   }
 
   #change(directory: string, mutant: Mutant): void {
-    const output = join(directory, mutant.file.replace(/ts$/, 'js'))
+    const file = join(directory, mutant.file.replace(/ts$/, 'js'))
     const { outputText } = ts.transpileModule(mutatedText(mutant), {
       compilerOptions: PLAIN_OPTIONS,
     })
-    unlinkSync(output) // It is shared with the others.
-    writeFileSync(output, outputText)
+    unlinkSync(file) // It is shared with the others.
+    writeFileSync(file, outputText)
   }
 }
 

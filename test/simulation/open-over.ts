@@ -1,6 +1,6 @@
 /**
- * Opens an EventLog over any driver, as EventLog.open does over a directory: without the lock, which
- * is the kernel's and has tests between processes of its own.
+ * Opens an EventLog over any driver, as EventLog.open does over a directory: without the lock,
+ * which is the kernel's and has tests between processes of its own.
  */
 import { EventLog } from '../../src/client/event-log.ts'
 import { LogHost } from '../../src/client/log-host.ts'

@@ -43,6 +43,8 @@ export class PartitionModel {
   #highestEpoch = -1
   /** In the life before, so that its epoch is known. */
   #wasAppendedTo = false
+  /** Nothing failed in the life before: what a failed call leaves may look like an unclean stop. */
+  wasUndisturbed = false
 
   constructor(topic: string, index: number, book: RecordBook) {
     this.topic = topic
@@ -179,7 +181,7 @@ export class PartitionModel {
     if (this.#book.isTainted) return visited
     if (visited > 0) this.#highestEpoch = Math.max(this.#highestEpoch, this.#lastEpoch())
     const known = this.#highestEpoch
-    const isKept = how === 'clean' && this.#wasAppendedTo
+    const isKept = how === 'clean' && this.#wasAppendedTo && this.wasUndisturbed
     this.#epochs =
       how === 'clean'
         ? { least: Math.max(0, known), most: isKept ? known : Infinity }

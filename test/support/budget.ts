@@ -7,6 +7,7 @@
  *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 60
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
  *   STREAMBED_SEEDS         histories that the simulation plays, 160
+ *   STREAMBED_MUTANT_SEEDS  histories that look for a build without a rule, at most, 60
  *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
  *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 384
  *   STREAMBED_LIMIT_FILES   segments of the log that has more files than its process may open, 500
@@ -21,6 +22,7 @@ export interface Budget {
   readonly soakSeconds: number
   readonly propertyRuns: number
   readonly simulatedSeeds: number
+  readonly mutantSeeds: number
   readonly stressRounds: number
   readonly limitMebibytes: number
   readonly limitSegments: number
@@ -36,6 +38,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 60),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
     simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 160),
+    mutantSeeds: countOf(environment, 'STREAMBED_MUTANT_SEEDS', 60),
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
     limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 384),
     limitSegments: countOf(environment, 'STREAMBED_LIMIT_FILES', 500),

@@ -8,7 +8,7 @@ import type { Actor, Stage } from '../actor.ts'
 import type { CallFault, FaultGroup } from '../fault-plan.ts'
 import { inputOf } from './append-actor.ts'
 
-/** Calls that take space, by what they are for: a batch, the next segment, a topic, a small file. */
+/** Calls that take space: for a batch, the next segment, a small file, a topic. */
 const CALLS_FOR_SPACE: readonly [
   readonly [DiskAction, string],
   ...(readonly [DiskAction, string])[],

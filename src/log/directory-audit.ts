@@ -4,6 +4,7 @@
  */
 import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { CLEAN_MARKER_FILE, readCleanMarker } from '../storage/clean-marker.ts'
+import { CONTROL_FILE } from '../storage/control-file.ts'
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../storage/meta-properties.ts'
 import { isSoundMetadata, METADATA_FILE, PREVIOUS_METADATA_FILE } from '../storage/metadata-file.ts'
 import { parseOffsetCheckpoint } from '../storage/offset-checkpoint.ts'
@@ -34,6 +35,11 @@ export function auditDirectory(
     } else if (!isSound(bytes)) {
       damage.push(fileDamage(name, bytes.length, 'it cannot be read'))
     }
+  }
+  const control = driver.status(CONTROL_FILE)
+  // What it holds is never synced, and no damage; in the way of it, nothing opens.
+  if (control !== undefined && control.kind !== 'file') {
+    damage.push(fileDamage(CONTROL_FILE, 0, 'it is not a file'))
   }
   const start = wrongLogStart(evidence)
   if (start !== undefined && !damage.some(({ file }) => file === LOG_STARTS)) damage.push(start)

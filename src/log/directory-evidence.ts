@@ -150,7 +150,10 @@ export class DirectoryEvidence {
     for (const [name, topic] of listed) {
       const found = ids.get(name)
       // A topic of that name that was created anew is another one, with an end of its own.
-      const isReplaced = found?.every((id) => id !== null && id !== topic.id) ?? false
+      // Where the list is current, and only ours, a folder's other id is damage of its small file.
+      const mayBeReplaced = this.wasBrokers || !isCurrent
+      const isReplaced =
+        (mayBeReplaced && found?.every((id) => id !== null && id !== topic.id)) ?? false
       const isGone = found === undefined && (!isCurrent || this.#wasDeletedByBroker(name, topic))
       if (!isReplaced && !isGone) topics.set(name, topic)
     }

@@ -304,7 +304,7 @@ export class LogCursor {
             byteLength < BATCH_HEADER_BYTES ? BATCH_HEADER_BYTES : batchSizeBytesOf(buffer, 0)
         break
       }
-      const reason = check === 'ok' ? this.#gapAt(plan.segment, buffer, at) : check
+      const reason = check === 'ok' ? this.#gapAt(plan.segment, buffer, at, byteLength) : check
       if (reason !== undefined) {
         // What is whole is handed out first; the next call meets this batch again.
         if (at > 0) break
@@ -329,11 +329,15 @@ export class LogCursor {
    * CRCs do not cover base offsets: they have to follow from the batch before, and to lead to an
    * end inside of the segment. Beyond it nothing follows: a reader would take that for the end.
    */
-  #gapAt(segment: Segment, buffer: Buffer, at: number): 'gap' | undefined {
+  #gapAt(segment: Segment, buffer: Buffer, at: number, end: number): 'gap' | undefined {
     if (nextOffsetOf(buffer, at) > segment.nextOffset) return 'gap'
     const baseOffset = baseOffsetOf(buffer, at)
     if (this.#expectedOffset < 0 || baseOffset === this.#expectedOffset) return undefined
-    return baseOffset < this.#expectedOffset || this.#source.isGapless ? 'gap' : undefined
+    if (baseOffset < this.#expectedOffset || this.#source.isGapless) return 'gap'
+    // A gap may be compaction's; not where the next batch starts below the end of this one.
+    const next = at + batchSizeBytesOf(buffer, at)
+    const isNextThere = checkBatchHeader(buffer, next, end) === 'ok'
+    return isNextThere && baseOffsetOf(buffer, next) < nextOffsetOf(buffer, at) ? 'gap' : undefined
   }
 
   /** Damage may lie before the batch that holds the offset: then the walk goes on behind it. */

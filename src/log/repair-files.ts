@@ -17,6 +17,7 @@ import { META_PROPERTIES_FILE } from '../storage/meta-properties.ts'
 import { METADATA_FILE, PREVIOUS_METADATA_FILE, writeMetadata } from '../storage/metadata-file.ts'
 import { formatOffsetCheckpoint } from '../storage/offset-checkpoint.ts'
 import { formatPartitionMetadata } from '../storage/partition-metadata.ts'
+import { CONTROL_FILE } from '../storage/control-file.ts'
 import { controlSlotKey } from '../storage/control-slot.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { parentOf } from '../storage/storage-path.ts'
@@ -26,6 +27,7 @@ import { LEADER_EPOCH_FILE } from './leader-epochs.ts'
 import { openAnew } from './log-cut.ts'
 import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
 import { newIdentity } from './log-identity.ts'
+import { clearWay } from './segment-rewrite.ts'
 import type { VerifiedFolder, VerifyFindings } from './verify-directory.ts'
 
 /** What a repair needs for small files. */
@@ -45,6 +47,7 @@ export function* repairDirectoryFiles(repair: FileRepair): Procedure<void> {
   const { driver, findings } = repair
   const damaged = new Set(findings.damage.map(({ file }) => file))
   for (const file of SMALL_FILES) if (damaged.has(file)) yield* keepCopy(driver, file)
+  if (damaged.has(CONTROL_FILE)) yield* clearWay(driver, CONTROL_FILE)
   if (damaged.has(RECOVERY_POINTS) || repair.implausibleEnds.size > 0 || hasMarker(driver)) {
     yield* replaceFile(driver, RECOVERY_POINTS, formatOffsetCheckpoint(recoveryPoints(repair)))
   }

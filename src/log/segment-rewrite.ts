@@ -31,7 +31,7 @@ const WRITE_BYTES = 1_048_576
 export type EpochAt = (offset: number) => number
 
 /** Gives what lies in the way of a file another name: a directory, say. */
-function* clearWay(driver: StorageDriver, path: string): Procedure<void> {
+export function* clearWay(driver: StorageDriver, path: string): Procedure<void> {
   const status = driver.status(path)
   if (status === undefined || status.kind === 'file') return
   let name = `${path}.salvaged`

@@ -83,13 +83,16 @@ function readAll(specimen: Specimen, log: LogDirectory, report: OpenReport, when
   const read = new Map<string, Map<number, ReadRecord>>()
   const told = new Set<string>()
   const ends = new Map<string, { start: number; end: number }>()
+  const isOwn = specimen.stored.has('metadata.json')
   for (const partition of log.topics().flatMap((topic) => topic.partitions)) {
     const { directory, logStartOffset: start, logEndOffset: end } = partition
     partition.tail.clear()
     const expected = new Map(specimen.records.get(directory)?.map((one) => [one.offset, one]))
     const found = readSkipping(partition, () => told.add(directory))
     for (const [offset, record] of found) {
-      checkRecord(expected.get(offset), record, `${when}: ${directory} ${offset}`)
+      // Where gaps are nothing new, a base offset may change within one, and nobody can tell.
+      const isMoved = !isOwn && specimen.records.get(directory)?.some(isSame(record)) === true
+      if (!isMoved) checkRecord(expected.get(offset), record, `${when}: ${directory} ${offset}`)
     }
     checkLookups(partition, found, `${when}: ${directory}`)
     read.set(directory, found)
@@ -120,6 +123,10 @@ function readSkipping(log: PartitionLog, onDamage: () => void): Map<number, Read
     }
   }
   throw new Violation(`${log.directory}: reading does not end`)
+}
+
+function isSame(found: ReadRecord): (record: ReadRecord) => boolean {
+  return ({ value, timestamp }) => value === found.value && timestamp === found.timestamp
 }
 
 function checkRecord(expected: ReadRecord | undefined, found: ReadRecord, where: string): void {
@@ -213,7 +220,8 @@ function fateOf(
   // Torn so that only zeros are left, it looks like room that was reserved.
   if ((isCut || offset >= bounds.end) && isAboveSync) return 'torn'
   // Told whoever asks for it: OFFSET_OUT_OF_RANGE.
-  return offset < bounds.start && !specimen.wasClean ? 'told' : 'silent'
+  const hasMarker = specimen.wasClean && specimen.stored.has('metadata.json')
+  return offset < bounds.start && !hasMarker ? 'told' : 'silent'
 }
 
 async function verifyAndRepair(

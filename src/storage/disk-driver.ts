@@ -199,13 +199,23 @@ class DiskDriver implements StorageDriver {
   }
 
   async #flushDirectoryAt(absolutePath: string): Promise<void> {
-    for (;;) {
-      try {
-        await flushDirectoryAt(absolutePath)
-        return
-      } catch (error) {
-        if (!(error instanceof Error) || !this.#mayTryAgain(error.cause)) throw error
-      }
+    const turn = this.#pool.beginTurn()
+    if (turn !== undefined) await turn
+    try {
+      while (!(await this.#flushedAt(absolutePath))) {}
+    } finally {
+      this.#pool.endTurn()
+    }
+  }
+
+  /** False where it may be tried again. */
+  async #flushedAt(absolutePath: string): Promise<boolean> {
+    try {
+      await flushDirectoryAt(absolutePath)
+      return true
+    } catch (error) {
+      if (!(error instanceof Error) || !this.#mayTryAgain(error.cause)) throw error
+      return false
     }
   }
 

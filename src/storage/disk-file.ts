@@ -45,6 +45,7 @@ export class DiskFile implements StorageFile {
   readonly #node: DiskNode
   readonly #writable: boolean
   readonly #fileMode: number
+  readonly #pool: FileDescriptorPool
   readonly #mappings: MappingPool | undefined
   readonly #onClose: (file: DiskFile) => void
   readonly #descriptor: PooledDescriptor
@@ -65,6 +66,7 @@ export class DiskFile implements StorageFile {
     this.#node = parts.node
     this.#writable = parts.writable
     this.#fileMode = parts.fileMode
+    this.#pool = parts.pool
     this.#mappings = parts.mappings
     this.#onClose = parts.onClose
     if (needsSyncHandles()) this.#syncHandle = new SyncHandle(parts.node, parts.pool)
@@ -134,15 +136,8 @@ export class DiskFile implements StorageFile {
     const wanted = Math.max(0, Math.min(byteLength, this.sizeBytes - position))
     // Never from Node's pool: whoever gets it may keep or transfer it.
     const target = Buffer.allocUnsafeSlow(wanted)
-    const fd = this.#beginOperation('read')
-    try {
-      const done = await readFully(fd, target, position)
-      return done === wanted ? target : target.subarray(0, done)
-    } catch (error) {
-      throw this.#failure('read', error)
-    } finally {
-      this.#descriptor.endOperation()
-    }
+    const done = await this.#inTurn('read', (fd) => readFully(fd, target, position))
+    return done === wanted ? target : target.subarray(0, done)
   }
 
   write(source: Uint8Array, sourceStart: number, byteLength: number, position: number): void {
@@ -189,6 +184,7 @@ export class DiskFile implements StorageFile {
   }
 
   async flush(): Promise<void> {
+    assert(!this.#isClosed, 'file: not used after close')
     // Of two syncs at once only one is told of a failure, and not always the one that waits.
     if (this.#relief !== undefined) await this.#relief
     if (this.#failedSync !== undefined) throw this.#failedSync
@@ -282,15 +278,6 @@ export class DiskFile implements StorageFile {
     }
   }
 
-  #beginOperation(action: string): number {
-    assert(!this.#isClosed, 'file: not used after close')
-    try {
-      return this.#descriptor.beginOperation()
-    } catch (error) {
-      throw this.#failure(action, error)
-    }
-  }
-
   #synced(changeCount: number): void {
     this.#syncedChangeCount = Math.max(this.#syncedChangeCount, changeCount)
     if (this.#syncedChangeCount === this.#changeCount && this.#node.hasName)
@@ -323,16 +310,31 @@ export class DiskFile implements StorageFile {
   }
 
   async #sync(): Promise<void> {
-    const fd = this.#beginOperation('flush')
-    const changeCount = this.#changeCount
-    try {
-      await (this.#syncHandle === undefined ? syncData(fd) : this.#syncHandle.sync())
-    } catch (error) {
-      throw this.#failure('flush', error)
-    } finally {
-      this.#descriptor.endOperation()
-    }
+    let changeCount = 0
+    await this.#inTurn('flush', (fd) => {
+      changeCount = this.#changeCount
+      return this.#syncHandle === undefined ? syncData(fd) : this.#syncHandle.sync()
+    })
     this.#synced(changeCount)
+  }
+
+  /** One asynchronous operation, when it is its turn. */
+  async #inTurn<T>(action: string, operation: (fd: number) => Promise<T>): Promise<T> {
+    const turn = this.#pool.beginTurn()
+    if (turn !== undefined) await turn
+    try {
+      if (this.#isClosed) throw systemError('EBADF', 'it was closed meanwhile')
+      const fd = this.#descriptor.beginOperation()
+      try {
+        return await operation(fd)
+      } finally {
+        this.#descriptor.endOperation()
+      }
+    } catch (error) {
+      throw this.#failure(action, error)
+    } finally {
+      this.#pool.endTurn()
+    }
   }
 
   /** Whether a sync would make the descriptor free to be closed. */

@@ -9,6 +9,7 @@
  *       background, those pinned for longest first; at the bound one is synced at once
  *   I2  a descriptor with an asynchronous operation in flight is never closed: its number could be
  *       given to another file before the operation runs
+ *   I3  asynchronous operations take turns, so that those in flight hold a part of the bound only
  * Where I1 and I2 leave nothing to close, the pool grows past its bounds rather than fail.
  */
 import fs from 'node:fs'
@@ -19,6 +20,11 @@ import { errorCodeOf } from './file-failure.ts'
 const NOT_OPEN = -1
 /** Syncs in the background; a round of syncs for those who wait for durability has two. */
 const RELIEFS_AT_ONCE = 1
+
+/** The engine has four threads for all of them; more only hold descriptors (I2). */
+const MAX_OPERATIONS = 64
+/** What operations in flight may hold of the bound. */
+const OPERATIONS_SHARE = 4
 
 /** What a pool needs of a file. */
 export interface DescriptorOwner {
@@ -137,12 +143,17 @@ export class FileDescriptorPool {
   readonly #pinned = new Set<PooledDescriptor>()
   #useCount = 0
   #reliefs = 0
+  readonly #maxOperations: number
+  #operations = 0
+  readonly #waiting: (() => void)[] = []
 
   constructor(bounds: DescriptorBounds) {
     const { maxOpenFiles, maxDescriptors } = bounds
     assert(Number.isSafeInteger(maxOpenFiles) && maxOpenFiles >= 1, 'maxOpenFiles: an integer >= 1')
     assert(maxDescriptors >= maxOpenFiles, 'maxDescriptors: at least maxOpenFiles')
     this.#bounds = bounds
+    const share = Math.floor(maxDescriptors / OPERATIONS_SHARE)
+    this.#maxOperations = Math.max(1, Math.min(MAX_OPERATIONS, share))
   }
 
   /** Descriptors open now. */
@@ -172,6 +183,23 @@ export class FileDescriptorPool {
         if ((code !== 'EMFILE' && code !== 'ENFILE') || !this.makeRoom()) throw error
       }
     }
+  }
+
+  /**
+   * Before an asynchronous operation, which ends with `endTurn` (I3). Undefined where it may begin
+   * at once.
+   */
+  beginTurn(): Promise<void> | undefined {
+    if (this.#operations >= this.#maxOperations)
+      return new Promise((resolve) => void this.#waiting.push(resolve))
+    this.#operations++
+    return undefined
+  }
+
+  endTurn(): void {
+    const next = this.#waiting.shift()
+    if (next === undefined) this.#operations--
+    else next() // The turn passes on.
   }
 
   /** Closes one, for a descriptor elsewhere; false where none can be closed. */

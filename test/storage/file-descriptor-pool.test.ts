@@ -247,6 +247,40 @@ describe('disk driver: more unsynced files than descriptors', () => {
     expect(files.map((file) => text(file))).toEqual(files.map((file) => file.path))
   })
 
+  it('has few operations hold descriptors at a time, however many are begun', async () => {
+    const { driver, openNow } = boundedDriver(8)
+    const files = Array.from({ length: 40 }, (_, n) => dirtyFile(driver, `f${n}`))
+    let [now, most] = [0, 0]
+    const { fdatasync } = fs
+    vi.spyOn(fs, 'fdatasync').mockImplementation((fd, done) => {
+      most = Math.max(most, ++now)
+      fdatasync(fd, (error) => {
+        now -= 1
+        done(error)
+      })
+    })
+    const flushes = files.map((file) => file.flush())
+    const names = files.map(() => driver.flushDirectory(''))
+    const reads = files.map((file) => file.readAhead(0, 10))
+    expect(openNow().length).toBeLessThanOrEqual(8)
+    await Promise.all([...flushes, ...names])
+    const ahead = await Promise.all(reads)
+    expect(ahead.map(String)).toEqual(files.map((file) => file.path))
+    expect(most).toBe(2)
+  })
+
+  it('refuses a flush that waits for its turn when its file is closed', async () => {
+    const { driver } = boundedDriver(4)
+    const files = Array.from({ length: 3 }, (_, n) => dirtyFile(driver, `f${n}`))
+    const flushes = Promise.allSettled(files.map((file) => file.flush()))
+    files[2]?.close()
+    expect((await flushes).map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+    ])
+  })
+
   it('lists and flushes directories where files had taken every descriptor', async () => {
     const { driver } = boundedDriver(Infinity)
     dirtyFile(driver, 'a')

@@ -5,7 +5,7 @@ import { budgetOf } from './budget.ts'
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
     const usual = { kills: 200, disks: 4_000, soakSeconds: 60, propertyRuns: 100, stressRounds: 3 }
-    const limits = { limitMebibytes: 384, limitSegments: 500, limitTopics: 150 }
+    const limits = { limitMebibytes: 384, limitSegments: 500, limitTopics: 250 }
     expect(budgetOf({})).toEqual({
       ...usual,
       ...limits,

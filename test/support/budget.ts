@@ -11,7 +11,7 @@
  *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
  *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 384
  *   STREAMBED_LIMIT_FILES   segments of the log that has more files than its process may open, 500
- *   STREAMBED_LIMIT_TOPICS  topics of the log with the most, 150
+ *   STREAMBED_LIMIT_TOPICS  topics of the log with the most, 250
  *   STREAMBED_DAMAGES       damages of each kind to each small log, 40
  */
 
@@ -42,7 +42,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
     limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 384),
     limitSegments: countOf(environment, 'STREAMBED_LIMIT_FILES', 500),
-    limitTopics: countOf(environment, 'STREAMBED_LIMIT_TOPICS', 150),
+    limitTopics: countOf(environment, 'STREAMBED_LIMIT_TOPICS', 250),
     damagedLogs: countOf(environment, 'STREAMBED_DAMAGES', 40),
   }
 }

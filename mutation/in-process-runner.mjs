@@ -44,10 +44,8 @@ class InProcessRunner {
     const { corpusTests } = await import(
       pathToFileURL(join(directory, 'mutation/corpus-tests.js')).href
     )
-    const wanted = process.env.STREAMBED_MUTATE_TARGETS?.split(',')
-    const corpus = corpusTests().filter(
-      ({ id }) => wanted?.includes(id.slice('fuzz '.length)) ?? true,
-    )
+    const { targets } = chosenScope(process.env)
+    const corpus = corpusTests().filter(({ id }) => targets.includes(id.slice('fuzz '.length)))
     this.#tests = [...shim.tests, ...corpus]
   }
 
@@ -124,13 +122,11 @@ function writeModules(directory) {
     }
     const { outputText } = ts.transpileModule(source, { compilerOptions: OPTIONS })
     const up = relative(dirname(outputOf(file)), standIn)
+    // Data beside a module is not copied: it is read where it lies.
+    const besides = `new URL($1${pathToFileURL(dirname(file)).href}/$2`
     const text = outputText
       .replaceAll("from 'vitest'", `from './${up}'`)
-      .replace(/new URL\((['`])\.\.?\/(vectors|corpus|findings)/g, (match) =>
-        match
-          .replace('new URL(', 'new URL(')
-          .replace(/\.\.?\//, `${pathToFileURL(dirname(file)).href}/$&`),
-      )
+      .replace(/new URL\((['`])(\.\.?\/(?:vectors|corpus|findings))/g, besides)
     mkdirSync(dirname(outputOf(file)), { recursive: true })
     writeFileSync(outputOf(file), text)
   }

@@ -3,12 +3,17 @@
  * a mutant costs a run of all tests that reach it.
  */
 
-/** By name: which files of src/ are changed, and which tests run. */
+/** By name: which files of src/ are changed, which tests run, and which targets of fuzz/. */
 export const SCOPES = {
   format: {
     runner: 'in-process',
     mutate: ['src/format/**/*.ts'],
-    tests: ['test/format/*.test.ts'],
+    tests: ['test/format/*.test.ts', 'test/log/record-lookup.test.ts'],
+    targets: [
+      ...['varints', 'control-records', 'batch', 'records', 'lz4-block', 'snappy-block', 'gzip'],
+      ...['snappy', 'lz4', 'zstd', 'producer-snapshot', 'aborted-transactions', 'index-entries'],
+      'names',
+    ],
   },
   recovery: {
     runner: 'vitest',
@@ -25,7 +30,7 @@ export const SCOPES = {
   },
 }
 
-/** The scope that `STREAMBED_MUTATE` names, narrowed by the lists in `_FILES` and `_TESTS`. */
+/** The scope that `STREAMBED_MUTATE` names, narrowed by lists in `_FILES`, `_TESTS`, `_TARGETS`. */
 export function chosenScope(environment) {
   const {
     STREAMBED_MUTATE = 'format',
@@ -39,5 +44,6 @@ export function chosenScope(environment) {
     runner: environment.STREAMBED_MUTATE_RUNNER ?? scope.runner,
     mutate: STREAMBED_MUTATE_FILES?.split(',') ?? scope.mutate,
     tests: STREAMBED_MUTATE_TESTS?.split(',') ?? scope.tests,
+    targets: environment.STREAMBED_MUTATE_TARGETS?.split(',') ?? scope.targets ?? [],
   }
 }

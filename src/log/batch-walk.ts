@@ -103,7 +103,7 @@ export class BatchWalk {
    */
   *findBatch(search: BatchSearch, end: number = this.fileBytes): Procedure<number> {
     const { position } = search
-    const claimed = this.#claimedEnd(position)
+    const claimed = this.claimedEnd(position)
     if (this.#isFound(position, search) && this.#isConfirmed(position, search)) return position
     if (claimed < end && this.#isFound(claimed, search)) return claimed
     for (let at = position + 1; at + BATCH_HEADER_BYTES <= end; at++) {
@@ -158,7 +158,7 @@ export class BatchWalk {
   }
 
   /** Where the batch at `position` ends by its own words; `position` where they make no sense. */
-  #claimedEnd(position: number): number {
+  claimedEnd(position: number): number {
     const at = this.#window.at(position, BATCH_HEADER_BYTES)
     if (this.#window.end - at < BATCH_HEADER_BYTES) return position
     const batchBytes = batchSizeBytesOf(this.#window.buffer, at)

@@ -11,6 +11,7 @@ import {
 import type { Segment } from '../storage/segment.ts'
 import { emptyContents, type SegmentContents } from '../storage/segment-contents.ts'
 import { knownTimestampOf } from './batch-summary.ts'
+import { SectorReads } from './sector-reads.ts'
 
 /** The upper half of the largest offset there is: an incomplete batch was not checked for it. */
 const SAFE_UPPER_HALF = 0x1f_ffff
@@ -67,7 +68,7 @@ export function startOfCheck(
 
 function readHeader(segment: Segment, position: number): Buffer | undefined {
   const header = Buffer.allocUnsafe(BATCH_HEADER_BYTES)
-  const read = segment.read(header, 0, BATCH_HEADER_BYTES, position)
+  const read = new SectorReads(segment).read(header, 0, BATCH_HEADER_BYTES, position)
   const check = checkBatchHeader(header, 0, read)
   const isHeader = check === 'ok' || check === 'incomplete'
   const isWhole = isHeader && read === BATCH_HEADER_BYTES

@@ -27,6 +27,7 @@ import { LogCut } from './log-cut.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { startOfCheck, uncheckedContents } from './recovery-start.ts'
 import { findSealedEnd } from './sealed-end.ts'
+import { SectorReads, UNREADABLE } from './sector-reads.ts'
 import { SegmentList } from './segment-list.ts'
 import { type ScanEnd, type ScanExpectation, SegmentScan } from './segment-scan.ts'
 
@@ -214,7 +215,9 @@ class Recovery {
     for (;;) {
       const end = yield* scan.run(expected)
       if (end.kind === 'whole') return false
-      if (isTearable && !this.#isDamage(end.offset) && !segment.isDamaged) {
+      // What the device cannot read was written once: it is no torn write.
+      const isDamage = this.#isDamage(end.offset) || end.reason === UNREADABLE
+      if (isTearable && !isDamage && !segment.isDamaged) {
         yield* this.#cutInside(segment, scan, end.position, later)
         return true
       }
@@ -296,10 +299,12 @@ class Recovery {
   /** Writes what was accepted once more and forces it, older files first, with the indexes (I3). */
   *#sync(): Procedure<void> {
     for (const { segment, from } of this.#accepted) {
+      const sectors = new SectorReads(segment)
       for (let position = from; position < segment.sizeBytes; position += REWRITE_BYTES) {
         const bytes = Buffer.allocUnsafe(Math.min(REWRITE_BYTES, segment.sizeBytes - position))
-        const read = segment.read(bytes, 0, bytes.length, position)
-        segment.rewrite(bytes, read, position)
+        const read = sectors.read(bytes, 0, bytes.length, position)
+        // What the device cannot read is left for somebody who can: it is damage by now.
+        if (!sectors.isLost(position, position + read)) segment.rewrite(bytes, read, position)
         yield nextTurn
       }
       segment.writeIndexes()

@@ -31,6 +31,7 @@ import type { StorageDriver, StorageFile } from '../storage/storage-driver.ts'
 import { knownTimestampOf } from './batch-summary.ts'
 import { nextTurn } from './clock.ts'
 import { LogWindow } from './log-window.ts'
+import { SectorReads } from './sector-reads.ts'
 
 /** Bytes walked before other work of the process gets its turn. */
 const SLICE_BYTES = 4_194_304
@@ -102,7 +103,7 @@ function startOfWalk(place: SegmentPlace, sizeBytes: number): Walk | undefined {
 
 /** False where there is anything but whole batches up to the end. */
 function* walkToEnd(log: StorageFile, sizeBytes: number, walk: Walk): Procedure<boolean> {
-  const window = new LogWindow(log, sizeBytes)
+  const window = new LogWindow(new SectorReads(log), sizeBytes)
   const hintedOffset = walk.position === 0 ? -1 : walk.nextOffset
   let sliceEnd = walk.position + SLICE_BYTES
   for (let isFirst = true; walk.position < sizeBytes; isFirst = false) {

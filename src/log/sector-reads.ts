@@ -7,6 +7,9 @@ import { LogError } from '../errors/log-error.ts'
 import { errorCodeOf } from '../storage/file-failure.ts'
 import type { ReadableLog } from './log-window.ts'
 
+/** Why a batch is bad that lies in such a sector. */
+export const UNREADABLE = 'the device cannot read it'
+
 /** What the kernel reads and fails as a whole. */
 const PIECE_BYTES = 4096
 

@@ -4,6 +4,7 @@
  * is that is not whole, and where behind it a whole one starts again (batch-walk.ts).
  */
 import {
+  BATCH_HEADER_BYTES,
   type BatchCheck,
   baseOffsetOf,
   leaderEpochOf,
@@ -15,6 +16,7 @@ import { type BatchSearch, BatchWalk } from './batch-walk.ts'
 import { summaryOfBatch } from './batch-summary.ts'
 import { nextTurn } from './clock.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
+import { SectorReads, UNREADABLE } from './sector-reads.ts'
 
 /** Bytes checked before other work of the process gets its turn. */
 const SLICE_BYTES = 4_194_304
@@ -28,7 +30,7 @@ export type ScanEnd =
       readonly kind: 'bad'
       readonly position: number
       readonly offset: number
-      readonly reason: BatchCheck | 'gap'
+      readonly reason: BatchCheck | 'gap' | typeof UNREADABLE
     }
 
 /** What the batches of a partition have to continue. */
@@ -43,11 +45,14 @@ export interface ScanExpectation {
 export class SegmentScan {
   readonly #segment: Segment
   readonly #walk: BatchWalk
+  readonly #sectors: SectorReads
 
   /** Of the first `fileBytes` bytes of the segment's file. */
   constructor(segment: Segment, fileBytes: number) {
     this.#segment = segment
-    this.#walk = new BatchWalk({ log: segment, baseOffset: segment.baseOffset, fileBytes })
+    this.#sectors = new SectorReads(segment)
+    const { baseOffset } = segment
+    this.#walk = new BatchWalk({ log: this.#sectors, baseOffset, fileBytes })
   }
 
   /** Admits whole batches from the segment's end on, until the first that is not. */
@@ -56,16 +61,19 @@ export class SegmentScan {
     while (this.#segment.sizeBytes < this.#walk.fileBytes) {
       const position = this.#segment.sizeBytes
       const reason = this.#walk.check(position, expected)
-      if (reason === 'zeros' && (yield* this.endOfContent(position)) === position) {
-        return { kind: 'whole' }
-      }
-      if (reason !== 'ok') return { kind: 'bad', position, offset: expected.nextOffset, reason }
+      if (reason === 'zeros' && (yield* this.#isUnused(position))) return { kind: 'whole' }
+      if (reason !== 'ok') return this.#bad(position, expected.nextOffset, reason)
       this.#admit(position, expected)
       if (this.#segment.sizeBytes < sliceEnd) continue
       sliceEnd = this.#segment.sizeBytes + SLICE_BYTES
       yield nextTurn
     }
     return { kind: 'whole' }
+  }
+
+  /** What the device could not give back of these bytes, as far as it was asked. */
+  isLost(position: number, end: number): boolean {
+    return this.#sectors.isLost(position, end)
   }
 
   /** As `BatchWalk.findBatch`. */
@@ -81,6 +89,18 @@ export class SegmentScan {
   /** A copy of the bytes at `position`. Owned. */
   copy(position: number, byteLength: number): Buffer {
     return this.#walk.copy(position, byteLength)
+  }
+
+  /** Nothing was ever written from there on: zeros that were read, not sectors that cannot be. */
+  *#isUnused(position: number): Procedure<boolean> {
+    const isZeros = (yield* this.endOfContent(position)) === position
+    return isZeros && !this.isLost(position, this.#walk.fileBytes)
+  }
+
+  #bad(position: number, offset: number, found: BatchCheck | 'gap'): ScanEnd {
+    const end = position + BATCH_HEADER_BYTES
+    const isLost = this.isLost(position, Math.max(end, this.#walk.claimedEnd(position)))
+    return { kind: 'bad', position, offset, reason: isLost ? UNREADABLE : found }
   }
 
   #admit(position: number, expected: ScanExpectation): void {

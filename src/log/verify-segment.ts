@@ -25,7 +25,7 @@ import { nextTurn } from './clock.ts'
 import type { EpochAudit } from './epoch-audit.ts'
 import { type AuditScope, IndexAudit, type WrongEntry } from './index-audit.ts'
 import type { RecordAudit } from './record-audit.ts'
-import { SectorReads } from './sector-reads.ts'
+import { SectorReads, UNREADABLE } from './sector-reads.ts'
 
 /** Bytes looked at before other work gets its turn. */
 const SLICE_BYTES = 262_144
@@ -114,7 +114,7 @@ export class SegmentVerification {
     this.#open = undefined
     while (position < this.fileBytes) {
       const reason = this.#walk.check(position, state)
-      if (reason === 'zeros' && (yield* this.#walk.endOfContent(position)) === position) break
+      if (reason === 'zeros' && (yield* this.#isUnused(position))) break
       if (reason !== 'ok') return this.#bad(position, state, reason)
       const at = this.#walk.at(position)
       const flaw = state.records.flawOf(this.#walk.buffer, at)
@@ -168,9 +168,15 @@ export class SegmentVerification {
     for (const index of this.#indexes) index.close()
   }
 
+  /** Nothing was ever written from there on: zeros that were read, not sectors that cannot be. */
+  *#isUnused(position: number): Procedure<boolean> {
+    const isZeros = (yield* this.#walk.endOfContent(position)) === position
+    return isZeros && !this.#sectors.isLost(position, this.fileBytes)
+  }
+
   #bad(position: number, { nextOffset: offset }: VerifyState, reason: string): BadPlace {
-    const isLost = this.#sectors.isLost(position, position + BATCH_HEADER_BYTES)
-    const why = isLost ? 'the device cannot read it' : reason
+    const end = Math.max(position + BATCH_HEADER_BYTES, this.#walk.claimedEnd(position))
+    const why = this.#sectors.isLost(position, end) ? UNREADABLE : reason
     return { position, offset, reason: why, isWhole: false }
   }
 

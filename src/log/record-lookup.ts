@@ -31,9 +31,8 @@ const CURSOR_OPTIONS = { readBytes: 16_384, borrow: true }
 const FAR_BYTES = 8_192
 /** Headers looked at, one after the other, from an entry on. */
 const MAX_STEPS = 64
-/** Batches of fewer records, and of fewer bytes, are walked. */
+/** Batches of fewer records are walked, however long these are. */
 const MARKED_FROM_RECORDS = 16
-const MARKED_FROM_BYTES = 8_192
 const NOWHERE = -1
 const NO_BYTES = Buffer.alloc(0)
 
@@ -173,8 +172,7 @@ export class RecordLookup {
     const reader = this.#reader
     reader.reset(buffer, at, this.#source.config.maxDecompressedBytes)
     if (reader.isControl || offset < reader.baseOffset) return undefined
-    const isLarge =
-      reader.recordCount >= MARKED_FROM_RECORDS || batchSizeBytesOf(buffer, at) >= MARKED_FROM_BYTES
+    const isLarge = reader.recordCount >= MARKED_FROM_RECORDS
     const marked = isLarge && reader.isPlain ? this.#marksOf(buffer, at) : undefined
     if (marked !== undefined) {
       const mark = Math.floor((offset - reader.baseOffset) / marked.recordsPerMark)

@@ -16,7 +16,7 @@ import { must } from './simulation-failure.ts'
 export type Stop = 'clean' | 'killed' | 'cut'
 
 /** What stands for an offset at which nothing could be seen. */
-export const UNSEEN: number = -1
+const UNSEEN: number = -1
 
 /** See the file's header. */
 export class PartitionModel {

@@ -295,7 +295,8 @@ export class Simulation implements Stage {
     if (faults.isStopped) return
     life.throwFailure()
     for (const actor of this.actors) actor.atRest?.()
-    if (!faults.seen.has('IO') && !this.isTainted) this.#computer.checkFreeSpace()
+    if (faults.seen.has('IO') || this.isTainted || !faults.isCalm) return
+    this.#computer.checkFreeSpace()
   }
 
   #look(): void {

@@ -332,6 +332,7 @@ export class LogCursor {
   #gapAt(segment: Segment, buffer: Buffer, at: number, end: number): 'gap' | undefined {
     if (nextOffsetOf(buffer, at) > segment.nextOffset) return 'gap'
     const baseOffset = baseOffsetOf(buffer, at)
+    if (baseOffset < segment.baseOffset) return 'gap'
     if (this.#expectedOffset < 0 || baseOffset === this.#expectedOffset) return undefined
     if (baseOffset < this.#expectedOffset || this.#source.isGapless) return 'gap'
     // A gap may be compaction's; not where the next batch starts below the end of this one.

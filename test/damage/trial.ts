@@ -91,8 +91,12 @@ function readAll(specimen: Specimen, log: LogDirectory, report: OpenReport, when
     const found = readSkipping(partition, () => told.add(directory))
     for (const [offset, record] of found) {
       // Where gaps are nothing new, a base offset may change within one, and nobody can tell.
-      const isMoved = !isOwn && specimen.records.get(directory)?.some(isSame(record)) === true
-      if (!isMoved) checkRecord(expected.get(offset), record, `${when}: ${directory} ${offset}`)
+      const written = specimen.records.get(directory) ?? []
+      const isMoved = !isOwn && written.some(isSame(record))
+      // A wrong number in the checkpoint of log starts, which a crash left without a witness.
+      const wasDeleted = !specimen.wasClean && offset < (written[0]?.offset ?? 0)
+      if (!isMoved && !wasDeleted)
+        checkRecord(expected.get(offset), record, `${when}: ${directory} ${offset}`)
     }
     checkLookups(partition, found, `${when}: ${directory}`)
     read.set(directory, found)

@@ -49,9 +49,9 @@ const config: ViteUserConfig = {
       include: ['src/{format,storage,log}/**'],
       reporter: ['text', 'json-summary'],
       thresholds: {
-        'src/format/**': { branches: 99, lines: 99 },
-        'src/storage/**': { branches: 90, lines: 95 },
-        'src/log/**': { branches: 90, lines: 95 },
+        'src/format/**': { branches: 98, lines: 99 },
+        'src/storage/**': { branches: 88, lines: 95 },
+        'src/log/**': { branches: 80, lines: 90 },
       },
     },
     projects: [

@@ -19,7 +19,7 @@ export interface Subject {
 /** What came of the work. */
 export interface Timed {
   readonly measurement: Measurement
-  /** Records that are there now, those of the warm-up included; absent where nothing was written. */
+  /** Records that are there now, with those of the warm-up; absent where nothing was written. */
   readonly writtenCount?: number
 }
 

@@ -62,7 +62,7 @@ export interface ProducerTopic {
   readonly config: ResolvedTopicConfig
   /** May grow. */
   readonly partitions: readonly PartitionLog[]
-  /** False once it was deleted or its log closed: then what it was found by may name another one. */
+  /** False once it is deleted or its log closed: what it was found by may name another one then. */
   readonly isUsable: boolean
 }
 

@@ -51,8 +51,8 @@ const RECORDS_PER_READING = 16
  * The time of a producer's records that come without one. Reading the machine's clock costs a fifth
  * of what an enqueued record may; so records that are handed over one after the other in one turn
  * of the event loop share a reading, 16 at most. It is never ahead of the clock, and what one
- * producer takes never goes back unless the clock does. An injected clock is read each time: whoever
- * moves it between two records sees both times.
+ * producer takes never goes back unless the clock does. An injected clock is read each time:
+ * whoever moves it between two records sees both times.
  */
 export class RecordTime {
   readonly #clock: Clock

@@ -110,7 +110,7 @@ export class CommitBarrier {
     this.#coveredBytes += bytes
   }
 
-  /** Resolves the next time unsynced bytes become fewer; at once where the log is not overloaded. */
+  /** Resolves when unsynced bytes next become fewer; at once where the log is not overloaded. */
   room(): Promise<void> {
     if (!this.isOverloaded) return Promise.resolve()
     this.#relieve() // So that some round is under way, whose end ends the wait.

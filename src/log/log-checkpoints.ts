@@ -63,9 +63,9 @@ export interface WrittenStarts {
 }
 
 /**
- * Writes where each partition starts, unless `written` says just that; `moved` are starts that count
- * once this is durable. Every start has its line, unlike Kafka's: a first segment that got lost
- * shows by it.
+ * Writes where each partition starts, unless `written` says just that; `moved` are starts that
+ * count once this is durable. Every start has its line, unlike Kafka's: a first segment that got
+ * lost shows by it.
  */
 export function* writeLogStarts(
   driver: StorageDriver,

@@ -30,8 +30,6 @@ import { mustRoll } from './roll-policy.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail, type TailBudget } from './tail.ts'
 
-export { endedError } from './partition-errors.ts'
-
 /** What the partitions of one log share. */
 export interface PartitionContext {
   readonly driver: StorageDriver

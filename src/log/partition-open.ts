@@ -2,7 +2,8 @@
  * Opening one partition: as the clean marker describes it where its folder agrees, by recovery
  * otherwise, anew where the folder is missing.
  *
- *   I1  after a stop that may have taken offsets that somebody saw, the partition starts a new leader
+ *   I1  after a stop that may have taken offsets that somebody saw, the partition starts a new
+ *       leader
  *       epoch, on stable storage before any append: they may be used again only in a newer epoch.
  *       Here that is any stop but a clean one; where a broker has had the directory, a cluster
  *       counts the epochs too, and must not fall behind: only where it cannot be ruled out

@@ -13,7 +13,7 @@ import {
 import type { Segment } from '../storage/segment.ts'
 import type { PartitionLog } from './partition-log.ts'
 
-/** The error for the batch that holds `offset`: CORRUPT, or UNSUPPORTED_FORMAT without its codec. */
+/** The error for the batch of `offset`: CORRUPT, or UNSUPPORTED_FORMAT without its codec. */
 export function undecodable(
   log: PartitionLog,
   offset: number,

@@ -3,9 +3,9 @@
  * looks at no more than its existence and ignores members that it does not know; ours says what
  * the folders held.
  *
- *   { version: 0, brokerEpoch: -1, streambed: { partitions: [{ topic, topicId, partition,
- *     logStartOffset, logEndOffset,
- *     segments: [{ baseOffset, sizeBytes, nextOffset, … }] }], crc } }
+ *   { version: 0, brokerEpoch: -1, streambed: {
+ *     partitions: [{ topic, topicId, partition, logStartOffset, logEndOffset,
+ *       segments: [{ baseOffset, sizeBytes, nextOffset, … }] }], crc } }
  *
  *   I1  written last, when everything that it vouches for is on stable storage
  *   I2  gone, durably, before anything else is written: a power cut must not bring it back beside

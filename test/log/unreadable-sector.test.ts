@@ -14,15 +14,20 @@ import { segmentFile } from './tampering.ts'
 const PIECE_BYTES = 4096
 const COUNT = 200
 
-/** Reads of one piece of one file fail. */
-class BadSector extends KeptDriver {
+/** A driver that fails to read one piece of one file. */
+class BadSector {
+  readonly driver: KeptDriver = new KeptDriver()
   path = ''
   piece = -1
   /** Writes that touched it. */
   overwrites = 0
 
-  override openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile {
-    const file = super.openFile(path, mode)
+  constructor() {
+    const openFile = this.driver.openFile.bind(this.driver)
+    this.driver.openFile = (path, mode) => this.#watched(openFile(path, mode))
+  }
+
+  #watched(file: StorageFile): StorageFile {
     const touches = (position: number, byteLength: number): boolean =>
       file.path === this.path &&
       position < (this.piece + 1) * PIECE_BYTES &&
@@ -36,7 +41,7 @@ class BadSector extends KeptDriver {
       },
       read: (target, start, byteLength, position) => {
         if (touches(position, byteLength)) {
-          throw fileFailure('read', path, systemError('EIO', 'a bad sector'))
+          throw fileFailure('read', file.path, systemError('EIO', 'a bad sector'))
         }
         return file.read(target, start, byteLength, position)
       },
@@ -58,18 +63,19 @@ describe('a sector that cannot be read', () => {
     ['in the middle', 1],
     ['at the end', 3],
   ])('costs the batches in it, and opens the rest: %s', async (_where, piece) => {
-    const driver = new BadSector()
+    const sector = new BadSector()
+    const { driver } = sector
     const { log } = await openLog(driver)
     await runProcedure(log.createTopic('t', { preallocate: false }))
     appendMany(partitionOf(log, 't'), COUNT)
-    driver.path = segmentFile(0)
-    driver.piece = piece
+    sector.path = segmentFile(0)
+    sector.piece = piece
     // Above the recovery point, after a loss of power: all that is bad would be torn.
     const { log: again, report } = await openLog(driver, { bootId: 'later boot' })
     const [found] = report.partitions
     expect(found?.cutAtOffset).toBeNull()
     expect(found?.damage).toMatchObject([{ reason: 'the device cannot read it' }])
-    expect(driver.overwrites).toBe(0)
+    expect(sector.overwrites).toBe(0)
     const partition = partitionOf(again, 't')
     const end = partition.logEndOffset
     appendMany(partition, 3)

@@ -1,4 +1,4 @@
-/** The free end of a .log: how it grows, when it is zeroed, and that it reads as zeros throughout. */
+/** The free end of a .log: how it grows, when it is zeroed, and that it always reads as zeros. */
 import { describe, expect, it } from 'vitest'
 import { LogError } from '../../src/errors/log-error.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'

@@ -34,7 +34,7 @@ export interface CampaignFailure {
   /** Steps up to the one at which it showed. */
   readonly stepCount: number
   readonly error: unknown
-  /** The shrunk history, to be kept as a test. */
+  /** The shrunk history. */
   readonly history: string
 }
 
@@ -115,6 +115,6 @@ export function told({ seed, error, history }: CampaignFailure, stepCount: numbe
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause.stack : ''
   return (
     `seed ${seed} failed: npm run simulate -- --seed ${seed} --steps ${stepCount}\n${text}\n` +
-    `${cause ?? ''}\nshrunk, for test/simulation/regressions.test.ts:\n${history}`
+    `${cause ?? ''}\nshrunk, each step with its number and what it does:\n${history}`
   )
 }

@@ -17,7 +17,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'if (found.marker !== undefined) yield* removeCleanMarker(driver)',
     replace: '',
     faults: CRASH,
-    seed: 1,
+    seed: 2,
   },
   {
     rule: 'data is synced before the clean marker vouches for it',
@@ -28,7 +28,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
       '    if (this.#failure !== undefined) throw this.#failure',
     replace: 'if (this.#failure !== undefined) return',
     faults: IO,
-    seed: 1,
+    seed: 12,
   },
   {
     rule: 'what recovery cuts is on stable storage elsewhere before',
@@ -37,7 +37,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'yield () => file.flush()',
     replace: '',
     faults: CRASH,
-    seed: 1,
+    seed: 7,
   },
   {
     rule: 'a cut removes the index entries above it',
@@ -46,7 +46,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'else this.#indexes.truncateToOffset(to.nextOffset)',
     replace: '',
     faults: CRASH,
-    seed: 1,
+    seed: null,
   },
   {
     rule: 'what recovery accepts is written again',
@@ -55,7 +55,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'segment.rewrite(bytes, read, position)',
     replace: 'void read',
     faults: IO,
-    seed: 1,
+    seed: null,
   },
   {
     rule: 'what recovery accepts is synced before open counts it as durable',
@@ -64,7 +64,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'yield () => segment.flushLog()',
     replace: '',
     faults: CRASH,
-    seed: 1,
+    seed: 4,
   },
   {
     rule: 'indexes that recovery builds are synced before the recovery point passes them',
@@ -73,7 +73,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'yield () => segment.flushIndexes()',
     replace: '',
     faults: CRASH,
-    seed: 1,
+    seed: null,
   },
   {
     rule: 'names that recovery makes and removes are synced before the first append',
@@ -82,7 +82,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'yield () => driver.flushDirectory(directory)',
     replace: '',
     faults: CRASH,
-    seed: 1,
+    seed: null,
   },
   {
     rule: 'indexes count as synced up to the checkpoint, not up to what was published',
@@ -90,7 +90,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     file: 'src/log/recovery.ts',
     find: 'startOfCheck(segment, fileBytes, checkpointedPoint)',
     replace: 'startOfCheck(segment, fileBytes, recoveryPoint)',
-    seed: 1,
+    seed: null,
   },
   {
     rule: 'the recovery point passes a segment only with its closing index entry',
@@ -99,7 +99,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'const reached = active.isSealed ? active.baseOffset : offset',
     replace: 'const reached = offset',
     faults: CRASH,
-    seed: 1,
+    seed: null,
   },
   {
     rule: 'the start of the log is synced before a reader notices it',
@@ -108,7 +108,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'if (!this.#environment.driver.volatile) {\n      yield* writeLogStarts',
     replace: 'if (false as boolean) {\n      yield* writeLogStarts',
     faults: CRASH,
-    seed: 1,
+    seed: 2,
   },
   {
     rule: 'nothing below the recovery point is cut: what is bad there is damage',
@@ -117,6 +117,6 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'return offset < this.#leastEnd(0)',
     replace: 'return offset < -this.#leastEnd(0)',
     faults: ROT,
-    seed: 1,
+    seed: null,
   },
 ]

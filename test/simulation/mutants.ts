@@ -205,7 +205,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       'const failure = this.#partition.roundFailed(cause); this.#rejectWaiters(failure); return',
     faults: IO,
-    seed: null,
+    seed: 57,
   },
   {
     rule: 'indexes are synced before the recovery point passes them',
@@ -213,7 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/log/partition-log.ts',
     find: 'await this.makeDurable(offset)\n    await this.#flushIndexes()',
     replace: 'await this.makeDurable(offset)',
-    seed: null,
+    seed: 30,
   },
   {
     rule: 'an index whose sync failed is written again as a whole',

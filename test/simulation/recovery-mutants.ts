@@ -55,7 +55,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'segment.rewrite(bytes, read, position)',
     replace: 'void read',
     faults: IO,
-    seed: null,
+    seed: 41,
   },
   {
     rule: 'what recovery accepts is synced before open counts it as durable',
@@ -90,7 +90,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     file: 'src/log/recovery.ts',
     find: 'startOfCheck(segment, fileBytes, checkpointedPoint)',
     replace: 'startOfCheck(segment, fileBytes, recoveryPoint)',
-    seed: null,
+    seed: 45,
   },
   {
     rule: 'the recovery point passes a segment only with its closing index entry',

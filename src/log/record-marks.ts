@@ -3,7 +3,8 @@
  * nobody walks from the first one, which costs a cache miss a record, and what their headers say.
  *
  * Up to 64 marks a batch, taken when a lookup has read the whole of it. Bounded for the whole
- * process; the batch marked first is forgotten first.
+ * process; the batch marked first is forgotten first. The bound itself keeps nothing alive: a log
+ * that nobody holds any more goes with its marks, whether it was closed or not.
  *   I1  a batch has marks only after it passed its CRC and every record of it was read
  *   I2  what is remembered of a batch holds for its bytes, wherever they are: in memory, or at
  *       `position` of that very `segment`
@@ -18,7 +19,6 @@ const MAX_BATCHES = 16_384
 
 /** What is remembered of one batch: in one object, as each one more is a cache miss a lookup. */
 export interface MarkedBatch extends BatchFacts {
-  readonly owner: RecordMarks
   readonly sizeBytes: number
   readonly recordsPerMark: number
   /** Where in the batch records 0, n, 2n … start. */
@@ -28,10 +28,16 @@ export interface MarkedBatch extends BatchFacts {
   position: number
 }
 
+/** A batch that has marks, to the budget. */
+interface Place {
+  readonly owner: WeakRef<RecordMarks>
+  readonly lastOffset: number
+}
+
 /** Bounds the marks of all partitions that share it. */
 export class MarkBudget {
   readonly #maxBatches: number
-  readonly #batches: MarkedBatch[] = []
+  readonly #places: Place[] = []
   #oldest = 0
 
   constructor(maxBatches: number) {
@@ -39,14 +45,14 @@ export class MarkBudget {
   }
 
   /** Counts another batch; the oldest is forgotten where there are too many. */
-  took(batch: MarkedBatch): void {
-    if (this.#batches.length < this.#maxBatches) {
-      this.#batches.push(batch)
+  took(owner: WeakRef<RecordMarks>, lastOffset: number): void {
+    if (this.#places.length < this.#maxBatches) {
+      this.#places.push({ owner, lastOffset })
       return
     }
-    const oldest = this.#batches[this.#oldest]
-    oldest?.owner.forget(oldest)
-    this.#batches[this.#oldest] = batch
+    const oldest = this.#places[this.#oldest]
+    oldest?.owner.deref()?.forget(oldest.lastOffset)
+    this.#places[this.#oldest] = { owner, lastOffset }
     this.#oldest = (this.#oldest + 1) % this.#maxBatches
   }
 }
@@ -56,6 +62,7 @@ const OF_THIS_PROCESS = new MarkBudget(MAX_BATCHES)
 /** The marks of one partition's batches. */
 export class RecordMarks {
   readonly #budget: MarkBudget
+  readonly #self: WeakRef<RecordMarks> = new WeakRef(this)
   /** By last offset, as indexes name batches. */
   readonly #batches = new Map<number, MarkedBatch>()
 
@@ -86,21 +93,20 @@ export class RecordMarks {
       recordCount,
       baseTimestamp: facts.baseTimestamp,
       appendTime: facts.appendTime,
-      owner: this,
       sizeBytes,
       recordsPerMark,
       places: new Int32Array(Math.ceil(recordCount / recordsPerMark)),
       segment: undefined,
       position: 0,
     }
+    // A batch that is marked again has its place.
+    if (!this.#batches.has(lastOffset)) this.#budget.took(this.#self, lastOffset)
     this.#batches.set(lastOffset, batch)
-    this.#budget.took(batch)
     return batch
   }
 
-  /** Its budget has no room for it any more. @internal */
-  forget(batch: MarkedBatch): void {
-    const { lastOffset } = batch
-    if (this.#batches.get(lastOffset) === batch) this.#batches.delete(lastOffset)
+  /** Its budget has no room for the batch any more. @internal */
+  forget(lastOffset: number): void {
+    this.#batches.delete(lastOffset)
   }
 }

@@ -2,7 +2,8 @@
  * IndexBudget: bounds the memory of loaded indexes: those of sealed segments can be read again.
  *
  * A log of 100 GiB has half a gigabyte of them, and a reader that goes through it loads one after
- * the other. The one that nobody used for longest goes first.
+ * the other. The one that nobody used for longest goes first. The budget itself keeps none alive:
+ * a log that nobody holds any more goes with its indexes, whether it was closed or not.
  */
 
 /** Indexes that were loaded from their files. */
@@ -21,7 +22,8 @@ const MAX_BYTES = 67_108_864
 /** Unloads what is idle where there is too much. */
 export class IndexBudget {
   readonly #maxBytes: number
-  readonly #loaded = new Set<LoadedIndexes>()
+  readonly #loaded = new Set<WeakRef<LoadedIndexes>>()
+  readonly #references = new WeakMap<LoadedIndexes, WeakRef<LoadedIndexes>>()
   #useCount = 0
 
   constructor(maxBytes: number) {
@@ -36,29 +38,40 @@ export class IndexBudget {
   /** Memory of all that is loaded. */
   get loadedBytes(): number {
     let bytes = 0
-    for (const indexes of this.#loaded) bytes += indexes.loadedBytes
+    for (const indexes of this.#alive()) bytes += indexes.loadedBytes
     return bytes
   }
 
   /** These were loaded, or more of them. Others may be unloaded, never these. */
   took(indexes: LoadedIndexes): void {
     this.#useCount += 1
-    this.#loaded.delete(indexes)
+    this.gave(indexes)
     let bytes = this.loadedBytes + indexes.loadedBytes
-    const idleFirst = bytes > this.#maxBytes ? [...this.#loaded].sort(byLastUse) : []
+    const idleFirst = bytes > this.#maxBytes ? [...this.#alive()].sort(byLastUse) : []
     for (const idle of idleFirst) {
       if (bytes <= this.#maxBytes) break
       const idleBytes = idle.loadedBytes
       if (!idle.unload()) continue
-      this.#loaded.delete(idle)
+      this.gave(idle)
       bytes -= idleBytes
     }
-    this.#loaded.add(indexes)
+    const reference = this.#references.get(indexes) ?? new WeakRef(indexes)
+    this.#references.set(indexes, reference)
+    this.#loaded.add(reference)
   }
 
   /** These are closed. */
   gave(indexes: LoadedIndexes): void {
-    this.#loaded.delete(indexes)
+    const reference = this.#references.get(indexes)
+    if (reference !== undefined) this.#loaded.delete(reference)
+  }
+
+  *#alive(): Generator<LoadedIndexes, void, undefined> {
+    for (const reference of this.#loaded) {
+      const indexes = reference.deref()
+      if (indexes === undefined) this.#loaded.delete(reference)
+      else yield indexes
+    }
   }
 }
 

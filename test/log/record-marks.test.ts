@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import type { BatchFacts } from '../../src/format/record-batch-reader.ts'
 import { MarkBudget, RecordMarks } from '../../src/log/record-marks.ts'
+import { collectGarbage } from '../support/process-resources.ts'
 
 function factsOf(baseOffset: number, recordCount: number): BatchFacts {
   return {
@@ -40,7 +41,18 @@ describe('the marks of a partition', () => {
     const marks = new RecordMarks(budget)
     marks.add(factsOf(0, 100), 1)
     const again = marks.add(factsOf(0, 100), 1)
-    marks.add(factsOf(100, 100), 1) // In the place of the first, which nobody knows any more.
+    marks.add(factsOf(100, 100), 1) // In the second place: the first batch has just one.
     expect(marks.of(99)).toBe(again)
+  })
+
+  it('do not keep a log alive that nobody holds any more', async () => {
+    const budget = new MarkBudget(100)
+    const logs = Array.from({ length: 10 }, () => {
+      const marks = new RecordMarks(budget)
+      marks.add(factsOf(0, 100), 1)
+      return new WeakRef(marks)
+    })
+    await collectGarbage()
+    expect(logs.filter((marks) => marks.deref() !== undefined)).toEqual([])
   })
 })

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { IndexBudget } from '../../src/storage/index-budget.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
 import { SegmentIndexes } from '../../src/storage/segment-indexes.ts'
+import { collectGarbage } from '../support/process-resources.ts'
 
 const ENTRIES = 1_000
 const INDEX_BYTES = ENTRIES * (8 + 12)
@@ -54,6 +55,15 @@ describe('an index budget', () => {
       use(indexes, at + 1)
       expect(often?.offset).toBe(kept)
     }
+  })
+
+  it('does not keep indexes alive that nobody holds any more', async () => {
+    const budget = new IndexBudget(4 * INDEX_BYTES)
+    for (const [at, indexes] of sealed(10, budget).entries()) use(indexes, at)
+    const before = budget.loadedBytes
+    await collectGarbage()
+    // The stack may still have one of them.
+    expect(budget.loadedBytes).toBeLessThan(before / 2)
   })
 
   it('forgets which batches passed their CRC, together with the index', () => {

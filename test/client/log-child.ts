@@ -4,6 +4,7 @@
  */
 import { EventLog } from '../../src/client/event-log.ts'
 import { LogError } from '../../src/errors/log-error.ts'
+import { collectGarbage } from '../support/process-resources.ts'
 
 const [, , what = '', directory = ''] = process.argv
 
@@ -60,16 +61,16 @@ async function keepSmallValues(): Promise<void> {
   }
   await partition.flush()
   const kept: (Buffer | null)[] = []
-  const before = usedBytes()
+  const before = await usedBytes()
   for (const record of partition.records()) if (record.offset % 256 === 0) kept.push(record.key)
   for await (const record of partition.read()) if (record.offset % 256 === 0) kept.push(record.key)
-  const after = usedBytes()
+  const after = await usedBytes()
   say(JSON.stringify({ kept: kept.length, bytes: after - before }))
   await log.close()
 }
 
-function usedBytes(): number {
-  globalThis.gc?.()
+async function usedBytes(): Promise<number> {
+  await collectGarbage()
   const { heapUsed, external } = process.memoryUsage()
   return heapUsed + external
 }

@@ -28,13 +28,11 @@ interface Child {
 }
 
 interface ChildOptions {
-  readonly flags?: readonly string[]
   readonly uid?: number
 }
 
 function start(what: string, directory: string, options: ChildOptions = {}): Child {
-  const { flags = [], ...user } = options
-  const child = spawn(process.execPath, [...flags, CHILD.path, what, directory], user)
+  const child = spawn(process.execPath, [CHILD.path, what, directory], options)
   onTestFinished(() => void child.kill('SIGKILL'))
   let output = ''
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
@@ -95,7 +93,7 @@ describe('a process', () => {
   })
 
   it('does not keep megabytes alive by the small values that it keeps', async () => {
-    const child = start('keeps small values', temporaryDirectory(), { flags: ['--expose-gc'] })
+    const child = start('keeps small values', temporaryDirectory())
     // Ours to shape.
     const { kept, bytes } = JSON.parse(await child.output) as { kept: number; bytes: number }
     expect(kept).toBe(500)

@@ -3,13 +3,13 @@
  * written to them. Stopped in each way a log stops, and one that Kafka wrote.
  */
 import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
-import type { Codec } from '../../src/format/compression.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { nextTurn } from '../../src/log/clock.ts'
 import { loadVectors, fromHex } from '../format/vectors.ts'
 import { FakeClock } from '../support/fake-clock.ts'
+import { isUsable } from '../support/usable-codecs.ts'
 import { openLog, partitionOf, readFromFiles, type ReadRecord } from '../log/open-log.ts'
 import { KeptDriver, driverOf, storedIn, type StoredLog } from './stored-log.ts'
 
@@ -26,7 +26,7 @@ export interface Specimen {
   readonly wasClean: boolean
 }
 
-const CODECS: readonly Codec[] = ['none', 'gzip', 'none', 'snappy', 'lz4', 'none']
+const CODECS = (['none', 'gzip', 'none', 'snappy', 'lz4', 'none'] as const).filter(isUsable)
 const BOOT = 'boot'
 
 /** Every log to damage, by how it was stopped. */

@@ -1,0 +1,64 @@
+/**
+ * Runs the suites of the engine (test/client, test/log) against the package as it would be
+ * published: the packed tarball, installed with scripts off, once with its optional packages and once
+ * without any. Its own src/ takes the place of the checkout's, and what it imports is found among
+ * the packages that were installed with it; of the checkout only tests and tools are used.
+ */
+import { execFileSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+
+const TOOLS = ['vitest', 'vite', 'fast-check', 'typescript', 'tsx', 'zod', '@types']
+const OPTIONAL = ['koffi', '@node-rs/crc32', 'lz4-napi', 'snappy', '@bokuweb/zstd-wasm']
+const SUITES = ['test/client', 'test/log']
+
+const checkout = dirname(import.meta.dirname)
+const work = mkdtempSync(join(tmpdir(), 'streambed-installed-'))
+try {
+  run(checkout, 'npm', 'pack', '--silent', '--pack-destination', work)
+  const tarball = join(work, readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '')
+  testInstalled(tarball, 'without-scripts', [])
+  testInstalled(tarball, 'without-optional', ['--omit=optional'])
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
+
+function testInstalled(tarball, name, options) {
+  const project = join(work, name)
+  const packages = join(project, 'node_modules')
+  mkdirSync(project)
+  writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }\n')
+  const quiet = ['--ignore-scripts', '--prefer-offline', '--no-audit', '--no-fund', '--silent']
+  run(project, 'npm', 'install', tarball, ...quiet, ...options)
+  const found = OPTIONAL.filter((optional) => existsSync(join(packages, optional)))
+  const expected = options.length === 0 ? OPTIONAL : []
+  if (found.join() !== expected.join()) throw new Error(`${name} has installed: ${found.join()}`)
+  for (const entry of readdirSync(join(packages, 'streambed'))) {
+    rmSync(join(project, entry), { recursive: true, force: true })
+    renameSync(join(packages, 'streambed', entry), join(project, entry))
+  }
+  for (const entry of ['test', 'vitest.config.ts', 'tsconfig.json']) {
+    cpSync(join(checkout, entry), join(project, entry), { recursive: true })
+  }
+  for (const tool of TOOLS) {
+    symlinkSync(join(checkout, 'node_modules', tool), join(packages, tool))
+  }
+  const vitest = join(checkout, 'node_modules/vitest/vitest.mjs')
+  run(project, process.execPath, vitest, 'run', '--project', 'unit', ...SUITES)
+}
+
+function run(cwd, command, ...args) {
+  console.log(`$ ${command} ${args.join(' ')}`)
+  execFileSync(command, args, { cwd, stdio: 'inherit' })
+}

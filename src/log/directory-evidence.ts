@@ -18,7 +18,7 @@ import {
 } from '../storage/metadata-file.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
-import type { PartitionEvidence } from './partition-open.ts'
+import type { PartitionEvidence } from './partition-evidence.ts'
 import {
   listPartitionFolders,
   partitionDirectory,

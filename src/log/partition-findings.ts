@@ -7,7 +7,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Damage } from './damage.ts'
 import type { EpochRun } from './epoch-audit.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
-import type { PartitionEvidence } from './partition-open.ts'
+import type { PartitionEvidence } from './partition-evidence.ts'
 import type { Stretch } from './verify-segment.ts'
 
 /** A partition to be verified. */

@@ -3,20 +3,25 @@
  * otherwise, anew where the folder is missing.
  *
  *   I1  after a stop that may have taken offsets that somebody saw, the partition starts a new
- *       leader
- *       epoch, on stable storage before any append: they may be used again only in a newer epoch.
+ *       leader epoch, on stable storage before any append: they may be used again only in a newer
+ *       epoch.
  *       Here that is any stop but a clean one; where a broker has had the directory, a cluster
  *       counts the epochs too, and must not fall behind: only where it cannot be ruled out
  *   I2  what the log is known to have had is never forgotten: it goes on behind it
  */
 import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
 import type { CleanPartition } from '../storage/clean-marker.ts'
-import type { PublishedPartition } from '../storage/control-slot.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
+import {
+  knownEndOf,
+  missingFolderDamage,
+  type PartitionEvidence,
+  syncedUntil,
+} from './partition-evidence.ts'
 import type { PartitionState } from './partition-log.ts'
 import { type PartitionRecovery, recoverPartition } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
@@ -29,21 +34,6 @@ export type KnownPartition = Pick<
   PartitionState,
   'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'
 >
-
-/** What other files of the log say of it. */
-export interface PartitionEvidence {
-  /** By the clean marker. */
-  readonly described: CleanPartition | undefined
-  /** A broker closed the directory, without a word on what the folders hold. */
-  readonly isBrokerClean: boolean
-  /** A broker has had the directory, and may have it again. */
-  readonly isBrokers: boolean
-  readonly checkpointedPoint: number
-  /** Null where the checkpoint of log starts is missing or damaged. */
-  readonly logStartOffset: number | null
-  /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
-  readonly published: PublishedPartition | undefined
-}
 
 /** A partition that can be appended to, and what had to be done for that. */
 export interface OpenedPartition {
@@ -98,11 +88,7 @@ function* recover(
     epochs,
     logStartOffset: evidence.logStartOffset,
     checkpointedPoint: evidence.checkpointedPoint,
-    recoveryPoint: Math.max(
-      evidence.checkpointedPoint,
-      published?.durableOffset ?? 0,
-      evidence.described?.logEndOffset ?? 0,
-    ),
+    recoveryPoint: syncedUntil(evidence),
     publishedEndOffset: published?.logEndOffset ?? 0,
   })
   const { segments, logStartOffset, report } = recovered
@@ -147,13 +133,7 @@ function* replaceMissing(
 ): Procedure<OpenedPartition> {
   const { topic, partition, isGapless } = known
   const firstOffset = evidence.logStartOffset ?? 0
-  const { checkpointedPoint, published, described } = evidence
-  const startOffset = Math.max(
-    firstOffset,
-    checkpointedPoint,
-    published?.logEndOffset ?? 0,
-    described?.logEndOffset ?? 0,
-  )
+  const startOffset = knownEndOf(evidence)
   // Its epochs are gone with it. Those of all partitions rise together, so the highest will do.
   const leaderEpoch = epochAfter(highestEpoch(driver))
   const { directory, segments, epochs } = layPartition({
@@ -164,17 +144,7 @@ function* replaceMissing(
   })
   yield* flushFolders(driver, [directory])
   yield () => driver.flushDirectory('')
-  const isLoss = startOffset > firstOffset
-  const damage = {
-    topic,
-    partition,
-    file: directory,
-    position: 0,
-    bytes: 0,
-    firstOffset: isLoss ? firstOffset : null,
-    lastOffset: isLoss ? startOffset - 1 : null,
-    reason: 'the folder is missing',
-  }
+  const damage = missingFolderDamage({ topic, partition, directory }, evidence)
   const logStartOffset = isGapless ? firstOffset : startOffset
   return {
     state: { ...known, directory, segments, epochs, logStartOffset, durableOffset: startOffset },

@@ -17,6 +17,7 @@ import type { Damage } from './damage.ts'
 import { WRONG_EPOCH } from './epoch-audit.ts'
 import { LogCut } from './log-cut.ts'
 import { LEADER_EPOCH_FILE } from './leader-epochs.ts'
+import { knownEndOf } from './partition-evidence.ts'
 import type { PartitionFindings, VerifiedPartition } from './partition-findings.ts'
 import { keepCopy, repairDirectoryFiles, repairPartitionFiles } from './repair-files.ts'
 import { planPartition, type PartitionPlan } from './repair-plan.ts'
@@ -109,10 +110,8 @@ function nothingFound(
   firstOffset: number,
   leaderEpoch: number,
 ): PartitionFindings {
-  const { checkpointedPoint, published, described } = input.evidence
-  const known = [checkpointedPoint, published?.logEndOffset ?? 0, described?.logEndOffset ?? 0]
   const counts = { batches: 0, records: 0, bytes: 0, tornBytes: 0 }
-  const leastEnd = Math.max(firstOffset, ...known)
+  const leastEnd = knownEndOf(input.evidence)
   const storedEpochs = [{ leaderEpoch, startOffset: firstOffset }]
   return { ...counts, damage: [], segments: [], firstOffset, leastEnd, epochs: [], storedEpochs }
 }

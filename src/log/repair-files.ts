@@ -29,6 +29,7 @@ import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.
 import { newIdentity } from './log-identity.ts'
 import { clearWay } from './segment-rewrite.ts'
 import type { VerifiedFolder, VerifyFindings } from './verify-directory.ts'
+import { syncedUntil } from './partition-evidence.ts'
 
 /** What a repair needs for small files. */
 export interface FileRepair {
@@ -131,9 +132,7 @@ interface OffsetLine {
 function recoveryPoints({ findings, implausibleEnds }: FileRepair): readonly OffsetLine[] {
   return findings.folders.map(({ input }) => {
     const { topic, partition, directory, evidence } = input
-    const { checkpointedPoint, published, described } = evidence
-    const known = [published?.durableOffset ?? 0, described?.logEndOffset ?? 0]
-    const offset = implausibleEnds.has(directory) ? 0 : Math.max(checkpointedPoint, ...known)
+    const offset = implausibleEnds.has(directory) ? 0 : syncedUntil(evidence)
     return { topic, partition, offset }
   })
 }

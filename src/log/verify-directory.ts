@@ -15,6 +15,7 @@ import { auditDirectory } from './directory-audit.ts'
 import { DirectoryEvidence, type SettledTopics } from './directory-evidence.ts'
 import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
 import type { PartitionFindings, VerifiedPartition } from './partition-findings.ts'
+import { missingFolderDamage } from './partition-evidence.ts'
 import { partitionDirectory } from './topic-directory.ts'
 import { PartitionVerification } from './verify-partition.ts'
 
@@ -130,7 +131,9 @@ export class DirectoryVerification {
     for (const input of partitions) {
       const findings = yield* this.#verifyPartition(input)
       folders.push({ input, findings })
-      damage.push(...(findings?.damage ?? missingFolder(input)))
+      if (findings !== undefined) damage.push(...findings.damage)
+      // Where the log is open, its topic was deleted since the list was read.
+      else if (!input.isLive) damage.push(missingFolderDamage(input, input.evidence))
       counts.batches += findings?.batches ?? 0
       counts.records += findings?.records ?? 0
       counts.bytes += findings?.bytes ?? 0
@@ -182,27 +185,4 @@ function logBytes(driver: StorageDriver, directory: string): number {
     total += driver.status(path)?.sizeBytes ?? 0
   }
   return total
-}
-
-/** A folder that should be there is not: everything that it is known to have had is gone. */
-function missingFolder(input: VerifiedPartition): readonly Damage[] {
-  const { topic, partition, directory, evidence, isLive } = input
-  if (isLive) return [] // Its topic was deleted since the list was read.
-  const firstOffset = evidence.logStartOffset ?? 0
-  const { checkpointedPoint, published, described } = evidence
-  const known = [checkpointedPoint, published?.logEndOffset ?? 0, described?.logEndOffset ?? 0]
-  const nextOffset = Math.max(firstOffset, ...known)
-  const isLoss = nextOffset > firstOffset
-  return [
-    {
-      topic,
-      partition,
-      file: directory,
-      position: 0,
-      bytes: 0,
-      firstOffset: isLoss ? firstOffset : null,
-      lastOffset: isLoss ? nextOffset - 1 : null,
-      reason: 'the folder is missing',
-    },
-  ]
 }

@@ -17,6 +17,7 @@ import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
 import { DamageList } from './damage-list.ts'
 import { EpochAudit } from './epoch-audit.ts'
 import type { AuditScope } from './index-audit.ts'
+import { syncedUntil } from './partition-evidence.ts'
 import type { PartitionFindings, SegmentFindings, VerifiedPartition } from './partition-findings.ts'
 import { RecordAudit } from './record-audit.ts'
 import { SegmentVerification, type BadPlace, type VerifyState } from './verify-segment.ts'
@@ -42,13 +43,8 @@ export class PartitionVerification {
   constructor(input: VerifiedPartition) {
     this.#input = input
     const { driver, directory, config, evidence, isGapless, isOwn } = input
-    const { described, published, checkpointedPoint } = evidence
-    this.#recoveryPoint = Math.max(
-      checkpointedPoint,
-      published?.durableOffset ?? 0,
-      described?.logEndOffset ?? 0,
-    )
-    this.#leastEnd = Math.max(this.#recoveryPoint, published?.logEndOffset ?? 0)
+    this.#recoveryPoint = syncedUntil(evidence)
+    this.#leastEnd = Math.max(this.#recoveryPoint, evidence.published?.logEndOffset ?? 0)
     this.#logStartOffset = evidence.logStartOffset ?? 0
     this.#damage = new DamageList(input.topic, input.partition, this.#logStartOffset)
     this.#state = {

@@ -6,12 +6,14 @@
  *   I2  a start may be stopped, or fail as a fault explains: then there is another one
  *   I3  what a process leaves behind when it ends by itself: no timer, no call, no open file
  */
-import type { Clock } from '../../src/index.ts'
+import { EventLog } from '../../src/client/event-log.ts'
+import { openOver } from '../../src/client/log-opening.ts'
+import { checkLogOptions } from '../../src/client/log-options.ts'
+import type { Clock } from '../../src/log/clock.ts'
 import { DiskMachine } from '../../src/testing/disk-machine.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { type FaultCounts, FaultPlan } from './fault-plan.ts'
-import { openOver } from './open-over.ts'
 import type { Stop } from './partition-model.ts'
 import { ProcessLife } from './process-life.ts'
 import { ScheduledDriver } from './scheduled-driver.ts'
@@ -180,15 +182,22 @@ export class Computer {
   async #open(life: ProcessLife): Promise<'open' | 'refused' | 'stopped'> {
     const { scheduler, faults, driver } = life
     const bytes = this.#nextRandom()
-    const opened = openOver(driver, `boot ${this.#boot}`, {
-      clock: scheduler.clock,
-      random: (count) => Uint8Array.from({ length: count }, () => bytes.below(256)),
-      onWarning: life.warned,
-    })
+    const options = checkLogOptions(
+      {
+        clock: scheduler.clock,
+        random: (count) => Uint8Array.from({ length: count }, () => bytes.below(256)),
+        onWarning: life.warned,
+      },
+      'memory',
+      'simulation',
+    )
+    const bootId = `boot ${this.#boot}`
+    const isGone = (): boolean => faults.isStopped
+    const storage = { driver, bootId, name: 'simulation', defaults: {}, isGone }
     let wasRefused = false
-    life.track(opened, {
+    life.track(openOver(storage, options), {
       what: 'open',
-      done: (log) => void (life.log = log),
+      done: (opened) => void (life.log = EventLog.over(opened)),
       failed: () => void (wasRefused = true),
     })
     const isOver = (): boolean => life.pendingCount === 0 || faults.isStopped

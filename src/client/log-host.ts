@@ -9,6 +9,7 @@
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
+import type { CommittedOffsets } from '../log/committed-offsets.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -33,6 +34,9 @@ import type { TopicHost, TopicState } from './topic-state.ts'
 const CHECKPOINT_INTERVAL_MS = 60_000
 /** Small segments roll often: their checkpoints come together. */
 const ROLL_CHECKPOINT_DELAY_MS = 1_000
+
+/** Of the topic of committed offsets: Kafka's 50 would be 50 folders for the positions of one. */
+const OFFSETS_PARTITIONS = 1
 
 /** One open log, below its public handle. */
 export class LogHost implements TopicHost, ProducerHost, ScrubHost {
@@ -160,6 +164,22 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
       state.checkUsable()
       return this.#directory.deleteRecordsBefore(log, offset)
     }, 'deleteRecords')
+  }
+
+  // ------------------------------------------------------------------ groups
+
+  /** Where consumer groups go on reading. Nothing can be committed before `prepareOffsets`. */
+  get offsets(): CommittedOffsets {
+    return this.#directory.offsets
+  }
+
+  /** Makes the topic of committed offsets where it is missing; of a log in memory, at once. */
+  async prepareOffsets(): Promise<void> {
+    this.checkOpen('consumerGroup')
+    if (this.offsets.isPrepared) return
+    const begin = (): Procedure<void> => this.#directory.prepareOffsets(OFFSETS_PARTITIONS)
+    if (this.#directory.driver.volatile) completeProcedure(begin())
+    else await this.#run(begin, 'consumerGroup')
   }
 
   // --------------------------------------------------------------- producers

@@ -8,6 +8,7 @@
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import { checkTopicName } from '../format/topic-name.ts'
+import { isInternalTopic } from '../log/internal-topics.ts'
 import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
 import type { Procedure } from '../storage/procedure.ts'
@@ -17,7 +18,7 @@ import { checkCodec } from './producer-options.ts'
 import { Topic } from './topic.ts'
 import { isTopicDefinition, type TopicDefinition } from './topic-definition.ts'
 import type { Bytes, BytesInput } from './topic-ref.ts'
-import { TopicState, isInternalTopic, type TopicHost, type TopicView } from './topic-state.ts'
+import { TopicState, type TopicHost, type TopicView } from './topic-state.ts'
 
 /** A topic that somebody wants to exist, checked. */
 export interface WantedTopic {

@@ -4,6 +4,7 @@
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
+import { isInternalTopic } from '../log/internal-topics.ts'
 import type { LogTopic } from '../log/log-directory.ts'
 import { endedError } from '../log/partition-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -23,11 +24,6 @@ export interface TopicHost extends StreamHost {
   addPartitions(topic: TopicState, total: number): Promise<void>
   deleteRecordsBefore(topic: TopicState, log: PartitionLog, offset: number): Promise<void>
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void
-}
-
-/** Topics that the engine writes itself. */
-export function isInternalTopic(name: string): boolean {
-  return name === '__consumer_offsets' || name === '__transaction_state'
 }
 
 /** One topic of an open log. */

@@ -21,6 +21,8 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { parseTopicId, randomTopicId } from '../storage/topic-id.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
+import { CommittedOffsets } from './committed-offsets.ts'
+import { OFFSETS_TOPIC } from './internal-topics.ts'
 import { writeLogStarts, writeRecoveryPoints, type WrittenStarts } from './log-checkpoints.ts'
 import { resolveTopicConfig, type ResolvedTopicConfig, type TopicConfig } from './log-config.ts'
 import { PartitionLog, type PartitionContext, type PartitionState } from './partition-log.ts'
@@ -69,6 +71,8 @@ interface OpenTopic {
 
 /** The log in one directory, open for writing. */
 export class LogDirectory {
+  /** Where consumer groups go on reading. */
+  readonly offsets: CommittedOffsets = new CommittedOffsets()
   readonly #environment: LogEnvironment
   readonly #topics = new Map<string, OpenTopic>()
   readonly #context: PartitionContext
@@ -154,6 +158,12 @@ export class LogDirectory {
     this.#topics.set(name, topic)
     this.#publishNew(topic, partitions)
     return topic
+  }
+
+  /** Makes the topic of committed offsets, where it is missing. */
+  *prepareOffsets(partitions: number): Procedure<void> {
+    if (this.offsets.isPrepared) return
+    yield* this.createTopic(OFFSETS_TOPIC, { partitions, cleanupPolicy: 'compact' })
   }
 
   /** Adds partitions up to `total`, in the order of `createTopic`. */

@@ -1,0 +1,38 @@
+/**
+ * RunHost: what `run` and `runBatches` need of their group and its log. Implemented by
+ * consumer-group.ts; running.ts builds on it and knows neither the log nor the coordinator.
+ */
+import type { Clock } from '../../log/clock.ts'
+import type { AnyRecord, GroupAdmin } from '../group-types.ts'
+import type { Producer } from '../producer.ts'
+import type { MemberFeed } from './member-feed.ts'
+
+/** Something that calls handlers, as closing the log sees it. */
+export interface HandlerRun {
+  /**
+   * Takes nothing new and resolves when every handler is done, at the latest `timeoutMs` after the
+   * call (its `ctx.signal` aborts then) and when its members left. Never rejects.
+   */
+  finish(timeoutMs: number): Promise<void>
+}
+
+/** A group, as `run` sees it. */
+export interface RunHost<R extends AnyRecord> {
+  /** What handlers get as `ctx.group`. */
+  readonly group: GroupAdmin
+  readonly clock: Clock
+  /** Most records of one take, where the user says nothing else. */
+  readonly maxPollRecords: number
+  /** @throws {LogError} CLOSED, READ_ONLY. */
+  checkOpen(call: string): void
+  /** Joins as another member. @throws {LogError} TOPIC_NOT_FOUND, CONFIG_MISMATCH, CLOSED. */
+  join(): Promise<MemberFeed<R>>
+  /** Until the function returned is called, closing the log finishes `run` first. */
+  register(run: HandlerRun): () => void
+  /** The log's own producer, for dead letters: it sends until every handler is done. */
+  readonly producer: Producer
+  /** Makes the topic of dead letters where it is missing. */
+  ensureTopic(name: string, partitions: number): Promise<unknown>
+  /** How many partitions a topic has. @throws {LogError} TOPIC_NOT_FOUND. */
+  partitionCount(topic: string): number
+}

@@ -21,10 +21,13 @@ export interface TakenRecords<R extends AnyRecord> extends TopicPartition {
   readonly highWatermark: number
   /** Aborts when the partition is lost: nothing that is done with the records counts any more. */
   readonly signal: AbortSignal
+  /** The partition has to be given up, or is lost: begin nothing more of these, and release them. */
+  readonly isRevoking: boolean
   /**
    * Everything below `nextOffset` is handled and may be committed: written after 500 records or
    * 100 ms as `autoCommit` says, when everything taken was handled, and on leaving. Never moves
-   * back. Ignored once the partition is lost. Cheap: may be called for each record.
+   * back. Ignored once the partition is lost. Cheap: may be called for each record. May be behind
+   * the end of these records, where later ones of the partition were handled and released before.
    */
   handled(nextOffset: number): void
   /**
@@ -58,6 +61,18 @@ export interface MemberFeed<R extends AnyRecord> {
   take(options: TakeOptions, signal?: AbortSignal | null): Promise<TakenRecords<R> | undefined>
   /** As `take`, of what is at hand: undefined where nothing is, without waiting. Never rejects. */
   takeNow(max: number): TakenRecords<R> | undefined
+  /**
+   * Nothing more of the partition is taken until `resume`. Ignored where it is not the member's; one
+   * that is assigned anew is not paused.
+   */
+  pause(partition: TopicPartition): void
+  /** Ends `pause`; a `take` that waits looks again. Ignored where it is not the member's. */
+  resume(partition: TopicPartition): void
+  /**
+   * `listener` is called, at once, when a partition of which something is taken has to be given up
+   * or is lost. One listener: for those who hold records that nobody works on.
+   */
+  onRevoking(listener: (partition: TopicPartition) => void): void
   /**
    * Leaves the group: what was handled is committed, every partition is given up, whatever is still
    * taken counts as not handled. A second call resolves when the first one is over.

@@ -3,8 +3,10 @@
  * consumer-group.ts; running.ts builds on it and knows neither the log nor the coordinator.
  */
 import type { Clock } from '../../log/clock.ts'
+import type { ResolvedTopicConfig, TopicConfig } from '../../log/log-config.ts'
 import type { AnyRecord, GroupAdmin } from '../group-types.ts'
 import type { Producer } from '../producer.ts'
+import type { AnyTopicRef } from '../topic-ref.ts'
 import type { MemberFeed } from './member-feed.ts'
 
 /** Something that calls handlers, as closing the log sees it. */
@@ -21,6 +23,8 @@ export interface RunHost<R extends AnyRecord> {
   /** What handlers get as `ctx.group`. */
   readonly group: GroupAdmin
   readonly clock: Clock
+  /** A run keeps the process alive: of logs on disk, never of those in memory. */
+  readonly holdsProcess: boolean
   /** Most records of one take, where the user says nothing else. */
   readonly maxPollRecords: number
   /** @throws {LogError} CLOSED, READ_ONLY. */
@@ -31,8 +35,10 @@ export interface RunHost<R extends AnyRecord> {
   register(run: HandlerRun): () => void
   /** The log's own producer, for dead letters: it sends until every handler is done. */
   readonly producer: Producer
-  /** Makes the topic of dead letters where it is missing. */
-  ensureTopic(name: string, partitions: number): Promise<unknown>
-  /** How many partitions a topic has. @throws {LogError} TOPIC_NOT_FOUND. */
-  partitionCount(topic: string): number
+  /** Names of the group's topics as they are now, those of a pattern resolved. */
+  topics(): readonly string[]
+  /** A topic's settings and how many partitions it has; undefined where there is no such topic. */
+  topicConfig(topic: string): ResolvedTopicConfig | undefined
+  /** Makes a topic. @throws {LogError} TOPIC_EXISTS, INVALID_ARGUMENT, NO_SPACE, IO, CLOSED. */
+  createTopic(topic: string | AnyTopicRef, config: TopicConfig): Promise<unknown>
 }

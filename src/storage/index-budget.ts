@@ -18,12 +18,16 @@ export interface LoadedIndexes {
 
 /** More than 12 GiB of log have indexes of this size. */
 const MAX_BYTES = 67_108_864
+/** What is left of the limit when it was passed: so that not every load has to make room. */
+const KEPT_SHARE = 7 / 8
 
 /** Unloads what is idle where there is too much. */
 export class IndexBudget {
   readonly #maxBytes: number
-  readonly #loaded = new Set<WeakRef<LoadedIndexes>>()
+  /** With the memory each took when it was loaded: adding that up anew is for when it counts. */
+  readonly #loaded = new Map<WeakRef<LoadedIndexes>, number>()
   readonly #references = new WeakMap<LoadedIndexes, WeakRef<LoadedIndexes>>()
+  #countedBytes = 0
   #useCount = 0
 
   constructor(maxBytes: number) {
@@ -46,30 +50,41 @@ export class IndexBudget {
   took(indexes: LoadedIndexes): void {
     this.#useCount += 1
     this.gave(indexes)
-    let bytes = this.loadedBytes + indexes.loadedBytes
-    const idleFirst = bytes > this.#maxBytes ? [...this.#alive()].sort(byLastUse) : []
-    for (const idle of idleFirst) {
-      if (bytes <= this.#maxBytes) break
-      const idleBytes = idle.loadedBytes
-      if (!idle.unload()) continue
-      this.gave(idle)
-      bytes -= idleBytes
-    }
+    const bytes = indexes.loadedBytes
+    if (this.#countedBytes + bytes > this.#maxBytes) this.#makeRoom(bytes)
     const reference = this.#references.get(indexes) ?? new WeakRef(indexes)
     this.#references.set(indexes, reference)
-    this.#loaded.add(reference)
+    this.#loaded.set(reference, bytes)
+    this.#countedBytes += bytes
   }
 
   /** These are closed. */
   gave(indexes: LoadedIndexes): void {
     const reference = this.#references.get(indexes)
-    if (reference !== undefined) this.#loaded.delete(reference)
+    if (reference !== undefined) this.#forget(reference)
+  }
+
+  #makeRoom(neededBytes: number): void {
+    let bytes = this.loadedBytes + neededBytes
+    if (bytes <= this.#maxBytes) return // The rest of what was counted is nobody's any more.
+    for (const idle of [...this.#alive()].sort(byLastUse)) {
+      if (bytes <= this.#maxBytes * KEPT_SHARE) break
+      const idleBytes = idle.loadedBytes
+      if (!idle.unload()) continue
+      this.gave(idle)
+      bytes -= idleBytes
+    }
+  }
+
+  #forget(reference: WeakRef<LoadedIndexes>): void {
+    this.#countedBytes -= this.#loaded.get(reference) ?? 0
+    this.#loaded.delete(reference)
   }
 
   *#alive(): Generator<LoadedIndexes, void, undefined> {
-    for (const reference of this.#loaded) {
+    for (const reference of this.#loaded.keys()) {
       const indexes = reference.deref()
-      if (indexes === undefined) this.#loaded.delete(reference)
+      if (indexes === undefined) this.#forget(reference)
       else yield indexes
     }
   }

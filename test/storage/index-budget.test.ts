@@ -57,6 +57,21 @@ describe('an index budget', () => {
     }
   })
 
+  it('asks what is loaded for its size only when there may be too much', () => {
+    const budget = new IndexBudget(1_000)
+    let asked = 0
+    const all = Array.from({ length: 100 }, () => ({
+      get loadedBytes(): number {
+        asked += 1
+        return 10
+      },
+      lastUse: 0,
+      unload: () => false,
+    }))
+    for (const indexes of all) budget.took(indexes)
+    expect(asked).toBe(100)
+  })
+
   it('does not keep indexes alive that nobody holds any more', async () => {
     const budget = new IndexBudget(4 * INDEX_BYTES)
     for (const [at, indexes] of sealed(10, budget).entries()) use(indexes, at)

@@ -24,6 +24,8 @@ export type TopicsChange = (
 export class StoredTopics {
   readonly #driver: StorageDriver
   #metadata: LogMetadata
+  /** Of metadata.json, where this process has written it. */
+  #bytes: Buffer | undefined
 
   /** `metadata` is what the driver holds. */
   constructor(driver: StorageDriver, metadata: LogMetadata) {
@@ -54,9 +56,12 @@ export class StoredTopics {
     apply(topics, deleting)
     const metadata = { ...this.#metadata, topics, deleting }
     try {
-      if (!this.#driver.volatile) yield* writeMetadata(this.#driver, metadata)
+      if (!this.#driver.volatile) {
+        this.#bytes = yield* writeMetadata(this.#driver, metadata, this.#bytes)
+      }
       this.#metadata = metadata
     } catch (error) {
+      this.#bytes = undefined
       this.#metadata = metadataOnDisk(this.#driver) ?? this.#metadata // I1
       throw error
     }

@@ -22,9 +22,11 @@ import { isKafkaTopicName } from '../format/topic-name.ts'
 import { applyReplacement, prepareReplacement, readWholeFile } from './checkpoint-file.ts'
 import type { Procedure } from './procedure.ts'
 import {
+  canonicalJson,
   isJsonObject,
   type JsonObject,
   jsonObject,
+  type KnownTexts,
   parseJson,
   sealed,
   unsealed,
@@ -42,6 +44,13 @@ const INT32_MAX = 0x7fff_ffff
 /** Features that this version knows; there are none yet. */
 const KNOWN_INCOMPATIBLE: ReadonlySet<unknown> = new Set()
 const KNOWN_WRITE_INCOMPATIBLE: ReadonlySet<unknown> = new Set()
+
+/**
+ * Of topics that were written before: among thousands of them one is new each time. What describes
+ * a topic never changes; another description takes its place.
+ */
+const TOPIC_MEMBERS = new WeakMap<TopicMetadata, JsonObject>()
+const TOPIC_TEXTS: KnownTexts = new WeakMap<object, string>()
 
 /** What metadata.json says. */
 export interface LogMetadata {
@@ -128,19 +137,28 @@ export function isSoundMetadata(bytes: Buffer): boolean {
 }
 
 /**
- * Replaces metadata.json, durably, and keeps the last good one.
+ * Replaces metadata.json, durably, and keeps the last good one. Returns its bytes: given as
+ * `known` to the next call, they spare it from finding out once more that they are good.
  * @throws {LogError} NO_SPACE, READ_ONLY or IO: the old one counts, except where flushing the
  * directory failed: then it may be the new one. UNSUPPORTED_FORMAT: there is one that we cannot
  * read by now; nothing was changed.
  */
-export function* writeMetadata(driver: StorageDriver, metadata: LogMetadata): Procedure<void> {
+export function* writeMetadata(
+  driver: StorageDriver,
+  metadata: LogMetadata,
+  known?: Buffer,
+): Procedure<Buffer> {
   const current = readWholeFile(driver, METADATA_FILE)
-  const isGood = current !== undefined && parseMetadata(current, METADATA_FILE) !== undefined
+  const isGood =
+    current !== undefined &&
+    (known?.equals(current) === true || parseMetadata(current, METADATA_FILE) !== undefined)
+  const bytes = formatMetadata(metadata)
   if (isGood) yield* prepareReplacement(driver, PREVIOUS_METADATA_FILE, current) // 1
-  yield* prepareReplacement(driver, METADATA_FILE, formatMetadata(metadata)) // 2
+  yield* prepareReplacement(driver, METADATA_FILE, bytes) // 2
   if (isGood) applyReplacement(driver, PREVIOUS_METADATA_FILE) // 3
   applyReplacement(driver, METADATA_FILE) // 4
   yield () => driver.flushDirectory('') // 5
+  return bytes
 }
 
 function found(metadata: LogMetadata, source: 'current' | 'previous'): MetadataReading {
@@ -161,17 +179,19 @@ function formatMetadata(metadata: LogMetadata): Buffer {
       withOthers(topic, { id: topic.id, name: topic.name, partitions: topic.partitions }),
     ),
   }
-  return Buffer.from(`${JSON.stringify(sealed(withOthers(metadata, members)), null, 2)}\n`)
+  const object = sealed(withOthers(metadata, members), TOPIC_TEXTS)
+  return Buffer.from(`${JSON.stringify(object, null, 2)}\n`)
 }
 
 function topicMembers(topic: TopicMetadata): JsonObject {
+  const known = TOPIC_MEMBERS.get(topic)
+  if (known !== undefined) return known
   const { id, partitions, config } = topic
-  return withOthers(topic, {
-    id,
-    partitions,
-    config,
-    ...(topic.adopted === true ? { adopted: true } : {}),
-  })
+  const isAdopted = topic.adopted === true ? { adopted: true } : {}
+  const members = withOthers(topic, { id, partitions, config, ...isAdopted })
+  TOPIC_MEMBERS.set(topic, members)
+  TOPIC_TEXTS.set(members, canonicalJson(members))
+  return members
 }
 
 function withOthers(

@@ -25,9 +25,12 @@ export function jsonObject(members: Iterable<readonly [name: string, value: unkn
   return object
 }
 
-/** `members` with their `crc` behind them. */
-export function sealed(members: JsonObject): JsonObject {
-  return jsonObject([...Object.entries(members), ['crc', checksumOf(members)]])
+/** Canonical texts of objects that never change, for whoever seals most of them again. */
+export type KnownTexts = WeakMap<object, string>
+
+/** `members` with their `crc` behind them; texts of objects that are in `known` are taken. */
+export function sealed(members: JsonObject, known?: KnownTexts): JsonObject {
+  return jsonObject([...Object.entries(members), ['crc', checksumOf(members, known)]])
 }
 
 /** The members without `crc`; undefined where `value` is no sealed object, or was changed. */
@@ -53,17 +56,22 @@ export function parseJson(text: string): unknown {
 }
 
 /** The canonical text that the checksum covers; see the header. */
-export function canonicalJson(value: unknown): string {
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+export function canonicalJson(value: unknown, known?: KnownTexts): string {
+  if (Array.isArray(value))
+    return `[${value.map((entry) => canonicalJson(entry, known)).join(',')}]`
   if (!isJsonObject(value)) return JSON.stringify(value) ?? 'null'
   const members = Object.entries(value)
     .filter(([, member]) => member !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`)
+    .map(([name, member]) => `${JSON.stringify(name)}:${textOf(member, known)}`)
   return `{${members.join(',')}}`
 }
 
-function checksumOf(members: JsonObject): number {
-  const bytes = Buffer.from(canonicalJson(members))
+function textOf(value: unknown, known: KnownTexts | undefined): string {
+  return (isJsonObject(value) ? known?.get(value) : undefined) ?? canonicalJson(value, known)
+}
+
+function checksumOf(members: JsonObject, known?: KnownTexts): number {
+  const bytes = Buffer.from(canonicalJson(members, known))
   return crc32c(bytes, 0, bytes.byteLength)
 }

@@ -5,7 +5,7 @@
  * which of the two, the bound on what comes out, and that each frame is whole (zstd-frame.ts).
  */
 import { constants } from 'node:buffer'
-import * as zlib from 'node:zlib'
+import zlib from 'node:zlib'
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { beyondLimit, codeOf, notCompressed } from './decompression-failure.ts'
 import { type ZstdFrame, readZstdFrame } from './zstd-frame.ts'

@@ -163,34 +163,3 @@ describe('a directory of a broker', () => {
     expect(names(log)).toEqual(['t'])
   })
 })
-
-describe('a log on a real disk', () => {
-  it('has topics with the longest of names, and deletes them', async () => {
-    const driver = openDiskDriver(temporaryDirectory())
-    const { log } = await openLog(driver)
-    const name = 'n'.repeat(249)
-    await runProcedure(log.createTopic(name, { partitions: 11 }))
-    appendMany(partitionOf(log, name, 10), 2)
-    await runProcedure(log.deleteTopic(name))
-    await runProcedure(log.createTopic(name, {}))
-    expect(partitionOf(log, name).logEndOffset).toBe(0)
-    await runProcedure(log.close())
-  })
-
-  it('has 300 partitions over fewer open files', async () => {
-    const directory = temporaryDirectory()
-    const driver = openDiskDriver(directory, { descriptors: { maxOpenFiles: 64 } })
-    const { log } = await openLog(driver)
-    const topic = await runProcedure(log.createTopic('t', { partitions: 300 }))
-    for (const partition of topic.partitions) appendMany(partition, 2)
-    await runProcedure(log.close())
-    const { log: again, report } = await openLog(
-      openDiskDriver(directory, { descriptors: { maxOpenFiles: 64 } }),
-    )
-    expect(report).toMatchObject({ clean: true, partitions: [] })
-    const ends = again.topic('t')?.partitions.map(({ logEndOffset }) => logEndOffset)
-    expect(new Set(ends)).toEqual(new Set([2]))
-    expect(offsetsOf(readFromFiles(partitionOf(again, 't', 299)))).toEqual([0, 1])
-    await runProcedure(again.close())
-  })
-})

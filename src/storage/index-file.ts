@@ -11,9 +11,10 @@
  *       recovery takes as it is stays in memory until it takes the place of the file as a whole
  */
 import { assert } from '../errors/invariant.ts'
-import { replaceFile } from './checkpoint-file.ts'
+import { applyReplacement, prepareReplacement } from './checkpoint-file.ts'
 import { type Procedure, runProcedure } from './procedure.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
+import { parentOf } from './storage-path.ts'
 
 /** Slots held back at most before they are written: a crash loses no more hints than this. */
 const WRITE_BEHIND_BYTES = 65_536
@@ -167,8 +168,21 @@ export class IndexFile {
    *
    * @throws {LogError} IO or NO_SPACE: it may be called again.
    */
-  async flush(): Promise<void> {
-    if (this.#isDetached) return await runProcedure(this.#replace())
+  flush(): Promise<void> {
+    return this.#isDetached ? runProcedure(this.#replace(true)) : this.#flushInPlace()
+  }
+
+  /**
+   * As `flush`, for whoever forces the directory afterwards, once for many files: until then a
+   * file that was replaced may be found as it was before, whole as well (I3).
+   *
+   * @throws {LogError} IO or NO_SPACE: it may be called again.
+   */
+  flushBytes(): Promise<void> {
+    return this.#isDetached ? runProcedure(this.#replace(false)) : this.#flushInPlace()
+  }
+
+  async #flushInPlace(): Promise<void> {
     if (!this.#unflushed) return
     this.#unflushed = false
     try {
@@ -188,14 +202,13 @@ export class IndexFile {
     this.#file = undefined
   }
 
-  *#replace(): Procedure<void> {
+  *#replace(forcesName: boolean): Procedure<void> {
     const slotCount = this.#slotCount
     this.close()
-    yield* replaceFile(
-      this.#driver,
-      this.#path,
-      this.#bytes.subarray(0, slotCount * this.#slotBytes),
-    )
+    const bytes = this.#bytes.subarray(0, slotCount * this.#slotBytes)
+    yield* prepareReplacement(this.#driver, this.#path, bytes)
+    applyReplacement(this.#driver, this.#path)
+    if (forcesName) yield () => this.#driver.flushDirectory(parentOf(this.#path))
     this.#isDetached = false
     this.#writtenSlots = slotCount
     this.#unflushed = false

@@ -155,6 +155,12 @@ export class SegmentIndexes implements LoadedIndexes {
     await this.#time?.file.flush()
   }
 
+  /** As `flush`, for whoever forces the directory afterwards. */
+  async flushBytes(): Promise<void> {
+    await this.#offset?.file.flushBytes()
+    await this.#time?.file.flushBytes()
+  }
+
   close(): void {
     this.#budget.gave(this)
     this.#offset?.close()

@@ -310,6 +310,14 @@ export class Segment {
     return this.#indexes.flush()
   }
 
+  /**
+   * As `flushIndexes`, for whoever forces the directory afterwards, once for many segments: index
+   * files that were made anew may until then be found as they were before.
+   */
+  flushIndexBytes(): Promise<void> {
+    return this.#indexes.flushBytes()
+  }
+
   /** Reads bytes of the .log; fewer than asked only at its end. */
   read(target: Buffer, targetStart: number, byteLength: number, position: number): number {
     return this.#log.read(target, targetStart, byteLength, position)

@@ -5,13 +5,14 @@
  */
 import { describe, expect, it } from 'vitest'
 import { nextTurn } from '../../src/log/clock.ts'
+import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
 import { readWholeFile } from '../../src/storage/checkpoint-file.ts'
 import { parsePartitionMetadata } from '../../src/storage/partition-metadata.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { DiskCall } from '../../src/testing/disk-faults.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
-import { appendMany, openLog, partitionOf, readFromFiles } from './open-log.ts'
+import { appendBatch, appendMany, openLog, partitionOf, readFromFiles } from './open-log.ts'
 import { bytesOf, namesEnding, resize, segmentFile } from './tampering.ts'
 
 const CUTS = 24
@@ -55,6 +56,8 @@ class Machine {
 }
 
 const CONFIG = { segmentBytes: 1024, preallocate: false }
+const isFlushOfIndex = ({ action, path }: DiskCall): boolean =>
+  action === 'flush' && /\.(?:time)?index(?:\.tmp)?$/.test(path)
 const isFlush = ({ action }: DiskCall): boolean => action === 'flush' || action === 'flushDirectory'
 
 const RULES: readonly Rule[] = [
@@ -172,6 +175,29 @@ const RULES: readonly Rule[] = [
     },
   },
   {
+    name: 'index files are synced before the recovery point passes their segment',
+    leftOut: isFlushOfIndex,
+    keepsPromise: async (machine) => {
+      const log = await logWithTimes(machine)
+      machine.breakRule()
+      await runProcedure(log.checkpoint())
+      await machine.cut()
+      return await findsTimes(machine)
+    },
+  },
+  {
+    name: 'index files that recovery makes are synced before the recovery point passes them',
+    leftOut: isFlushOfIndex,
+    keepsPromise: async (machine) => {
+      await logWithTimes(machine)
+      await machine.kill()
+      machine.breakRule()
+      await openLog(machine.driver) // Ends with a checkpoint.
+      await machine.cut()
+      return await findsTimes(machine)
+    },
+  },
+  {
     name: 'everything is synced before the clean marker vouches for it',
     leftOut: ({ action, path }) => action === 'flush' && path.startsWith('t-0/'),
     keepsPromise: async (machine) => {
@@ -209,6 +235,31 @@ async function logOf(
   await runProcedure(log.createTopic('t', CONFIG))
   appendMany(partitionOf(log, 't'), count)
   return log
+}
+
+const TIMES = 40
+const LATEST = 5_000
+
+/**
+ * Several segments in each of which the first record is the latest: one entry, which the zeros of a
+ * file whose bytes were lost pass for.
+ */
+async function logWithTimes(machine: Machine): Promise<Awaited<ReturnType<typeof openLog>>['log']> {
+  const { log } = await openLog(machine.driver)
+  await runProcedure(log.createTopic('t', { ...CONFIG, indexIntervalBytes: 0 }))
+  const partition = partitionOf(log, 't')
+  for (let offset = 0; offset < TIMES; offset++) {
+    appendBatch(partition, [{ timestamp: LATEST - offset, value: 'v'.repeat(40) }])
+  }
+  return log
+}
+
+async function findsTimes(machine: Machine): Promise<boolean> {
+  const { log, report } = await openLog(machine.driver, { bootId: 'later boot' })
+  const partition = partitionOf(log, 't')
+  const found = [LATEST, LATEST - TIMES].map((time) => offsetForTimestamp(partition, time))
+  const isRebuilt = report.partitions.some(({ rebuiltIndexes }) => rebuiltIndexes > 0)
+  return !isRebuilt && found.every((offset) => offset === 0)
 }
 
 async function keepsDurableRecords(machine: Machine): Promise<boolean> {

@@ -22,6 +22,7 @@ import {
   type PartitionEvidence,
   syncedUntil,
 } from './partition-evidence.ts'
+import type { PartitionName } from './partition-errors.ts'
 import type { PartitionState } from './partition-log.ts'
 import { type PartitionRecovery, recoverPartition } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
@@ -114,7 +115,7 @@ function isLossRuledOut({ isBrokerClean, isBrokers, published }: PartitionEviden
  * The epoch that a writer starts after `usedEpoch`. No CRC covers the epoch of a batch: a damaged
  * one may be the largest there is. Then epochs rise no more, which is better than never to open.
  */
-function epochAfter(usedEpoch: number): number {
+export function epochAfter(usedEpoch: number): number {
   return Math.min(usedEpoch + 1, INT32_MAX)
 }
 
@@ -152,7 +153,8 @@ function* replaceMissing(
   }
 }
 
-function nothingDone({ topic, partition }: KnownPartition): PartitionRecovery {
+/** A partition that is as it was. */
+export function nothingDone({ topic, partition }: PartitionName): PartitionRecovery {
   return { topic, partition, cutBytes: 0, cutAtOffset: null, rebuiltIndexes: 0, damage: [] }
 }
 

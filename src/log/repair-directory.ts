@@ -19,6 +19,7 @@ import { LogCut } from './log-cut.ts'
 import { LEADER_EPOCH_FILE } from './leader-epochs.ts'
 import { knownEndOf } from './partition-evidence.ts'
 import type { PartitionFindings, VerifiedPartition } from './partition-findings.ts'
+import { epochAfter } from './partition-open.ts'
 import { keepCopy, repairDirectoryFiles, repairPartitionFiles } from './repair-files.ts'
 import { planPartition, type PartitionPlan } from './repair-plan.ts'
 import { rewriteIndexes, rewriteLog, type EpochAt } from './segment-rewrite.ts'
@@ -86,7 +87,7 @@ function* repairFolder(
 /** A partition whose folder is gone begins where it did, and holds nothing. */
 function* layFolder(driver: StorageDriver, input: VerifiedPartition): Procedure<void> {
   const startOffset = input.evidence.logStartOffset ?? 0
-  const leaderEpoch = highestEpoch(driver) + 1
+  const leaderEpoch = epochAfter(highestEpoch(driver))
   const { directory } = layPartition({ ...input, startOffset, leaderEpoch })
   yield* flushFolders(driver, [directory])
   yield () => driver.flushDirectory('')
@@ -95,7 +96,7 @@ function* layFolder(driver: StorageDriver, input: VerifiedPartition): Procedure<
 function planOf(driver: StorageDriver, { input, findings }: VerifiedFolder): PartitionPlan {
   const logStartOffset = input.evidence.logStartOffset ?? 0
   const { isGapless } = input
-  const found = findings ?? nothingFound(input, logStartOffset, highestEpoch(driver) + 1)
+  const found = findings ?? nothingFound(input, logStartOffset, epochAfter(highestEpoch(driver)))
   const wrongEpochs = new Set<number>()
   for (const damage of found.damage) {
     const segment = segmentOfEpochFlaw(damage, input.directory)

@@ -72,4 +72,18 @@ describe('repair', () => {
       expect(partitionOf(log, 'orders').logEndOffset === end).toBe(isPlausible)
     }
   })
+
+  it('begins a folder that is missing in the highest epoch there can be, where one has it', async () => {
+    const closed = await specimen('closed')
+    const folder = [...closed.stored.keys()].filter((path) => path.startsWith('orders-1'))
+    const changes = Object.fromEntries(folder.map((path) => [path, () => undefined]))
+    const epochs = Buffer.from('0\n1\n2147483647 0\n')
+    const driver = driverOf(
+      changed(closed, { ...changes, 'clicks-0/leader-epoch-checkpoint': () => epochs }),
+    )
+    await runProcedure(repair(driver, closed.bootId))
+    expect(bytesOf(driver, 'orders-1/leader-epoch-checkpoint').toString()).toContain('2147483647 0')
+    const { log } = await openLog(driver, { bootId: closed.bootId })
+    expect(partitionOf(log, 'orders', 1).logEndOffset).toBe(closed.syncedTo.get('orders-1'))
+  })
 })

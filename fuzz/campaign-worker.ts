@@ -55,7 +55,7 @@ const plan = {
 }
 const campaign = new Campaign(plan)
 const endMs = performance.now() + order.minutes * 60_000
-const { runs, branches, findings } = campaign.run(() => performance.now() >= endMs)
+const { runs, branches, findings } = await campaign.run(() => performance.now() >= endMs)
 const answer: CampaignAnswer = {
   runs,
   branches,

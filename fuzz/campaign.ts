@@ -5,6 +5,7 @@
  * kind of broken promise the first input is cut down to what breaks it; then the campaign goes on.
  * Deterministic but for where time ends it: the same seed, corpus and source make the same inputs.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { CheckedRun } from './checked-run.ts'
 import type { CoverageMap } from './coverage-map.ts'
 import type { FuzzTarget } from './fuzz-target.ts'
@@ -65,13 +66,15 @@ export class Campaign {
   }
 
   /** Runs the corpus, then mutations until `isOver`, which is asked now and then, says so. */
-  run(isOver: () => boolean): CampaignResult {
+  async run(isOver: () => boolean): Promise<CampaignResult> {
     const { corpus, target, coverage } = this.#plan
     for (const input of [...corpus, Buffer.alloc(0)]) this.#try(input)
     while (!isOver() && this.#findings.size < MAX_FINDINGS) {
       for (let count = 0; count < RUNS_AT_ONCE; count++) {
         this.#try(this.#mutator.mutate(this.#pick(), this.#pick(), target.maxInputBytes))
       }
+      // What a WeakRef names stays until the turn ends in which it was made, whoever holds it.
+      await nextTurn()
     }
     const findings = [...this.#findings.values()]
     return { runs: this.#runs, branches: coverage.branchCount, findings }

@@ -15,6 +15,8 @@ import { LogError } from '../src/errors/log-error.ts'
 /** One parser under test. */
 export interface FuzzTarget {
   readonly name: string
+  /** How much of the time it gets, for the one part that others get: 1 where it is not said. */
+  readonly share?: number
   /** Longer inputs find nothing that shorter ones don't, but slowly. */
   readonly maxInputBytes: number
   /** Bytes that the target may allocate through Buffer for an input, besides 64 KiB. */

@@ -2,7 +2,7 @@
  * npm run fuzz -- [target …] [--minutes n] [--seed n] [--save] [--list]
  *
  *   target     names or parts of names; all targets where none is given
- *   --minutes  time for all of them together, shared equally: 1
+ *   --minutes  time for all of them together, shared as the targets say: 1
  *   --seed     of the mutations; a new one where none is given, and printed
  *   --save     replaces the corpus in the tree by as few inputs as show all that was seen
  *   --list     names the targets and ends
@@ -16,7 +16,7 @@ import type { CampaignAnswer, CampaignOrder } from './campaign-worker.ts'
 import { keepFinding, readCorpus, replaceCorpus } from './corpus.ts'
 import { compileInstrumented, type InstrumentedSource } from './instrument.ts'
 import { seedsOf } from './seeds.ts'
-import { TARGETS } from './targets.ts'
+import { targetNamed, TARGETS } from './targets.ts'
 
 const SHARED_BYTES = 1_048_576
 /** A run that takes longer has no end. */
@@ -59,8 +59,10 @@ async function runAll(): Promise<boolean> {
   let runs = 0
   let isGood = true
   try {
-    for (const name of names) {
-      const answer = await runTarget(source, name, seed, minutes / names.length)
+    const shares = names.map((name) => targetNamed(name).share ?? 1)
+    const minutesAShare = minutes / shares.reduce((sum, share) => sum + share, 0)
+    for (const [index, name] of names.entries()) {
+      const answer = await runTarget(source, name, seed, minutesAShare * (shares[index] ?? 1))
       runs += answer.runs
       isGood &&= answer.findings.length === 0
     }

@@ -68,6 +68,8 @@ enableZstdPackage()
 /** See the file's header. */
 export const partitionTarget: FuzzTarget = {
   name: 'partition',
+  // A run of it takes as long as a thousand of others, and goes through all that they go through.
+  share: 16,
   maxInputBytes: 4_096,
   allocationLimit: (input) => 4_096 * input.length + FIXED_BYTES,
   run(input) {

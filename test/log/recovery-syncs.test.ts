@@ -47,13 +47,12 @@ describe('what recovery accepts', () => {
     const driver = await killedLog()
     const { machine } = driver
     machine.holds = ({ action, path }) => action === 'flush' && path.endsWith('.log')
-    let opened = false
-    const opening = openLog(driver, { bootId: 'later boot' }).then((log) => {
-      opened = true
-      return log
+    const state = { isOpen: false }
+    const opening = openLog(driver, { bootId: 'later boot' }).finally(() => {
+      state.isOpen = true
     })
     let most = 0
-    for (let turn = 0; turn < 1_000 && !opened; turn++) {
+    for (let turn = 0; turn < 1_000 && !state.isOpen; turn++) {
       await nextTurn()
       most = Math.max(most, machine.held.length)
       machine.held[0]?.end()

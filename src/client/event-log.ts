@@ -69,9 +69,9 @@ export class EventLog implements AsyncDisposable {
   #closing: Promise<void> | undefined
 
   private constructor({ host, place, report }: OpenedLog) {
-    const { clean, durationMs, partitions } = report
+    const { clean, durationMs, partitions, positions } = report
     this.directory = place?.directory ?? null
-    this.recovery = Object.freeze({ clean, durationMs, partitions, positions: [] })
+    this.recovery = Object.freeze({ clean, durationMs, partitions, positions })
     this.#host = host
     this.#place = place
   }

@@ -10,6 +10,7 @@
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import type { CommittedOffsets } from '../log/committed-offsets.ts'
+import { OFFSETS_TOPIC, OFFSETS_TOPIC_CONFIG } from '../log/internal-topics.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -177,9 +178,14 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
   async prepareOffsets(): Promise<void> {
     this.checkOpen('consumerGroup')
     if (this.offsets.isPrepared) return
-    const begin = (): Procedure<void> => this.#directory.prepareOffsets(OFFSETS_PARTITIONS)
-    if (this.#directory.driver.volatile) completeProcedure(begin())
-    else await this.#run(begin, 'consumerGroup')
+    if (this.#directory.driver.volatile) completeProcedure(this.#offsetsTopic())
+    else await this.#run(() => this.#offsetsTopic(), 'consumerGroup')
+  }
+
+  *#offsetsTopic(): Procedure<void> {
+    if (this.offsets.isPrepared) return
+    const config = { ...OFFSETS_TOPIC_CONFIG, partitions: OFFSETS_PARTITIONS }
+    yield* this.#directory.createTopic(OFFSETS_TOPIC, config)
   }
 
   // --------------------------------------------------------------- producers

@@ -37,7 +37,13 @@ import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnin
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
 const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
-const NOTHING_FOUND: OpenReport = { clean: true, durationMs: 0, partitions: [], adopted: [] }
+const NOTHING_FOUND: OpenReport = {
+  clean: true,
+  durationMs: 0,
+  partitions: [],
+  adopted: [],
+  positions: [],
+}
 
 /** What a log on disk holds besides its engine. */
 interface DiskPlace {

@@ -9,7 +9,8 @@
  *      by side: nothing that one does concerns another
  *   4  after a stop that may have taken offsets each partition starts a new leader epoch, on stable
  *      storage before any append: such offsets may be used again only in a newer epoch
- *   5  the control file is written anew, and checkpoints that would say something else
+ *   5  positions of consumer groups are moved back to the end of their data (committed-offsets.ts)
+ *   6  the control file is written anew, and checkpoints that would say something else
  *
  * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.
  * Where a broker has had the directory, topics may also have been created, deleted and compacted
@@ -24,6 +25,7 @@ import { type Procedure, sideBySide } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { afterTurn } from './clock.ts'
+import type { MovedPosition } from './committed-offsets.ts'
 import { DirectoryEvidence, type SettledTopics } from './directory-evidence.ts'
 import type { CheckpointedOffsets } from './log-checkpoints.ts'
 import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
@@ -34,6 +36,7 @@ import type { PartitionState } from './partition-log.ts'
 import {
   hasFindings,
   type KnownPartition,
+  nothingDone,
   type OpenedPartition,
   openPartition,
 } from './partition-open.ts'
@@ -52,6 +55,8 @@ export interface OpenReport {
   readonly partitions: readonly PartitionRecovery[]
   /** Topics that no metadata listed and that were taken in. */
   readonly adopted: readonly string[]
+  /** Committed positions that were moved back to the end of their data. */
+  readonly positions: readonly MovedPosition[]
 }
 
 /** An open directory and how it got there. */
@@ -63,7 +68,7 @@ export interface OpenedDirectory {
 /** Opens what the driver holds; an empty directory becomes an empty log. */
 export function* openLogDirectory(environment: LogEnvironment): Procedure<OpenedDirectory> {
   if (environment.driver.volatile) {
-    const report = { clean: true, durationMs: 0, partitions: [], adopted: [] }
+    const report = { clean: true, durationMs: 0, partitions: [], adopted: [], positions: [] }
     return { log: new LogDirectory(environment, emptyMetadata()), report }
   }
   return yield* new DirectoryOpening(environment).run()
@@ -113,6 +118,7 @@ class DirectoryOpening {
     for (const { state, recovery } of opened) {
       if (hasFindings(recovery) || adopted.has(state.topic)) this.#reports.push(recovery)
     }
+    const positions = yield* this.#settlePositions(log)
     this.#noteDeletions(log)
     yield* this.#publish(log, evidence)
     // After a clean close the files say it already, and each would cost two waits for the device.
@@ -122,8 +128,24 @@ class DirectoryOpening {
       durationMs: this.#environment.clock.monotonicNow() - this.#startedMs,
       partitions: this.#reports,
       adopted: [...adopted],
+      positions,
     }
     return { log, report }
+  }
+
+  /** Where groups go on: never behind the end of the data, nor in a topic that is gone. */
+  *#settlePositions(log: LogDirectory): Procedure<readonly MovedPosition[]> {
+    for (const found of yield* log.offsets.load()) {
+      const { topic, partition } = found
+      const known = this.#reports.find((one) => one.topic === topic && one.partition === partition)
+      if (known === undefined) {
+        this.#reports.push({ ...nothingDone({ topic, partition }), damage: [found] })
+      }
+    }
+    for (const { name } of log.metadata.deleting) {
+      if (log.topic(name) === undefined) yield* log.offsets.forgetTopic(name)
+    }
+    return yield* log.offsets.cutBack()
   }
 
   #readEvidence(): DirectoryEvidence {

@@ -60,6 +60,21 @@ export class LeaderEpochs {
     this.#entries = [...kept, { leaderEpoch, startOffset }]
   }
 
+  /** The epoch that the record at `offset` was written in; -1 where no epoch reaches so far back. */
+  at(offset: number): number {
+    return this.#entries.findLast((entry) => entry.startOffset <= offset)?.leaderEpoch ?? -1
+  }
+
+  /**
+   * Where the records of `leaderEpoch`, and of those before it, end: where the next epoch starts, or
+   * the end of the log, `logEndOffset`, of the newest one and of one that is not known (-1).
+   */
+  endOf(leaderEpoch: number, logEndOffset: number): number {
+    if (leaderEpoch < 0) return logEndOffset
+    const next = this.#entries.find((entry) => entry.leaderEpoch > leaderEpoch)
+    return Math.min(next?.startOffset ?? logEndOffset, logEndOffset)
+  }
+
   /** Forgets the epochs that start at or behind `offset`, which is where the log was cut. */
   truncateTo(offset: number): void {
     this.#entries = this.#entries.filter((entry) => entry.startOffset < offset)

@@ -9,7 +9,7 @@
  *   I2  a topic exists once metadata.json names it: its folders are on stable storage before that,
  *       so that none is ever missing
  *   I3  a topic is gone once metadata.json lists its id as deleting; a name can be used again only
- *       when checkpoints and control slots have forgotten the old one
+ *       when checkpoints, control slots and consumer groups have forgotten the old one
  *   I4  the clean marker is written last, after everything it vouches for is on stable storage
  */
 import { assert } from '../errors/invariant.ts'
@@ -22,7 +22,6 @@ import { parseTopicId, randomTopicId } from '../storage/topic-id.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
-import { OFFSETS_TOPIC } from './internal-topics.ts'
 import { writeLogStarts, writeRecoveryPoints, type WrittenStarts } from './log-checkpoints.ts'
 import { resolveTopicConfig, type ResolvedTopicConfig, type TopicConfig } from './log-config.ts'
 import { PartitionLog, type PartitionContext, type PartitionState } from './partition-log.ts'
@@ -72,7 +71,7 @@ interface OpenTopic {
 /** The log in one directory, open for writing. */
 export class LogDirectory {
   /** Where consumer groups go on reading. */
-  readonly offsets: CommittedOffsets = new CommittedOffsets()
+  readonly offsets: CommittedOffsets
   readonly #environment: LogEnvironment
   readonly #topics = new Map<string, OpenTopic>()
   readonly #context: PartitionContext
@@ -87,6 +86,10 @@ export class LogDirectory {
   constructor(environment: LogEnvironment, metadata: LogMetadata) {
     this.#environment = environment
     this.#stored = new StoredTopics(environment.driver, metadata)
+    this.offsets = new CommittedOffsets({
+      clock: environment.clock,
+      partitionsOf: (topic) => this.#topics.get(topic)?.partitions,
+    })
     this.#context = {
       driver: environment.driver,
       clock: environment.clock,
@@ -150,6 +153,7 @@ export class LogDirectory {
     }
     // I3: a checkpoint that could not be written then must not meet the new topic.
     if (this.#remembersDeleted) yield* this.checkpoint()
+    yield* this.offsets.forgetTopic(name) // I3: nor may positions of an older topic.
     const metadata = { id: topic.id, partitions: config.partitions, config: storedConfig(given) }
     const partitions = yield* this.#layPartitions(topic, config.partitions, (topics) =>
       topics.set(name, metadata),
@@ -158,12 +162,6 @@ export class LogDirectory {
     this.#topics.set(name, topic)
     this.#publishNew(topic, partitions)
     return topic
-  }
-
-  /** Makes the topic of committed offsets, where it is missing. */
-  *prepareOffsets(partitions: number): Procedure<void> {
-    if (this.offsets.isPrepared) return
-    yield* this.createTopic(OFFSETS_TOPIC, { partitions, cleanupPolicy: 'compact' })
   }
 
   /** Adds partitions up to `total`, in the order of `createTopic`. */
@@ -215,6 +213,7 @@ export class LogDirectory {
     yield () => driver.flushDirectory('')
     yield* this.checkpoint()
     for (const partition of topic.partitions) this.#publisher?.remove(partition)
+    yield* this.offsets.forgetTopic(name)
   }
 
   #endTopic(topic: OpenTopic): void {

@@ -115,7 +115,7 @@ function isLossRuledOut({ isBrokerClean, isBrokers, published }: PartitionEviden
  * The epoch that a writer starts after `usedEpoch`. No CRC covers the epoch of a batch: a damaged
  * one may be the largest there is. Then epochs rise no more, which is better than never to open.
  */
-export function epochAfter(usedEpoch: number): number {
+function epochAfter(usedEpoch: number): number {
   return Math.min(usedEpoch + 1, INT32_MAX)
 }
 

@@ -1,0 +1,248 @@
+/**
+ * OffsetsLoad: rebuilds the positions of all groups from the topic of committed offsets, when a log
+ * opens with it.
+ *
+ * Reads every record once, oldest first; the last one of a key counts. An application may have
+ * written a batch for each of very many commits, so a record that was met before costs neither an
+ * object nor a string: its key is found by its bytes.
+ *   I1  what a transaction committed counts from its commit marker on, and not where a later record
+ *       says otherwise; what it aborted never did (KIP-98)
+ *   I2  what cannot be read is left out, so that the group goes on at the commit before: it reads
+ *       records again, and misses none
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { LogError } from '../errors/log-error.ts'
+import { controlTypeOf } from '../format/control-record.ts'
+import { OffsetCommitReader } from '../format/offset-commit.ts'
+import { RecordBatchReader } from '../format/record-batch-reader.ts'
+import { batchSizeBytesOf, isTransactionalBatch, producerIdOf } from '../format/record-batch.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import { nextTurn } from './clock.ts'
+import type { Damage } from './damage.ts'
+import type { GroupPosition, GroupPositions } from './group-positions.ts'
+import type { PartitionLog } from './partition-log.ts'
+import type { BatchRun } from './tail.ts'
+
+/** Bytes read before other work of the process gets its turn. */
+const SLICE_BYTES = 1_048_576
+
+/** What a record says of a position. */
+interface Said {
+  readonly position: GroupPosition
+  readonly writtenAt: number
+  /** -1: nothing any more. */
+  readonly offset: number
+  readonly leaderEpoch: number
+  readonly metadata: string
+  readonly commitTimestampMs: number
+}
+
+/** Reads what `log`, a partition of the topic, says into `positions`; what of it is damaged. */
+export function* loadOffsets(
+  log: PartitionLog,
+  positions: GroupPositions,
+): Procedure<readonly Damage[]> {
+  return yield* new OffsetsLoad(log, positions).run()
+}
+
+class OffsetsLoad {
+  readonly #log: PartitionLog
+  readonly #positions: GroupPositions
+  readonly #byKey = new KeyIndex()
+  readonly #batch = new RecordBatchReader()
+  readonly #commit = new OffsetCommitReader()
+  readonly #damage: Damage[] = []
+  /** What open transactions say, by producer id. */
+  readonly #pending = new Map<number, Said[]>()
+
+  constructor(log: PartitionLog, positions: GroupPositions) {
+    this.#log = log
+    this.#positions = positions
+  }
+
+  *run(): Procedure<readonly Damage[]> {
+    const log = this.#log
+    const cursor = log.cursor(log.logStartOffset)
+    let sliceBytes = 0
+    for (;;) {
+      try {
+        const run = cursor.next(log.highWatermark)
+        if (run === undefined) return this.#damage
+        this.#takeRun(run)
+        sliceBytes += run.end - run.start
+      } catch (error) {
+        if (!LogError.is(error, 'CORRUPT')) throw error
+        this.#damaged(error, cursor.skipDamage())
+      }
+      if (sliceBytes < SLICE_BYTES) continue
+      sliceBytes = 0
+      yield nextTurn
+    }
+  }
+
+  #takeRun({ buffer, start, end }: BatchRun): void {
+    for (let at = start; at < end; at += batchSizeBytesOf(buffer, at)) {
+      try {
+        this.#takeBatch(buffer, at)
+      } catch (error) {
+        if (!(error instanceof CorruptBytes)) throw error // I2
+      }
+    }
+  }
+
+  #takeBatch(buffer: Buffer, at: number): void {
+    const batch = this.#batch
+    batch.reset(buffer, at, this.#log.config.maxDecompressedBytes)
+    const isTransactional = isTransactionalBatch(batch.attributes)
+    const producerId = isTransactional ? producerIdOf(buffer, at) : -1
+    while (batch.next()) {
+      if (batch.isControl) this.#takeMarker(producerId)
+      else if (batch.offset >= this.#log.logStartOffset) this.#takeRecord(producerId)
+    }
+  }
+
+  #takeMarker(producerId: number): void {
+    const { buffer, keyStart, keyLength } = this.#batch
+    const type = controlTypeOf(buffer, keyStart, keyLength)
+    if (type === 'other') return
+    const said = this.#pending.get(producerId) ?? []
+    this.#pending.delete(producerId)
+    if (type === 'abort') return
+    for (const one of said) if (one.writtenAt > one.position.writtenAt) apply(one) // I1
+  }
+
+  #takeRecord(producerId: number): void {
+    const { buffer, keyStart, keyLength, valueStart, valueLength, offset } = this.#batch
+    const position = this.#positionOf(buffer, keyStart, keyLength)
+    if (position === undefined) return
+    const commit = this.#commit
+    const isTakenBack = valueLength < 0
+    if (!isTakenBack && !this.#isReadable(buffer, valueStart, valueLength)) return // I2
+    if (producerId >= 0) {
+      this.#pend(producerId, position, isTakenBack)
+      return
+    }
+    position.writtenAt = offset
+    if (isTakenBack) {
+      position.clear()
+      return
+    }
+    position.offset = commit.offset
+    position.leaderEpoch = commit.leaderEpoch
+    position.metadata = this.#metadata(buffer)
+    position.commitTimestampMs = commit.commitTimestampMs
+  }
+
+  #pend(producerId: number, position: GroupPosition, isTakenBack: boolean): void {
+    const commit = this.#commit
+    const said: Said = {
+      position,
+      writtenAt: this.#batch.offset,
+      offset: isTakenBack ? -1 : commit.offset,
+      leaderEpoch: commit.leaderEpoch,
+      metadata: isTakenBack ? '' : this.#metadata(this.#batch.buffer),
+      commitTimestampMs: commit.commitTimestampMs,
+    }
+    const pending = this.#pending.get(producerId)
+    if (pending === undefined) this.#pending.set(producerId, [said])
+    else pending.push(said)
+  }
+
+  /** What the key is about; undefined for another kind of record, or none. */
+  #positionOf(buffer: Buffer, at: number, length: number): GroupPosition | undefined {
+    if (length < 0) return undefined
+    const known = this.#byKey.find(buffer, at, length)
+    if (known !== undefined) return known
+    const commit = this.#commit
+    try {
+      if (!commit.readKey(buffer, at, length)) return undefined
+    } catch (error) {
+      if (error instanceof CorruptBytes) return undefined // I2: of this record alone.
+      throw error
+    }
+    const { groupStart, groupLength, topicStart, topicLength, partition } = commit
+    const groupId = buffer.toString('utf8', groupStart, groupStart + groupLength)
+    const topic = buffer.toString('utf8', topicStart, topicStart + topicLength)
+    const position = this.#positions.ensure(groupId, topic, partition)
+    this.#byKey.add(Buffer.from(buffer.subarray(at, at + length)), position)
+    return position
+  }
+
+  #isReadable(buffer: Buffer, at: number, length: number): boolean {
+    try {
+      return this.#commit.readValue(buffer, at, length)
+    } catch (error) {
+      if (error instanceof CorruptBytes) return false
+      throw error
+    }
+  }
+
+  #metadata(buffer: Buffer): string {
+    const { metadataStart, metadataLength } = this.#commit
+    if (metadataLength === 0) return ''
+    return buffer.toString('utf8', metadataStart, metadataStart + metadataLength)
+  }
+
+  #damaged(error: LogError<'CORRUPT'>, resumesAt: number): void {
+    const { topic, partition } = this.#log
+    const { file, position, offset } = error.details
+    this.#damage.push({
+      topic,
+      partition,
+      file,
+      position,
+      bytes: 0,
+      firstOffset: offset,
+      lastOffset: offset === null ? null : Math.max(offset, resumesAt - 1),
+      reason: 'not what was written',
+    })
+  }
+}
+
+function apply({ position, ...said }: Said): void {
+  position.offset = said.offset
+  position.leaderEpoch = said.leaderEpoch
+  position.metadata = said.metadata
+  position.commitTimestampMs = said.commitTimestampMs
+  position.writtenAt = said.writtenAt
+}
+
+/** A key that was met, with others of the same hash behind it. */
+interface KnownKey {
+  readonly key: Buffer
+  readonly position: GroupPosition
+  readonly next: KnownKey | undefined
+}
+
+/** Positions by the bytes of their keys. Finding one allocates nothing. */
+class KeyIndex {
+  readonly #known = new Map<number, KnownKey>()
+
+  find(buffer: Buffer, at: number, length: number): GroupPosition | undefined {
+    let known = this.#known.get(hashOf(buffer, at, length))
+    while (known !== undefined) {
+      if (isSame(known.key, buffer, at, length)) return known.position
+      known = known.next
+    }
+    return undefined
+  }
+
+  add(key: Buffer, position: GroupPosition): void {
+    const hash = hashOf(key, 0, key.length)
+    this.#known.set(hash, { key, position, next: this.#known.get(hash) })
+  }
+}
+
+function isSame(key: Buffer, buffer: Buffer, at: number, length: number): boolean {
+  return key.length === length && key.compare(buffer, at, at + length) === 0
+}
+
+/** FNV-1a, as an int32: small, so that a Map keeps it without an object. */
+function hashOf(buffer: Buffer, at: number, length: number): number {
+  let hash = -0x7ee3_623b
+  for (let index = at; index < at + length; index++) {
+    // The caller has the bytes from `at` to `at + length`.
+    hash = Math.imul(hash ^ (buffer[index] as number), 0x0100_0193)
+  }
+  return hash >> 1 // 31 bits: a number that needs no box.
+}

@@ -82,6 +82,16 @@ export class RecordSource {
     return !this.#inBatch && this.#at >= this.#run.end
   }
 
+  /** Once everything at hand was taken: where the next batches begin, behind a gap as well. */
+  get nextOffset(): number {
+    return Math.max(this.#from, this.#cursor.offset)
+  }
+
+  /** How much the record that was taken last takes. */
+  get recordBytes(): number {
+    return this.#reader.headersEnd - this.#reader.fieldsStart
+  }
+
   /** The next record at hand; undefined where `load` is needed first, or at the end. */
   take(): StoredRecord | undefined {
     const reader = this.#reader
@@ -240,7 +250,11 @@ export class RecordSource {
 }
 
 /** Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for what the log does not have. */
-function startOffset(log: PartitionLog, range: Range, onDamage: OnDamage | undefined): number {
+export function startOffset(
+  log: PartitionLog,
+  range: Range,
+  onDamage: OnDamage | undefined,
+): number {
   const { from } = range
   if (typeof from === 'number') {
     checkReadable(log, from, log.logEndOffset)

@@ -14,10 +14,8 @@
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import { holdProcess } from '../log/clock.ts'
+import { ReadPace } from './read-pace.ts'
 import type { RecordSource } from './record-source.ts'
-
-/** A read over 1 ms was not from memory. */
-const SLOW_READ_MS = 1
 
 /** An async iterator of records that is disposed of as a whole. */
 export interface RecordStream<R> extends AsyncIterableIterator<R>, AsyncDisposable {
@@ -60,7 +58,7 @@ export class MergedStream<R> implements RecordStream<R> {
   /** The source whose turn it is; none before the first record is asked for. */
   #current = -1
   #isOver = false
-  #readsAhead = false
+  readonly #pace: ReadPace
   /** Not empty exactly while `#serve` runs and the stream is not over. */
   readonly #waiters: Waiter<R>[] = []
   /** Stops listening. */
@@ -76,6 +74,7 @@ export class MergedStream<R> implements RecordStream<R> {
   constructor(host: StreamHost, options: StreamOptions, open: () => readonly RecordSource[]) {
     this.#host = host
     this.#options = options
+    this.#pace = new ReadPace(host.clock)
     try {
       this.#sources = open()
     } catch (error) {
@@ -129,7 +128,7 @@ export class MergedStream<R> implements RecordStream<R> {
     this.#release = release
     try {
       while (this.#waiters.length > 0) {
-        if (this.#readsAhead) await this.#loadAhead()
+        if (this.#pace.readsAhead) await this.#loadAhead()
         else await this.#sleep()
         this.#answerWaiters()
       }
@@ -195,7 +194,7 @@ export class MergedStream<R> implements RecordStream<R> {
     }
     const record = this.#takeFromSources(this.#sources)
     if (record !== undefined) return record as R // The caller of the constructor says what R is.
-    const isAtEnd = !this.#options.live && !this.#readsAhead
+    const isAtEnd = !this.#options.live && !this.#pace.readsAhead
     if (isAtEnd || this.#sources.every((source) => source.isDone)) this.#finish()
     return undefined
   }
@@ -217,15 +216,8 @@ export class MergedStream<R> implements RecordStream<R> {
       const record = source?.take()
       if (source === undefined || record !== undefined) return record
       // A run may hold control records alone.
-      if (this.#readsAhead || !this.#loadNow(source)) return undefined
+      if (this.#pace.readsAhead || !this.#pace.load(source)) return undefined
     }
-  }
-
-  #loadNow(source: RecordSource): boolean {
-    const startedMs = this.#host.clock.monotonicNow()
-    const loaded = source.load()
-    if (this.#host.clock.monotonicNow() - startedMs > SLOW_READ_MS) this.#readsAhead = true
-    return loaded
   }
 
   /** Asynchronous reads in turn, until a source has records at hand or none has more. */
@@ -235,12 +227,9 @@ export class MergedStream<R> implements RecordStream<R> {
     for (let tried = 0; tried < sources.length && !this.#isOver; tried++) {
       const source = sources[(first + tried) % sources.length]
       if (source?.needsLoad !== true) continue
-      const startedMs = this.#host.clock.monotonicNow()
-      const loaded = await source.loadAhead()
-      if (this.#host.clock.monotonicNow() - startedMs <= SLOW_READ_MS) this.#readsAhead = false
-      if (loaded) return
+      if (await this.#pace.loadAhead(source)) return
     }
-    this.#readsAhead = false
+    this.#pace.caughtUp()
   }
 
   /**

@@ -153,6 +153,12 @@ export class CommittedOffsets {
     return { sources, written: this.#write(groupId, changes) }
   }
 
+  /** What would be committed. @throws {LogError} As `commit`, for what cannot be. */
+  check(commit: OffsetCommit): OffsetCommit {
+    const leaderEpoch = checkedEpoch(this.#sourceOf(commit.topic, commit.partition), commit)
+    return { ...commit, leaderEpoch, metadata: checkedMetadata(commit.metadata) }
+  }
+
   /**
    * Resolves when the commit is on stable storage: the data first, up to the committed offsets.
    * @throws {LogError} IO with `details.outcome: 'unknown'` when a sync failed; CLOSED.

@@ -1,0 +1,229 @@
+/**
+ * GroupAdministration: what can be asked of a group and changed in it from outside, whether or not
+ * it has members: state, positions, lag; moving and deleting its positions while nobody reads.
+ *
+ * Owns nothing: positions are committed-offsets.ts', members the coordinator's.
+ *   I1  nothing is changed while the group has members: they would go on elsewhere than was said
+ *   I2  what was changed is on stable storage when the call resolves
+ */
+import { LogError } from '../../errors/log-error.ts'
+import type {
+  CommittedOffsets,
+  CommitPosition,
+  OffsetCommit,
+  PartitionPosition,
+} from '../../log/committed-offsets.ts'
+import type { PartitionLog } from '../../log/partition-log.ts'
+import { offsetForTimestamp } from '../../log/timestamp-lookup.ts'
+import { checkOptions } from '../check-options.ts'
+import type { GroupAdmin, GroupDescription, Lag, TopicPartitionOffset } from '../group-types.ts'
+import { lagOf, type ReadingPlace } from './group-lag.ts'
+import { resetTargetOf, type ResetTarget } from './reset-target.ts'
+
+/** What administration needs of the open log. */
+export interface GroupAdminHost {
+  readonly offsets: CommittedOffsets
+  /** @throws {LogError} CLOSED. */
+  checkOpen(call: string): void
+  /** Makes the topic of committed offsets where it is missing. */
+  prepareOffsets(): Promise<void>
+  /** A topic by name; undefined where there is none. */
+  findTopic(name: string): { readonly partitions: readonly PartitionLog[] } | undefined
+  damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void
+}
+
+/** Who is in a group right now. */
+export type GroupActivity = Pick<GroupDescription, 'state' | 'members'>
+
+/** What a handle of a group was made with. */
+export interface AdministeredGroup {
+  readonly id: string
+  /** Its topics that exist, those of a pattern resolved; none for a handle without topics. */
+  readonly topics: () => readonly string[]
+  /** Where it starts in a partition that it never committed in. */
+  readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
+  /** Undefined where it has had no member in this log. */
+  readonly activity: () => GroupActivity | undefined
+}
+
+/** The administration of one group. */
+export class GroupAdministration implements GroupAdmin {
+  readonly #host: GroupAdminHost
+  readonly #group: AdministeredGroup
+
+  constructor(host: GroupAdminHost, group: AdministeredGroup) {
+    this.#host = host
+    this.#group = group
+  }
+
+  get id(): string {
+    return this.#group.id
+  }
+
+  /** State, members, positions and lag; `Dead` for a group that has neither members nor positions. */
+  describe(): GroupDescription {
+    const committed = this.offsets()
+    const activity = this.#group.activity()
+    const isEmpty = activity === undefined || activity.state === 'Empty'
+    const nothing = isEmpty && committed.length === 0
+    return {
+      id: this.id,
+      kind: 'consumer',
+      state: nothing ? 'Dead' : (activity?.state ?? 'Empty'),
+      members: activity?.members ?? [],
+      committed,
+      lag: this.lag(),
+    }
+  }
+
+  /** What the group has committed, by topic and partition. */
+  offsets(): readonly TopicPartitionOffset[] {
+    this.#checkOpen('offsets')
+    return this.#host.offsets.of(this.id).map(shownPosition)
+  }
+
+  /**
+   * From the committed offsets to the highWatermark. A partition of the group's topics that it never
+   * committed in counts from where the group would start. Topics that are gone are left out.
+   */
+  lag(): Lag {
+    this.#checkOpen('lag')
+    const places: ReadingPlace[] = []
+    for (const log of this.#partitions()) {
+      const committed = this.#host.offsets.get(this.id, log.topic, log.partition)
+      const start =
+        this.#group.autoOffsetReset === 'latest' ? log.highWatermark : log.logStartOffset
+      places.push({ log, offset: committed?.offset ?? start })
+    }
+    return lagOf(places)
+  }
+
+  /**
+   * Moves the positions of a group without members; resolves with them when they are on stable
+   * storage. `shift` moves what is committed, and stays inside the log; the others move every
+   * partition of the topics that the group has committed in, or that its handle names; `offsets`
+   * those that it names. With `dryRun` nothing is changed.
+   * @throws {LogError} GROUP_NOT_EMPTY; GROUP_NOT_FOUND for a group that never committed, unless
+   *   the handle names topics; INVALID_ARGUMENT, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND,
+   *   OFFSET_OUT_OF_RANGE for positions that cannot be; NO_SPACE, IO, READ_ONLY, CLOSED.
+   */
+  async resetOffsets(
+    to: Parameters<GroupAdmin['resetOffsets']>[0],
+    options?: { dryRun?: boolean | undefined },
+  ): Promise<readonly TopicPartitionOffset[]> {
+    const where = this.#checkOpen('resetOffsets')
+    checkOptions(options, ['dryRun'], where)
+    const target = resetTargetOf(to, where)
+    if (this.#group.topics().length === 0) this.#checkKnown()
+    this.#checkEmpty(where)
+    if (options?.dryRun === true) return this.#commitsTo(target, where).map(shownPosition)
+    await this.#host.prepareOffsets()
+    this.#checkEmpty(where) // I1: somebody may have joined meanwhile.
+    const commits = this.#commitsTo(target, where)
+    await this.#durable(commits.length === 0 ? null : this.#host.offsets.commit(this.id, commits))
+    return commits.map(shownPosition)
+  }
+
+  /**
+   * Forgets a group without members; resolves when that is on stable storage.
+   * @throws {LogError} GROUP_NOT_EMPTY; GROUP_NOT_FOUND where it has no positions; NO_SPACE, IO,
+   *   READ_ONLY, CLOSED.
+   */
+  async delete(): Promise<void> {
+    const where = this.#checkOpen('delete')
+    this.#checkEmpty(where)
+    this.#checkKnown()
+    await this.#durable(this.#host.offsets.remove(this.id))
+  }
+
+  async #durable(position: CommitPosition | null): Promise<void> {
+    if (position !== null) await this.#host.offsets.durable(position) // I2
+  }
+
+  /** Every partition of the topics of the handle, and of those that the group has committed in. */
+  #partitions(): readonly PartitionLog[] {
+    const committed = this.#host.offsets.of(this.id).map(({ topic }) => topic)
+    const names = [...new Set([...this.#group.topics(), ...committed])].sort()
+    return names.flatMap((name) => this.#host.findTopic(name)?.partitions ?? [])
+  }
+
+  #commitsTo(target: ResetTarget, where: string): readonly OffsetCommit[] {
+    if (target.kind === 'offsets') return target.offsets.map((given) => this.#given(given, where))
+    const commits: OffsetCommit[] = []
+    for (const log of this.#partitions()) {
+      const offset = this.#offsetFor(target, log)
+      if (offset !== null) commits.push(commitOf(log, offset))
+    }
+    return commits
+  }
+
+  /** Where `target` is in a partition; null where it stays as it is. */
+  #offsetFor(target: Exclude<ResetTarget, { kind: 'offsets' }>, log: PartitionLog): number | null {
+    const { logStartOffset, highWatermark } = log
+    if (target.kind === 'earliest') return logStartOffset
+    if (target.kind === 'latest') return highWatermark
+    if (target.kind === 'timestamp') {
+      const onDamage = this.#host.damageFound.bind(this.#host)
+      return offsetForTimestamp(log, target.timestamp, onDamage) ?? highWatermark
+    }
+    const committed = this.#host.offsets.get(this.id, log.topic, log.partition)
+    if (committed === undefined) return null
+    return Math.min(Math.max(committed.offset + target.shift, logStartOffset), highWatermark)
+  }
+
+  #given(given: OffsetCommit, where: string): OffsetCommit {
+    const checked = this.#host.offsets.check(given)
+    const { topic, partition, offset } = checked
+    const log = this.#host.findTopic(topic)?.partitions[partition]
+    const { logStartOffset = 0, logEndOffset = 0 } = log ?? {}
+    if (offset >= logStartOffset) return checked
+    throw new LogError(
+      'OFFSET_OUT_OF_RANGE',
+      `${where}: offset ${offset} of ${topic}-${partition} is gone: the log starts at ` +
+        `${logStartOffset}`,
+      { topic, partition, offset, logStartOffset, logEndOffset },
+    )
+  }
+
+  #checkOpen(call: string): string {
+    const where = `consumerGroup('${this.id}').${call}`
+    this.#host.checkOpen(where)
+    return where
+  }
+
+  #checkEmpty(where: string): void {
+    const { state = 'Empty', members = [] } = this.#group.activity() ?? {}
+    if (state === 'Empty' && members.length === 0) return
+    throw new LogError(
+      'GROUP_NOT_EMPTY',
+      `${where}: group ${this.id} has members, which would go on elsewhere: let them leave first`,
+      { group: this.id, members: members.map(({ memberId }) => memberId) },
+    )
+  }
+
+  #checkKnown(): void {
+    if (this.#host.offsets.of(this.id).length > 0) return
+    throw new LogError(
+      'GROUP_NOT_FOUND',
+      `there is no group '${this.id}': it has no members and never committed an offset`,
+      { group: this.id },
+    )
+  }
+}
+
+function commitOf(log: PartitionLog, offset: number): OffsetCommit {
+  const { topic, partition } = log
+  return { topic, partition, offset, leaderEpoch: log.epochs.at(offset - 1), metadata: '' }
+}
+
+/** A position as users see it. */
+export function shownPosition(position: PartitionPosition | OffsetCommit): TopicPartitionOffset {
+  const { topic, partition, offset, leaderEpoch, metadata } = position
+  return {
+    topic,
+    partition,
+    offset,
+    ...(leaderEpoch < 0 ? {} : { leaderEpoch }),
+    ...(metadata === '' ? {} : { metadata }),
+  }
+}

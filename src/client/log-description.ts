@@ -4,7 +4,7 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
-import type { LogTopic } from '../log/log-directory.ts'
+import type { LogTopic } from '../log/open-topics.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import { attributesOf, batchSizeBytesOf, isControlBatch } from '../format/record-batch.ts'

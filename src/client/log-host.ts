@@ -12,7 +12,8 @@ import type { Clock } from '../log/clock.ts'
 import type { CommittedOffsets } from '../log/committed-offsets.ts'
 import { OFFSETS_TOPIC, OFFSETS_TOPIC_CONFIG } from '../log/internal-topics.ts'
 import type { TopicConfig } from '../log/log-config.ts'
-import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
+import type { LogDirectory } from '../log/log-directory.ts'
+import { type LogTopic, onlyOne } from '../log/open-topics.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import {
   ProcedureQueue,
@@ -20,6 +21,9 @@ import {
   performProcedure,
   type Procedure,
 } from '../storage/procedure.ts'
+import { SharedProcedure } from '../storage/shared-procedure.ts'
+import { GroupCoordinator } from './groups/group-coordinator.ts'
+import type { GroupHost, NamedTopic } from './groups/group-host.ts'
 import type { CheckedLogOptions } from './log-options.ts'
 import type { VerifyReport } from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
@@ -27,12 +31,14 @@ import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from 
 import { Producer, type ProducerHost, type ProducerTopic } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import type { Topic } from './topic.ts'
-import { TopicCatalog } from './topic-catalog.ts'
+import { TopicCatalog, type UnwantedTopic, type WantedTopic } from './topic-catalog.ts'
 import type { AnyTopicRef } from './topic-ref.ts'
-import type { TopicHost, TopicState } from './topic-state.ts'
+import type { TopicHost, TopicState, TopicView } from './topic-state.ts'
 
 /** Recovery never reads more than what was appended in this time. */
 const CHECKPOINT_INTERVAL_MS = 60_000
+/** What is made, or deleted, with one commit: so many wait for it at most. */
+const PARTITIONS_TOGETHER = 1_024
 /** Small segments roll often: their checkpoints come together. */
 const ROLL_CHECKPOINT_DELAY_MS = 1_000
 
@@ -40,23 +46,27 @@ const ROLL_CHECKPOINT_DELAY_MS = 1_000
 const OFFSETS_PARTITIONS = 1
 
 /** One open log, below its public handle. */
-export class LogHost implements TopicHost, ProducerHost, ScrubHost {
+export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly clock: Clock
   readonly randomBytes: (byteLength: number) => Uint8Array
   /** Pending work keeps the process alive: of logs on disk, never of those in memory. */
   readonly holdsProcess: boolean
   /** Called for each record that is sent, and may refuse it: for tests of whoever sends. */
   onSend: (() => void) | undefined
+  readonly groups: GroupCoordinator
+  readonly warn: Warn
   readonly #directory: LogDirectory
-  readonly #warn: Warn
   readonly #procedures = new ProcedureQueue()
   readonly #catalog: TopicCatalog
+  readonly #makings: SharedProcedure<WantedTopic, Topic>
+  readonly #deletions: SharedProcedure<UnwantedTopic, void>
   readonly #producers = new Set<Producer>()
   readonly #closingListeners = new Set<() => void>()
   /** Work that nobody waits for, until the log closes. */
   readonly #background = new Set<Promise<void>>()
   #defaultProducer: Producer | undefined
   #isOpen = true
+  #freesSpace = false
   #checkpointTimer: unknown
   #rollTimer: unknown
 
@@ -67,12 +77,22 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
     warn: Warn,
   ) {
     this.#directory = directory
-    this.#warn = warn
+    this.warn = warn
+    this.groups = new GroupCoordinator(this)
     this.clock = options.clock
     this.randomBytes = options.randomBytes
     this.holdsProcess = directory.driver.kind === 'disk'
     const settings = { ...defaults, ...options.topicDefaults }
-    this.#catalog = new TopicCatalog(this, directory, settings, warn)
+    const catalog = new TopicCatalog(this, directory, settings, warn)
+    this.#catalog = catalog
+    this.#makings = new SharedProcedure(this.#procedures, PARTITIONS_TOGETHER, (wanted) => {
+      this.checkOpen('log.createTopic')
+      return catalog.makings(wanted)
+    })
+    this.#deletions = new SharedProcedure(this.#procedures, PARTITIONS_TOGETHER, (unwanted) => {
+      this.checkOpen('log.deleteTopic')
+      return catalog.deletions(unwanted)
+    })
   }
 
   get isOpen(): boolean {
@@ -88,7 +108,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
   start(): void {
     if (this.#directory.driver.volatile) return
     this.#scheduleCheckpoint()
-    if (this.#directory.hasSpaceToFree) this.#inBackground(this.#freeSpace())
+    this.#freeSpaceSoon()
   }
 
   /**
@@ -98,16 +118,16 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
     if (this.#directory.driver.volatile || !this.#isOpen || this.#rollTimer !== undefined) return
     this.#rollTimer = this.clock.setTimeout(() => {
       this.#rollTimer = undefined
-      if (this.#isOpen) this.#inBackground(this.#procedures.run(() => this.#directory.checkpoint()))
+      if (this.#isOpen) this.#inBackground(this.#checkpoint())
     }, ROLL_CHECKPOINT_DELAY_MS)
   }
 
   partitionFailed(partition: PartitionLog, error: LogError): void {
-    this.#warn(partitionReadOnly(partition, error))
+    this.warn(partitionReadOnly(partition, error))
   }
 
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void {
-    this.#warn(damageSkipped(error, resumesAt))
+    this.warn(damageSkipped(error, resumesAt))
   }
 
   // ------------------------------------------------------------------ topics
@@ -127,29 +147,29 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
 
   async createTopic(ref: unknown, config: TopicConfig | undefined): Promise<Topic> {
     this.checkOpen('log.createTopic')
-    const wanted = this.#catalog.wanted(ref, config, 'log.createTopic')
-    return await this.#run(() => this.#catalog.creation(wanted), 'log.createTopic')
+    const how = { where: 'log.createTopic', isNew: true }
+    return await this.#makings.run(this.#catalog.wanted(ref, config, how))
   }
 
   async ensureTopic(ref: unknown, config: TopicConfig | undefined): Promise<Topic> {
     this.checkOpen('log.ensureTopic')
-    const wanted = this.#catalog.wanted(ref, config, 'log.ensureTopic')
-    return await this.#run(() => this.#catalog.ensuring(wanted), 'log.ensureTopic')
+    const how = { where: 'log.ensureTopic', isNew: false }
+    return await this.#makings.run(this.#catalog.wanted(ref, config, how))
   }
 
   /** As `ensureTopic`, at once: in memory, before anybody else has the log. */
   ensureTopicNow(ref: unknown, where: string): Topic {
-    const ensuring = this.#catalog.ensuring(this.#catalog.wanted(ref, undefined, where))
-    return this.#directory.driver.volatile
-      ? completeProcedure(ensuring)
-      : performProcedure(ensuring)
+    const wanted = this.#catalog.wanted(ref, undefined, { where, isNew: false })
+    const making = this.#catalog.makings([wanted])
+    return onlyOne(
+      this.#directory.driver.volatile ? completeProcedure(making) : performProcedure(making),
+    )
   }
 
   async deleteTopic(ref: unknown): Promise<void> {
     this.checkOpen('log.deleteTopic')
-    await this.#run(() => this.#catalog.deletion(ref, 'log.deleteTopic'), 'log.deleteTopic')
-    // A log that closes meanwhile leaves it to the next one (I3).
-    if (this.#isOpen && this.#directory.hasSpaceToFree) this.#inBackground(this.#freeSpace())
+    await this.#deletions.run(this.#catalog.unwanted(ref, 'log.deleteTopic'))
+    this.#freeSpaceSoon()
   }
 
   async alterTopic(state: TopicState, changes: TopicConfig): Promise<void> {
@@ -165,6 +185,21 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
       state.checkUsable()
       return this.#directory.deleteRecordsBefore(log, offset)
     }, 'deleteRecords')
+  }
+
+  /** What is behind a name, definition or handle. @throws {LogError} TOPIC_NOT_FOUND. */
+  topicView(ref: unknown, where: string): TopicView {
+    return this.#catalog.view(ref, where)
+  }
+
+  /** What a name, definition or handle names. @throws {LogError} INVALID_ARGUMENT. */
+  namedTopic(ref: unknown, where: string): NamedTopic {
+    return namedTopic(ref, where)
+  }
+
+  /** A topic by name, those of the log itself too; undefined where there is none. */
+  findTopic(name: string): LogTopic | undefined {
+    return this.#directory.topic(name)
   }
 
   // ------------------------------------------------------------------ groups
@@ -226,7 +261,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
   /** Verifies the log while it is open. */
   async scrub(options: ScrubOptions | undefined): Promise<VerifyReport> {
     this.checkOpen('log.scrub')
-    return await scrubLog(this, this.#directory, this.#warn, options)
+    return await scrubLog(this, this.#directory, this.warn, options)
   }
 
   /** Everything sent or appended before the call is durable when it resolves. */
@@ -280,20 +315,40 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost {
   #scheduleCheckpoint(): void {
     this.#checkpointTimer = this.clock.setTimeout(() => {
       if (!this.#isOpen) return
-      this.#inBackground(this.#procedures.run(() => this.#directory.checkpoint()))
+      this.#inBackground(this.#checkpoint())
       this.#scheduleCheckpoint()
     }, CHECKPOINT_INTERVAL_MS)
   }
 
+  /**
+   * What the checkpoints may count is synced first: nobody who changes topics waits for that (I1).
+   */
+  async #checkpoint(): Promise<void> {
+    await this.#directory.syncForCheckpoint()
+    if (this.#isOpen) await this.#procedures.run(() => this.#directory.writeCheckpoints())
+  }
+
+  /** One at a time; a log that closes meanwhile leaves it to the next one (I3). */
+  #freeSpaceSoon(): void {
+    if (!this.#isOpen || this.#freesSpace || !this.#directory.hasSpaceToFree) return
+    this.#freesSpace = true
+    const freeing = this.#freeSpace().finally(() => {
+      this.#freesSpace = false
+    })
+    this.#inBackground(freeing)
+  }
+
   async #freeSpace(): Promise<void> {
-    const topicIds = await this.#directory.freeSpace()
-    if (this.#isOpen) await this.#procedures.run(() => this.#directory.forgetDeleted(topicIds))
+    while (this.#isOpen && this.#directory.hasSpaceToFree) {
+      const topicIds = await this.#directory.freeSpace()
+      if (this.#isOpen) await this.#procedures.run(() => this.#directory.forgetDeleted(topicIds))
+    }
   }
 
   #inBackground(work: Promise<void>): void {
     const settled = work
       .catch((cause: unknown) => {
-        if (this.#isOpen) this.#warn(housekeepingFailed(cause))
+        if (this.#isOpen) this.warn(housekeepingFailed(cause))
       })
       .finally(() => this.#background.delete(settled))
     this.#background.add(settled)

@@ -42,6 +42,7 @@ const NOTHING_FOUND: OpenReport = {
   durationMs: 0,
   partitions: [],
   adopted: [],
+  unusable: [],
   positions: [],
 }
 
@@ -137,7 +138,7 @@ export async function openOver(
     enableZstdPackage()
     const opening = openLogDirectory(environmentOf(driver, boot, options, events))
     const opened = openedOver(storage, options, events, await runProcedure(opening))
-    for (const topic of options.topics) await opened.host.ensureTopic(topic, undefined)
+    await ensureTopics(opened.host, options)
     return opened
   } catch (error) {
     await events.host?.close(0).catch(() => undefined) // It fails with what failed it.
@@ -154,6 +155,14 @@ export function openOverNow(storage: GivenStorage, options: CheckedLogOptions): 
   const opened = openedOver(storage, options, events, performProcedure(opening))
   for (const topic of options.topics) opened.host.ensureTopicNow(topic, 'testLog: topics')
   return opened
+}
+
+/** All together: they share what they wait for. @throws What the first failed with that did. */
+async function ensureTopics(host: LogHost, { topics }: CheckedLogOptions): Promise<void> {
+  const ensured = topics.map((topic) => host.ensureTopic(topic, undefined))
+  for (const result of await Promise.allSettled(ensured)) {
+    if (result.status === 'rejected') throw result.reason
+  }
 }
 
 function openedOver(
@@ -183,7 +192,7 @@ async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise
     warnOfRecovery(warn, report)
     if (options.io === 'mmap' && reads.kind !== 'mmap') warn(fellBackToReads(reads.reason))
     host.start()
-    for (const topic of options.topics) await host.ensureTopic(topic, undefined)
+    await ensureTopics(host, options)
     return { host, place: { ...place, reads }, report }
   } catch (error) {
     await host.close(0).catch(() => undefined) // It fails with what failed it.

@@ -3,14 +3,16 @@
  * handle. Finds, makes, changes and deletes them, and keeps one handle for each way to see one.
  *
  * Changes are procedures; the caller runs one at a time.
- *   I1  a topic is looked for and made inside the same procedure: two calls cannot both make it
+ *   I1  a topic is looked for and made inside the same procedure: two calls cannot both make it.
+ *       Calls that wait together share one (shared-procedure.ts), each with an outcome of its own
  *   I2  the handle of a deleted topic names nothing, not even a topic made anew under its name
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import { checkTopicName } from '../format/topic-name.ts'
 import { isInternalTopic } from '../log/internal-topics.ts'
 import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
-import type { LogDirectory, LogTopic } from '../log/log-directory.ts'
+import type { LogDirectory } from '../log/log-directory.ts'
+import type { GivenTopic, LogTopic } from '../log/open-topics.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { describeValue } from './check-options.ts'
 import type { Warn } from './log-warnings.ts'
@@ -28,6 +30,20 @@ export interface WantedTopic {
   readonly given: TopicConfig
   /** The call, as messages name it. */
   readonly where: string
+  /** One that exists is refused, not taken as it is. */
+  readonly isNew: boolean
+  /** No two topics differ in nothing else: what is asked of them is served one after the other. */
+  readonly key: string
+  /** Partitions to be made. */
+  readonly weight: number
+}
+
+/** A topic that somebody wants gone. */
+export interface UnwantedTopic {
+  readonly ref: unknown
+  readonly where: string
+  readonly key: string
+  readonly weight: number
 }
 
 /** The topics of one open log. */
@@ -76,7 +92,11 @@ export class TopicCatalog {
    * A topic to create or ensure, read and checked.
    * @throws {LogError} INVALID_ARGUMENT for a name or setting that cannot be.
    */
-  wanted(ref: unknown, config: TopicConfig | undefined, where: string): WantedTopic {
+  wanted(
+    ref: unknown,
+    config: TopicConfig | undefined,
+    { where, isNew }: Pick<WantedTopic, 'where' | 'isNew'>,
+  ): WantedTopic {
     this.#ownView(ref)
     const { name, definition } = named(ref, where)
     const reason = checkTopicName(name)
@@ -92,46 +112,100 @@ export class TopicCatalog {
     }
     const { compressionType: codec = 'producer' } = given
     if (codec !== 'producer') checkCodec(codec, `${where}('${name}'): compressionType`)
-    return { name, definition, given, where }
+    const weight = given.partitions ?? this.#defaults.partitions ?? 1
+    return { name, definition, given, where, isNew, key: name.toLowerCase(), weight }
   }
 
-  /** Creates a topic; on volatile storage it is there when the procedure returns. */
-  *creation(wanted: WantedTopic): Procedure<Topic> {
-    const { name } = wanted
-    if (this.#directory.topic(name) === undefined) return yield* this.#make(wanted)
-    throw new LogError(
-      'TOPIC_EXISTS',
-      `topic ${name} exists already: use ensureTopic to take it as it is`,
-      { topic: name },
-    )
+  /** A topic to delete; whether it is there is found out when its turn comes. */
+  unwanted(ref: unknown, where: string): UnwantedTopic {
+    return { ref, where, key: named(ref, where).name, weight: 1 }
   }
 
-  /** Creates a topic or checks the one there is. */
-  *ensuring(wanted: WantedTopic): Procedure<Topic> {
-    const { name, definition, given, where } = wanted
-    const topic = this.#directory.topic(name)
-    if (topic === undefined) return yield* this.#make(wanted)
-    const changes = differences(topic, given)
-    if (Object.keys(changes).length > 0) {
-      yield* this.#directory.alterTopic(name, changes)
+  /**
+   * Creates topics, or checks those there are; what became of each, in their order. On volatile
+   * storage they are there when the procedure returns.
+   */
+  *makings(wanted: readonly WantedTopic[]): Procedure<readonly PromiseSettledResult<Topic>[]> {
+    const failures = new Map<WantedTopic, unknown>()
+    const missing: WantedTopic[] = []
+    const altered: WantedTopic[] = []
+    const changes = new Map<string, TopicConfig>()
+    for (const one of wanted) {
+      try {
+        const found = this.#find(one)
+        const changed = found === undefined ? {} : differences(found, one.given)
+        if (found === undefined) missing.push(one)
+        else if (Object.keys(changed).length > 0) {
+          altered.push(one)
+          changes.set(one.name, changed)
+        }
+      } catch (error) {
+        failures.set(one, error)
+      }
+    }
+    yield* noting(failures, altered, this.#alterAll(changes))
+    yield* noting(failures, missing, this.#createAll(missing, failures))
+    return wanted.map((one): PromiseSettledResult<Topic> => {
+      if (failures.has(one)) return { status: 'rejected', reason: failures.get(one) }
+      const { definition, name, where } = one
+      return { status: 'fulfilled', value: this.topic(definition ?? name, where) }
+    })
+  }
+
+  *#createAll(
+    wanted: readonly WantedTopic[],
+    failures: Map<WantedTopic, unknown>,
+  ): Procedure<void> {
+    const given = wanted.map(({ name, given: config }): GivenTopic => {
+      return { name, config: { ...this.#defaults, ...config } }
+    })
+    const outcomes = yield* this.#directory.createTopics(given)
+    for (const [index, one] of wanted.entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.status === 'rejected') failures.set(one, outcome.reason)
+    }
+  }
+
+  *#alterAll(changes: ReadonlyMap<string, TopicConfig>): Procedure<void> {
+    yield* this.#directory.alterTopics([...changes].map(([name, config]) => ({ name, config })))
+    for (const [name, changed] of changes) {
       this.#states.get(name)?.configChanged()
-      this.#warnOfChange(name, changes)
+      this.#warnOfChange(name, changed)
     }
-    return this.topic(definition ?? name, where)
   }
 
-  *deletion(ref: unknown, where: string): Procedure<void> {
-    const { name } = this.view(ref, where)
-    if (isInternalTopic(name)) {
-      throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
+  /** Deletes topics; what became of each, in their order. */
+  *deletions(unwanted: readonly UnwantedTopic[]): Procedure<readonly PromiseSettledResult<void>[]> {
+    const failures = new Map<UnwantedTopic, unknown>()
+    const names = new Map<UnwantedTopic, string>()
+    for (const one of unwanted) {
+      try {
+        names.set(one, this.#deletable(one))
+      } catch (error) {
+        failures.set(one, error)
+      }
     }
-    yield* this.#directory.deleteTopic(name)
-    this.#states.delete(name)
+    const outcomes = yield* this.#directory.deleteTopics([...names.values()])
+    for (const [index, [one, name]] of [...names].entries()) {
+      const outcome = outcomes[index]
+      if (outcome?.status === 'rejected') failures.set(one, outcome.reason)
+      else this.#states.delete(name)
+    }
+    return unwanted.map((one): PromiseSettledResult<void> => {
+      if (failures.has(one)) return { status: 'rejected', reason: failures.get(one) }
+      return { status: 'fulfilled', value: undefined }
+    })
+  }
+
+  #deletable({ ref, where }: UnwantedTopic): string {
+    const { name } = this.view(ref, where)
+    if (!isInternalTopic(name)) return name
+    throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
   }
 
   *alteration(state: TopicState, changes: TopicConfig): Procedure<void> {
     state.checkWritable()
-    yield* this.#directory.alterTopic(state.topic.name, changes)
+    yield* this.#directory.alterTopics([{ name: state.topic.name, config: changes }])
     state.configChanged()
   }
 
@@ -141,20 +215,23 @@ export class TopicCatalog {
     yield* this.#directory.addPartitions(state.topic.name, total)
   }
 
-  *#make(wanted: WantedTopic): Procedure<Topic> {
-    const { name, definition, given, where } = wanted
-    const other = this.#directory
-      .topics()
-      .find((topic) => topic.name.toLowerCase() === name.toLowerCase())
-    if (other !== undefined) {
+  /** The topic where it exists and may. @throws {LogError} TOPIC_EXISTS, INVALID_ARGUMENT. */
+  #find({ name, where, isNew }: WantedTopic): LogTopic | undefined {
+    const found = this.#directory.topic(name) ?? this.#directory.topicLike(name)
+    if (found === undefined) return undefined
+    if (found.name !== name) {
       throw invalidArgument(
-        `${where}: '${name}' differs from the existing topic '${other.name}' only in case: not ` +
+        `${where}: '${name}' differs from the existing topic '${found.name}' only in case: not ` +
           'every file system tells them apart',
-        { name, existing: other.name },
+        { name, existing: found.name },
       )
     }
-    yield* this.#directory.createTopic(name, { ...this.#defaults, ...given })
-    return this.topic(definition ?? name, where)
+    if (!isNew) return found
+    throw new LogError(
+      'TOPIC_EXISTS',
+      `topic ${name} exists already: use ensureTopic to take it as it is`,
+      { topic: name },
+    )
   }
 
   /**
@@ -185,8 +262,21 @@ export class TopicCatalog {
   }
 }
 
+/** Where `work` fails it fails `all`, each for itself. */
+function* noting<T>(
+  failures: Map<T, unknown>,
+  all: readonly T[],
+  work: Procedure<void>,
+): Procedure<void> {
+  try {
+    yield* work
+  } catch (error) {
+    for (const one of all) failures.set(one, error)
+  }
+}
+
 /** What a reference names. A handle of another log counts as its definition, or as its name. */
-function named(ref: unknown, where: string): Omit<WantedTopic, 'given' | 'where'> {
+function named(ref: unknown, where: string): Pick<WantedTopic, 'name' | 'definition'> {
   if (typeof ref === 'string') return { name: ref, definition: null }
   if (isTopicDefinition(ref)) return { name: ref.name, definition: ref }
   const view = Topic.viewOf(ref)

@@ -5,7 +5,7 @@
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import { isInternalTopic } from '../log/internal-topics.ts'
-import type { LogTopic } from '../log/log-directory.ts'
+import type { LogTopic } from '../log/open-topics.ts'
 import { endedError } from '../log/partition-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ResolvedTopicConfig, TopicConfig } from '../log/log-config.ts'

@@ -31,35 +31,42 @@ export interface CheckpointedOffsets {
   readonly recoveryPoints: ReadonlyMap<string, number>
   /** Null where the file is missing or damaged. */
   readonly logStarts: ReadonlyMap<string, number> | null
+  /** Those of the two files that are there and say nothing. */
+  readonly unusable: readonly string[]
 }
 
 /** What both files say; a missing or damaged one says nothing, so that everything is checked. */
 export function readCheckpoints(driver: StorageDriver): CheckpointedOffsets {
+  const recoveryPoints = readOffsets(driver, RECOVERY_POINTS)
+  const logStarts = readOffsets(driver, LOG_STARTS)
+  const unusable: string[] = []
+  if (recoveryPoints === null) unusable.push(RECOVERY_POINTS)
+  if (logStarts === null) unusable.push(LOG_STARTS)
   return {
-    recoveryPoints: readOffsets(driver, RECOVERY_POINTS) ?? new Map(),
-    logStarts: readOffsets(driver, LOG_STARTS),
+    recoveryPoints: recoveryPoints ?? new Map(),
+    logStarts,
+    unusable: unusable.filter((path) => driver.status(path) !== undefined),
   }
 }
 
+/** What this process knows to be on stable storage as a checkpoint; null before it wrote it. */
+export interface WrittenCheckpoint {
+  bytes: Buffer | null
+}
+
 /**
- * Syncs what is not synced yet and moves the recovery points up. A partition that failed keeps its
- * old one.
+ * Writes up to where each partition is synced, unless `written` says just that: what is not synced
+ * yet is not waited for (`PartitionLog.syncForCheckpoint`).
  */
 export function* writeRecoveryPoints(
   driver: StorageDriver,
   partitions: readonly PartitionLog[],
+  written: WrittenCheckpoint,
 ): Procedure<void> {
-  const live = partitions.filter((partition) => partition.end !== 'deleted')
-  yield () => Promise.allSettled(live.map((partition) => partition.syncForCheckpoint()))
-  const entries = live
+  const entries = partitions
     .filter((partition) => partition.end !== 'deleted')
     .map((partition) => entryOf(partition, partition.recoveryPoint))
-  yield* replaceFile(driver, RECOVERY_POINTS, formatOffsetCheckpoint(entries))
-}
-
-/** What this process knows to be on stable storage as the log starts; null before it wrote them. */
-export interface WrittenStarts {
-  bytes: Buffer | null
+  yield* replaceChanged(driver, RECOVERY_POINTS, formatOffsetCheckpoint(entries), written)
 }
 
 /**
@@ -71,17 +78,26 @@ export function* writeLogStarts(
   driver: StorageDriver,
   partitions: readonly PartitionLog[],
   moved: ReadonlyMap<PartitionLog, number>,
-  written: WrittenStarts,
+  written: WrittenCheckpoint,
 ): Procedure<void> {
   const entries: OffsetCheckpointEntry[] = []
   for (const partition of partitions) {
     const start = Math.max(partition.logStartOffset, moved.get(partition) ?? 0)
     if (partition.end !== 'deleted' && start > 0) entries.push(entryOf(partition, start))
   }
-  const bytes = formatOffsetCheckpoint(entries)
-  if (written.bytes?.equals(bytes) === true && driver.status(LOG_STARTS) !== undefined) return
+  yield* replaceChanged(driver, LOG_STARTS, formatOffsetCheckpoint(entries), written)
+}
+
+/** Two waits for the device less where the same bytes are known to be on stable storage. */
+function* replaceChanged(
+  driver: StorageDriver,
+  path: string,
+  bytes: Buffer,
+  written: WrittenCheckpoint,
+): Procedure<void> {
+  if (written.bytes?.equals(bytes) === true && driver.status(path) !== undefined) return
   written.bytes = null // Where this fails, nobody knows which of the two will be read again.
-  yield* replaceFile(driver, LOG_STARTS, bytes)
+  yield* replaceFile(driver, path, bytes)
   written.bytes = bytes
 }
 

@@ -6,47 +6,37 @@
  * device is a Procedure; the caller runs one at a time (I1). The order of the steps is what a crash
  * between any two of them leaves readable:
  *   I1  one procedure that changes the set of topics, or the checkpoints, runs at a time
- *   I2  a topic exists once metadata.json names it: its folders are on stable storage before that,
- *       so that none is ever missing
+ *   I2  a topic exists once metadata.json names it (open-topics.ts)
  *   I3  a topic is gone once metadata.json lists its id as deleting; a name can be used again only
  *       when checkpoints, control slots and consumer groups have forgotten the old one
  *   I4  the clean marker is written last, after everything it vouches for is on stable storage
+ *   I5  topics that are changed together are there, or gone, with one replacement of metadata.json:
+ *       a crash leaves all changes or none, and nobody is told before. One that fails by itself is
+ *       left out; where metadata.json cannot be replaced, all fail
+ *   I6  no procedure waits for data to be synced: they are short, however much is being appended. But for
+ *       the positions that consumer groups lose with a topic: these are few
  */
 import { assert } from '../errors/invariant.ts'
-import { LogError } from '../errors/log-error.ts'
+import type { LogError } from '../errors/log-error.ts'
 import { writeCleanMarker, type CleanPartition } from '../storage/clean-marker.ts'
 import type { LogMetadata } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
-import { parseTopicId, randomTopicId } from '../storage/topic-id.ts'
+import { parseTopicId } from '../storage/topic-id.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
-import { writeLogStarts, writeRecoveryPoints, type WrittenStarts } from './log-checkpoints.ts'
-import { resolveTopicConfig, type ResolvedTopicConfig, type TopicConfig } from './log-config.ts'
-import { PartitionLog, type PartitionContext, type PartitionState } from './partition-log.ts'
-import { StoredTopics, type TopicsChange } from './stored-topics.ts'
+import { writeLogStarts, writeRecoveryPoints, type WrittenCheckpoint } from './log-checkpoints.ts'
+import type { TopicConfig } from './log-config.ts'
+import { type GivenTopic, type LogTopic, onlyOne, OpenTopics } from './open-topics.ts'
+import type { PartitionContext, PartitionLog, PartitionState } from './partition-log.ts'
+import { StoredTopics } from './stored-topics.ts'
 import { TailBudget } from './tail.ts'
-import {
-  flushFolders,
-  layPartition,
-  partitionDirectory,
-  removeFolders,
-  setFolderAside,
-} from './topic-directory.ts'
+import { setFolderAside } from './topic-directory.ts'
 import type { WatermarkPublisher } from './watermark-publisher.ts'
 
 /** Memory that the tails of all partitions may take together. */
 const TAIL_BUDGET_BYTES = 67_108_864
-
-/** A topic that exists. */
-export interface LogTopic {
-  readonly name: string
-  readonly id: string
-  /** Complete settings; replaced as a whole when they are altered. */
-  readonly config: ResolvedTopicConfig
-  readonly partitions: readonly PartitionLog[]
-}
 
 /** What an open log runs on. */
 export interface LogEnvironment {
@@ -61,25 +51,19 @@ export interface LogEnvironment {
   readonly onRolled: () => void
 }
 
-interface OpenTopic {
-  readonly name: string
-  readonly id: string
-  config: ResolvedTopicConfig
-  partitions: PartitionLog[]
-}
-
 /** The log in one directory, open for writing. */
 export class LogDirectory {
   /** Where consumer groups go on reading. */
   readonly offsets: CommittedOffsets
   readonly #environment: LogEnvironment
-  readonly #topics = new Map<string, OpenTopic>()
   readonly #context: PartitionContext
   readonly #stored: StoredTopics
+  readonly #topics: OpenTopics
   #publisher: WatermarkPublisher | undefined
   /** Folders of deleted topics whose space is still to be freed, by topic id. */
   readonly #removals = new Map<string, string[]>()
-  readonly #writtenStarts: WrittenStarts = { bytes: null }
+  readonly #writtenStarts: WrittenCheckpoint = { bytes: null }
+  readonly #writtenPoints: WrittenCheckpoint = { bytes: null }
   /** The checkpoints may still have lines of a deleted topic (I3). */
   #remembersDeleted = false
 
@@ -88,7 +72,7 @@ export class LogDirectory {
     this.#stored = new StoredTopics(environment.driver, metadata)
     this.offsets = new CommittedOffsets({
       clock: environment.clock,
-      partitionsOf: (topic) => this.#topics.get(topic)?.partitions,
+      partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
     })
     this.#context = {
       driver: environment.driver,
@@ -99,6 +83,14 @@ export class LogDirectory {
       rolled: () => environment.onRolled(),
       failed: (partition, error) => environment.onPartitionFailed(partition, error),
     }
+    this.#topics = new OpenTopics({
+      partitions: this.#context,
+      stored: this.#stored,
+      randomBytes: environment.randomBytes,
+      onMade: (topic, partitions) => {
+        for (const partition of partitions) this.#publisher?.add(partition, idBytes(topic.id))
+      },
+    })
   }
 
   /** What limits the syncs of all partitions. */
@@ -112,77 +104,61 @@ export class LogDirectory {
 
   /** Takes a topic in that opening the directory found; its partitions are in order. */
   admit(topic: Omit<LogTopic, 'partitions'>, states: readonly PartitionState[]): void {
-    const partitions = states.map((state) => new PartitionLog(this.#context, state))
-    this.#topics.set(topic.name, {
-      name: topic.name,
-      id: topic.id,
-      config: topic.config,
-      partitions,
-    })
+    this.#topics.admit(topic, states)
   }
 
   /** From now on watermarks are published. */
   publishTo(publisher: WatermarkPublisher): void {
     this.#publisher = publisher
-    for (const topic of this.#topics.values())
+    for (const topic of this.#topics.all())
       for (const partition of topic.partitions) publisher.add(partition, idBytes(topic.id))
   }
 
   /** The topic of that name, if there is one. */
   topic(name: string): LogTopic | undefined {
-    return this.#topics.get(name)
+    return this.#topics.find(name)
+  }
+
+  /** The topic whose name differs from `name` in nothing or only in case, if there is one. */
+  topicLike(name: string): LogTopic | undefined {
+    return this.#topics.findLike(name)
   }
 
   /** Every topic, by name. */
   topics(): readonly LogTopic[] {
-    return [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#topics.all()
   }
 
   /**
-   * Creates a topic that does not exist, in the order that I2 asks for.
+   * Creates a topic that does not exist.
    * @throws {LogError} NO_SPACE or IO: there is no such topic, and the call may be made again.
    */
-  *createTopic(name: string, given: TopicConfig): Procedure<LogTopic> {
-    assert(!this.#topics.has(name), 'the caller checks that the topic is new')
-    const config = resolveTopicConfig(given)
-    const topic: OpenTopic = {
-      name,
-      id: randomTopicId(this.#environment.randomBytes),
-      config,
-      partitions: [],
-    }
-    // I3: a checkpoint that could not be written then must not meet the new topic.
-    if (this.#remembersDeleted) yield* this.checkpoint()
-    yield* this.offsets.forgetTopic(name) // I3: nor may positions of an older topic.
-    const metadata = { id: topic.id, partitions: config.partitions, config: storedConfig(given) }
-    const partitions = yield* this.#layPartitions(topic, config.partitions, (topics) =>
-      topics.set(name, metadata),
-    )
-    topic.partitions = partitions
-    this.#topics.set(name, topic)
-    this.#publishNew(topic, partitions)
-    return topic
+  *createTopic(name: string, config: TopicConfig): Procedure<LogTopic> {
+    return onlyOne(yield* this.createTopics([{ name, config }]))
   }
 
-  /** Adds partitions up to `total`, in the order of `createTopic`. */
-  *addPartitions(name: string, total: number): Procedure<void> {
-    const topic = this.#topicOf(name)
-    const metadata = { ...this.#stored.of(name), partitions: total }
-    const added = yield* this.#layPartitions(topic, total, (topics) => topics.set(name, metadata))
-    topic.partitions = [...topic.partitions, ...added]
-    topic.config = resolveTopicConfig(topic.config, { partitions: total })
-    for (const partition of topic.partitions) partition.applyConfig(topic.config)
-    this.#publishNew(topic, added)
+  /**
+   * As `createTopic`, many together; what became of each, in their order.
+   * @throws {LogError} As `createTopic`, for all of them.
+   */
+  *createTopics(
+    wanted: readonly GivenTopic[],
+  ): Procedure<readonly PromiseSettledResult<LogTopic>[]> {
+    // I3: a checkpoint that could not be written then must not meet the new topics.
+    if (this.#remembersDeleted) yield* this.writeCheckpoints()
+    // I3: nor may positions of older topics.
+    for (const { name } of wanted) yield* this.offsets.forgetTopic(name)
+    return yield* this.#topics.create(wanted)
   }
 
-  /** Changes settings; what is not given stays. */
-  *alterTopic(name: string, changes: TopicConfig): Procedure<void> {
-    const topic = this.#topicOf(name)
-    const metadata = this.#stored.of(name)
-    const config = { ...metadata.config, ...storedConfig(changes) }
-    yield* this.#stored.change((topics) => topics.set(name, { ...metadata, config }))
-    topic.config = resolveTopicConfig(topic.config, storedConfig(changes))
-    for (const partition of topic.partitions) partition.applyConfig(topic.config)
+  /** Adds partitions up to `total`. @throws {LogError} As `createTopic`. */
+  addPartitions(name: string, total: number): Procedure<void> {
+    return this.#topics.grow(name, total)
+  }
+
+  /** Changes settings of topics together; what is not given stays. */
+  alterTopics(changes: readonly GivenTopic[]): Procedure<void> {
+    return this.#topics.alter(changes)
   }
 
   /**
@@ -191,33 +167,56 @@ export class LogDirectory {
    * left of it is removed by the next open. It is never there and about to go.
    */
   *deleteTopic(name: string): Procedure<void> {
+    onlyOne(yield* this.deleteTopics([name]))
+  }
+
+  /**
+   * As `deleteTopic`, many together (I5); what became of each, in their order.
+   * @throws {LogError} As `deleteTopic`, for all of them.
+   */
+  *deleteTopics(names: readonly string[]): Procedure<readonly PromiseSettledResult<void>[]> {
     const { driver } = this.#environment
-    const topic = this.#topicOf(name)
-    const partitions = topic.partitions.length
+    const topics = names.map((name) => this.#topics.of(name))
     try {
-      yield* this.#stored.change((topics, deleting) => {
-        topics.delete(name)
-        deleting.push({ id: topic.id, name, partitions })
+      yield* this.#stored.change((stored, deleting) => {
+        for (const { name, id, partitions } of topics) {
+          stored.delete(name)
+          deleting.push({ id, name, partitions: partitions.length })
+        }
       })
     } finally {
       // Also where only the last sync failed: a stop may leave either list, so nobody may be told
-      // any more that a record of this topic is safe.
-      if (!this.#stored.metadata.topics.has(name)) this.#endTopic(topic)
+      // any more that a record of these topics is safe.
+      for (const topic of topics) {
+        if (!this.#stored.metadata.topics.has(topic.name)) this.#endTopic(topic)
+      }
     }
-    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
-    const asides: string[] = []
-    this.#removals.set(topic.id, asides)
-    for (const { directory } of topic.partitions) {
-      asides.push(setFolderAside(driver, directory, uniqueId, 'delete'))
-    }
+    const outcomes = topics.map((topic) => this.#setAside(topic))
     yield () => driver.flushDirectory('')
-    yield* this.checkpoint()
-    for (const partition of topic.partitions) this.#publisher?.remove(partition)
-    yield* this.offsets.forgetTopic(name)
+    yield* this.writeCheckpoints()
+    for (const { partitions } of topics) {
+      for (const partition of partitions) this.#publisher?.remove(partition)
+    }
+    for (const name of names) yield* this.offsets.forgetTopic(name)
+    return outcomes
   }
 
-  #endTopic(topic: OpenTopic): void {
-    this.#topics.delete(topic.name)
+  #setAside({ id, partitions }: LogTopic): PromiseSettledResult<void> {
+    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
+    const asides: string[] = []
+    this.#removals.set(id, asides)
+    try {
+      for (const { directory } of partitions) {
+        asides.push(setFolderAside(this.#environment.driver, directory, uniqueId, 'delete'))
+      }
+      return { status: 'fulfilled', value: undefined }
+    } catch (reason) {
+      return { status: 'rejected', reason }
+    }
+  }
+
+  #endTopic(topic: LogTopic): void {
+    this.#topics.remove(topic)
     this.#remembersDeleted = true
     for (const partition of topic.partitions) {
       partition.finish('deleted')
@@ -270,15 +269,29 @@ export class LogDirectory {
     partition.advanceLogStart(offset)
   }
 
-  /**
-   * Syncs what is not synced and writes the checkpoints: recovery will read nothing before them.
-   */
+  /** `syncForCheckpoint` and `writeCheckpoints`, where nobody else has to wait meanwhile. */
   *checkpoint(): Procedure<void> {
+    yield () => this.syncForCheckpoint()
+    yield* this.writeCheckpoints()
+  }
+
+  /**
+   * Syncs what is not synced, with its indexes, so that the next checkpoint counts it. No
+   * procedure: others may run meanwhile (I6). A partition whose sync fails says so by itself.
+   */
+  async syncForCheckpoint(): Promise<void> {
+    if (this.#environment.driver.volatile) return
+    const partitions = this.#partitions().filter(({ end }) => end === undefined)
+    await Promise.allSettled(partitions.map((partition) => partition.syncForCheckpoint()))
+  }
+
+  /** Writes the checkpoints: recovery reads nothing that was synced before. */
+  *writeCheckpoints(): Procedure<void> {
     const { driver } = this.#environment
     if (driver.volatile) return
     const partitions = this.#partitions()
     yield* writeLogStarts(driver, partitions, new Map(), this.#writtenStarts)
-    yield* writeRecoveryPoints(driver, partitions)
+    yield* writeRecoveryPoints(driver, partitions, this.#writtenPoints)
     this.#remembersDeleted = false
   }
 
@@ -295,7 +308,7 @@ export class LogDirectory {
     try {
       if (!driver.volatile) {
         yield () => settleAll(partitions)
-        yield* this.checkpoint()
+        yield* this.writeCheckpoints()
         yield* writeCleanMarker(driver, { partitions: partitions.map(cleanPartition) })
       }
     } catch (error) {
@@ -313,58 +326,9 @@ export class LogDirectory {
     return this.#stored.metadata
   }
 
-  /** Lays folders and then commits to them by `change` (I2). */
-  *#layPartitions(
-    topic: OpenTopic,
-    total: number,
-    change: TopicsChange,
-  ): Procedure<PartitionLog[]> {
-    const { driver } = this.#environment
-    const { name, id: topicId, config } = topic
-    const laid: PartitionLog[] = []
-    let made: string[] = []
-    try {
-      for (let partition = topic.partitions.length; partition < total; partition++) {
-        const directory = partitionDirectory(name, partition)
-        if (driver.status(directory) === undefined) made.push(directory)
-        const known = { topic: name, topicId, partition, config, isGapless: true }
-        const files = layPartition({ ...known, driver, startOffset: 0, leaderEpoch: 0 })
-        const state = { ...known, ...files, logStartOffset: 0, durableOffset: 0 }
-        laid.push(new PartitionLog(this.#context, state))
-      }
-      const directories = laid.map((partition) => partition.directory)
-      yield* flushFolders(driver, directories)
-      yield () => driver.flushDirectory('')
-      made = [] // From here on metadata.json may name them.
-      yield* this.#stored.change(change)
-    } catch (error) {
-      for (const partition of laid) partition.closeFiles()
-      yield* removeFolders(driver, made)
-      throw error
-    }
-    return laid
-  }
-
-  #publishNew(topic: OpenTopic, partitions: readonly PartitionLog[]): void {
-    for (const partition of partitions) this.#publisher?.add(partition, idBytes(topic.id))
-  }
-
   #partitions(): readonly PartitionLog[] {
     return this.topics().flatMap((topic) => topic.partitions)
   }
-
-  #topicOf(name: string): OpenTopic {
-    const topic = this.#topics.get(name)
-    if (topic === undefined)
-      throw new LogError('TOPIC_NOT_FOUND', `there is no topic ${name}`, { topic: name })
-    return topic
-  }
-}
-
-/** Settings as metadata.json keeps them: the number of partitions has a place of its own. */
-function storedConfig(given: TopicConfig): TopicConfig {
-  const { partitions: _partitions, ...config } = given
-  return config
 }
 
 async function settleAll(partitions: readonly PartitionLog[]): Promise<void> {

@@ -24,7 +24,7 @@ import type { ResolvedTopicConfig } from './log-config.ts'
 import { SegmentList } from './segment-list.ts'
 
 /** Syncs of folders that run side by side. */
-const FOLDERS_AT_ONCE = 16
+export const FOLDERS_AT_ONCE = 16
 
 /** A partition folder and what lies in it. */
 export interface PartitionFolder {
@@ -169,8 +169,13 @@ function holdsData(driver: StorageDriver, directory: string): boolean {
   })
 }
 
-async function flushFolder(driver: StorageDriver, directory: string): Promise<void> {
+/**
+ * Forces the files and names in one folder to stable storage. Not indexes that are empty: they are
+ * hints, and all that there is of them is their names.
+ */
+export async function flushFolder(driver: StorageDriver, directory: string): Promise<void> {
   for (const name of driver.list(directory)) {
+    if (isIndex(name) && driver.status(`${directory}/${name}`)?.sizeBytes === 0) continue
     const file = driver.openFile(`${directory}/${name}`, 'write')
     try {
       await file.flush()
@@ -179,6 +184,11 @@ async function flushFolder(driver: StorageDriver, directory: string): Promise<vo
     }
   }
   await driver.flushDirectory(directory)
+}
+
+function isIndex(name: string): boolean {
+  const suffix = parseSegmentFileName(name)?.suffix
+  return suffix === '.index' || suffix === '.timeindex'
 }
 
 function writeSmallFile(driver: StorageDriver, path: string, bytes: Uint8Array): void {

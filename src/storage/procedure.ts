@@ -116,9 +116,16 @@ function hasEnded<T>(strand: Strand<T>, results: T[]): boolean {
 /** Runs procedures one after the other: what they change together stays in step. */
 export class ProcedureQueue {
   #last: Promise<unknown> = Promise.resolve()
+  #lastTicket = 0
 
-  /** Runs the procedure that `begin` makes when all earlier ones are over. */
+  /** The number of the procedure that was asked for last. */
+  get lastTicket(): number {
+    return this.#lastTicket
+  }
+
+  /** Runs the procedure that `begin` makes when all earlier ones are over; never at once. */
   run<T>(begin: () => Procedure<T>): Promise<T> {
+    this.#lastTicket += 1
     const result = this.#last.then(() => runProcedure(begin()))
     // Whoever asked for it is told; the next one runs all the same.
     this.#last = result.catch(() => undefined)

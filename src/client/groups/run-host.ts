@@ -9,6 +9,14 @@ import type { Producer } from '../producer.ts'
 import type { AnyTopicRef } from '../topic-ref.ts'
 import type { MemberFeed } from './member-feed.ts'
 
+/** Partitions of which a run holds records, and what it waits for. */
+export interface RunWaiting {
+  /** A handler was called and has not settled. */
+  readonly forHandlers: readonly string[]
+  /** The next attempt comes when time passes. */
+  readonly forBackoff: readonly string[]
+}
+
 /** Something that calls handlers, as closing the log sees it. */
 export interface HandlerRun {
   /**
@@ -16,6 +24,8 @@ export interface HandlerRun {
    * call (its `ctx.signal` aborts then) and when its members left. Never rejects.
    */
   finish(timeoutMs: number): Promise<void>
+  /** What it holds. */
+  waiting(): RunWaiting
 }
 
 /** A group, as `run` sees it. */

@@ -17,7 +17,7 @@ export type LossReason = (typeof LOSS_REASONS)[number]
 
 /** One member, as the membership of its group sees it. */
 export interface MemberPort {
-  /** Unique among all members that the group ever had while the log was open. */
+  /** Unique among members. One that was evicted may come again under its id. */
   readonly memberId: string
   /** Makes the member static (KIP-345): a later one of the same name takes over what it owns. */
   readonly instanceId: string | undefined

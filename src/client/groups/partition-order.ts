@@ -6,7 +6,7 @@ import type { AnyRecord } from '../group-types.ts'
 import { HandlerContext, type Claim } from './claim.ts'
 import type { WorkOrder, WorkParts } from './work-order.ts'
 
-/** So many units run before the clock is asked whether the turn is over: it costs a fifth of one. */
+/** So many units run before the clock is asked whether the turn is over: that is not free. */
 const UNITS_PER_READING = 8
 
 /** See the file's header. */

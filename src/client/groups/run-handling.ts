@@ -2,6 +2,8 @@
  * Handling: what a run's handler is called with: each record of a take, or the whole of it as a
  * batch. A unit is what one call gets; units of a take are numbered from 0.
  */
+import { invalidArgument } from '../../errors/log-error.ts'
+import { describeValue } from '../check-options.ts'
 import type { AnyRecord, Batch, RunContext } from '../group-types.ts'
 import type { TakenRecords } from './member-feed.ts'
 
@@ -20,7 +22,9 @@ export interface Handling<R extends AnyRecord> {
 export class RecordHandling<R extends AnyRecord> implements Handling<R> {
   readonly #handler: (record: R, context: RunContext) => void | Promise<unknown>
 
+  /** @throws {LogError} INVALID_ARGUMENT for what is no function. */
   constructor(handler: (record: R, context: RunContext) => void | Promise<unknown>) {
+    checkHandler(handler, 'group.run')
     this.#handler = handler
   }
 
@@ -48,7 +52,9 @@ export class RecordHandling<R extends AnyRecord> implements Handling<R> {
 export class BatchHandling<R extends AnyRecord> implements Handling<R> {
   readonly #handler: (batch: Batch<R>, context: RunContext) => void | Promise<unknown>
 
+  /** @throws {LogError} INVALID_ARGUMENT for what is no function. */
   constructor(handler: (batch: Batch<R>, context: RunContext) => void | Promise<unknown>) {
+    checkHandler(handler, 'group.runBatches')
     this.#handler = handler
   }
 
@@ -90,4 +96,11 @@ class TakenBatch<R extends AnyRecord> implements Batch<R> {
   async commit(): Promise<void> {
     this.#taken.commit()
   }
+}
+
+function checkHandler(handler: unknown, where: string): void {
+  if (typeof handler === 'function') return
+  throw invalidArgument(`${where}: the handler is a function, not ${describeValue(handler)}`, {
+    value: handler,
+  })
 }

@@ -77,12 +77,13 @@ export class GroupRun<R extends AnyRecord> implements Running, HandlerRun {
     this.#over = this.#live()
   }
 
-  /** Joins and begins. */
+  /** Joins and begins. @throws {LogError} CLOSED. */
   static start<R extends AnyRecord>(
     host: RunHost<R>,
     handling: Handling<R>,
     plan: RunPlan,
   ): GroupRun<R> {
+    host.checkOpen('group.run')
     return new GroupRun(host, handling, plan)
   }
 

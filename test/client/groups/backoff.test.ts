@@ -1,3 +1,6 @@
+/**
+ * How long a record waits for its next attempt: a time that doubles, or the user's own function.
+ */
 import { describe, expect, it } from 'vitest'
 import { backoffOf } from '../../../src/client/groups/backoff.ts'
 import { refusal } from '../refusal.ts'

@@ -1,3 +1,7 @@
+/**
+ * What becomes of a record that cannot be handled: a letter in a topic of its own, durable before
+ * the record counts as handled.
+ */
 import { describe, expect, it } from 'vitest'
 import { serdes } from '../../../src/client/serde.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'

@@ -1,3 +1,6 @@
+/**
+ * What may be committed while records are finished in any order, against a plain list of them.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HandledPrefix } from '../../../src/client/groups/handled-prefix.ts'

@@ -1,3 +1,7 @@
+/**
+ * Records of one key in their order, those of different keys at once: against random ends of the
+ * handlers.
+ */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { HeldHandler, RunFixture, settle } from './run-fixture.ts'

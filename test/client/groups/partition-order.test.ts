@@ -1,3 +1,6 @@
+/**
+ * Records of a partition in their order: attempts, revocations and losses, with a fake member.
+ */
 import { describe, expect, it } from 'vitest'
 import { rejection } from '../refusal.ts'
 import { HeldHandler, RunFixture, settle } from './run-fixture.ts'

@@ -1,4 +1,8 @@
+/**
+ * What `run` and `runBatches` may be told.
+ */
 import { describe, expect, it } from 'vitest'
+import { BatchHandling, RecordHandling } from '../../../src/client/groups/run-handling.ts'
 import { runBatchesPlan, runPlan } from '../../../src/client/groups/run-options.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'
 import { refusal } from '../refusal.ts'
@@ -86,5 +90,13 @@ describe('the options of a run over batches', () => {
     expect(refusal(() => plannedBatches({ orderedBy: 'key' })).details).toMatchObject({
       option: 'orderedBy',
     })
+  })
+})
+
+describe('the handler of a run', () => {
+  it.each([undefined, 'handle', {}])('is a function, not %o', (handler) => {
+    const untyped = handler as () => void // It has to see for itself.
+    expect(refusal(() => new RecordHandling(untyped)).code).toBe('INVALID_ARGUMENT')
+    expect(refusal(() => new BatchHandling(untyped)).code).toBe('INVALID_ARGUMENT')
   })
 })

@@ -1,3 +1,6 @@
+/**
+ * The life of a run, from the first join to the last leave, with fake members.
+ */
 import { describe, expect, it } from 'vitest'
 import { LogError } from '../../../src/errors/log-error.ts'
 import { rejection } from '../refusal.ts'

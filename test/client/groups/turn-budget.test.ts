@@ -1,3 +1,6 @@
+/**
+ * Handlers that never wait do not keep others from their turn.
+ */
 import { describe, expect, it } from 'vitest'
 import { TurnBudget } from '../../../src/client/groups/turn-budget.ts'
 import { afterTurn } from '../../../src/log/clock.ts'

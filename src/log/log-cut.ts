@@ -109,6 +109,8 @@ export class LogCut {
     if (this.#driver.status(path) === undefined) return
     // Begun here, not in the wait: over memory nobody waits (`completeProcedure`).
     const removal = this.#driver.unlink(path)
+    // Where another partition ends the open, nobody comes to the wait to hear of it.
+    removal.catch(() => undefined)
     yield () => removal
   }
 

@@ -3,6 +3,7 @@
  * there after a loss of power.
  */
 import { describe, expect, it } from 'vitest'
+import { nextTurn } from '../../src/log/clock.ts'
 import { LogCut, openAnew } from '../../src/log/log-cut.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
@@ -47,6 +48,24 @@ const copying = (bytes: Buffer): { copy: (position: number, byteLength: number) 
 })
 
 describe('tidying a partition’s folder', () => {
+  it('leaves no failure behind that nobody hears of, where it is ended before it waits', async () => {
+    const { driver, cut } = await folder(nameOf(0, '.log.deleted'))
+    driver.onCall = ({ action }) => (action === 'unlink' ? 'EIO' : undefined)
+    const unheard: unknown[] = []
+    const listener = (error: unknown): void => void unheard.push(error)
+    process.on('unhandledRejection', listener)
+    try {
+      const tidying = cut.tidy()
+      expect(tidying.next().done).toBe(false)
+      tidying.return([])
+      await nextTurn()
+      await nextTurn()
+    } finally {
+      process.off('unhandledRejection', listener)
+    }
+    expect(unheard).toEqual([])
+  })
+
   it('removes what a stop in mid-work left, and nothing else', async () => {
     const kept = [
       nameOf(0, '.log'),

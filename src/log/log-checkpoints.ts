@@ -6,7 +6,8 @@
  *   log-start-offset-checkpoint        only partitions that do not start at 0
  *
  *   I1  a recovery point passes the end of a segment only when its .log, .index, .timeindex and the
- *       directory are synced: recovery takes what lies below it as it is
+ *       directory are synced: recovery takes what ends below it as it is. Where they are equal the
+ *       segment may have been sealed after the checkpoint
  *   I2  one checkpoint is written at a time (the caller sees to that)
  */
 import { readWholeFile, replaceFile } from '../storage/checkpoint-file.ts'

@@ -237,13 +237,9 @@ export class PartitionLog implements Syncable, LogSource {
    */
   async syncForCheckpoint(): Promise<void> {
     const offset = this.#logEndOffset
-    const { active } = this.segments
     await this.makeDurable(offset)
     await this.#flushIndexes()
-    // A segment sealed meanwhile may have got its closing index entry after that flush: its end
-    // must not count as passed before the next checkpoint has flushed that entry too.
-    const reached = active.isSealed ? active.baseOffset : offset
-    if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, reached)
+    if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
   }
 
   /** True while so much is unsynced that whoever can wait should. */

@@ -150,7 +150,9 @@ class Recovery {
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
       const nextBase = bases[index + 1]
-      const isSynced = nextBase !== undefined && nextBase <= checkpointedPoint
+      // A checkpoint at its very end was made while it was the newest: it may have been sealed, and
+      // got the last entries of its indexes, after that.
+      const isSynced = nextBase !== undefined && nextBase < checkpointedPoint
       if (isSynced && (yield* this.#takeSynced(baseOffset, expected, nextBase))) continue
       if (yield* this.#checkSegment(baseOffset, expected, bases.slice(index + 1))) {
         return expected.nextOffset

@@ -353,7 +353,7 @@ export class PartitionVerification {
     const { isOwn, evidence } = this.#input
     const { described, checkpointedPoint } = evidence
     const isSynced =
-      described !== undefined || (nextBase !== undefined && nextBase <= checkpointedPoint)
+      described !== undefined || (nextBase !== undefined && nextBase < checkpointedPoint)
     // What was published is true of .log files alone: indexes are synced with checkpoints.
     return { isSynced, below: checkpointedPoint, isOwn }
   }

@@ -3,11 +3,14 @@
  * log is durable, and nothing of its indexes.
  */
 import { describe, expect, it } from 'vitest'
+import { segmentFileName } from '../../src/format/segment-name.ts'
+import { TIME_INDEX_ENTRY_BYTES } from '../../src/format/time-index-entry.ts'
 import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { appendBatch, openLog, partitionOf } from './open-log.ts'
+import { bytesOf } from './tampering.ts'
 
 const RECORDS = 40
 
@@ -27,6 +30,30 @@ async function filled(
   await new Promise<void>((resolve) => void setImmediate(resolve)) // The publisher's turn.
   return log
 }
+
+/** The latest time that the .timeindex of the first segment knows. */
+function lastIndexedTime(driver: FaultDriver): number {
+  const bytes = bytesOf(driver, `t-0/${segmentFileName(0, '.timeindex')}`)
+  return bytes.length === 0
+    ? -1
+    : Number(bytes.readBigInt64BE(bytes.length - TIME_INDEX_ENTRY_BYTES))
+}
+
+describe('a segment that ends where the last checkpoint was', () => {
+  it('has the last entry of its time index on stable storage before a clean close', async () => {
+    let driver = new FaultDriver()
+    const { log } = await openLog(driver)
+    await runProcedure(log.createTopic('t', { segmentBytes: 1024, indexIntervalBytes: 4096 }))
+    appendBatch(partitionOf(log, 't'), [{ timestamp: 5_000, value: 'v'.repeat(600) }])
+    await runProcedure(log.checkpoint())
+    // It is sealed by this one, after the checkpoint.
+    appendBatch(partitionOf(log, 't'), [{ timestamp: 5_001, value: 'v'.repeat(600) }])
+    driver = driver.processKill()
+    await runProcedure((await openLog(driver)).log.close())
+    driver = driver.powerCut(new SeededRandom(1), 'none')
+    expect(lastIndexedTime(driver)).toBe(5_000)
+  })
+})
 
 describe('a log that is opened in the boot of its kill', () => {
   it('has its indexes on stable storage before a checkpoint passes them', async () => {

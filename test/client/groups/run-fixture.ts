@@ -29,8 +29,8 @@ export class RunFixture implements RunHost<LogRecord> {
   readonly log: EventLog
   readonly topic: Topic
   readonly clock: FakeClock = new FakeClock()
-  readonly holdsProcess = false
-  readonly maxPollRecords = 500
+  readonly holdsProcess: boolean = false
+  readonly maxPollRecords: number = 500
   /** In the order in which they joined. */
   readonly feeds: FakeFeed[] = []
   readonly runs = new Set<HandlerRun>()

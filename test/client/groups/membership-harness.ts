@@ -25,8 +25,8 @@ export class FakeMember implements MemberPort {
   readonly #answering: Answering
   /** Told in order, as text: `assigned t-0 t-1`. */
   readonly told: string[] = []
-  readonly own = new Set<string>()
-  readonly toRelease = new Map<string, TopicPartition>()
+  readonly own: Set<string> = new Set()
+  readonly toRelease: Map<string, TopicPartition> = new Map()
   lastGeneration = 0
   refusal: LogError | undefined
   /** Nothing may be told to it any more. */
@@ -117,12 +117,13 @@ export class FakeMember implements MemberPort {
 /** A group of such members over topics that the test makes. */
 export class FakeGroup {
   readonly membership: GroupMembership
-  readonly topics = new Map<string, { readonly id: string; partitions: { length: number } }>()
-  readonly members = new Map<string, FakeMember>()
+  readonly topics: Map<string, { readonly id: string; readonly partitions: { length: number } }> =
+    new Map()
+  readonly members: Map<string, FakeMember> = new Map()
   /** Evicted and fenced ones that still have something to release. */
   readonly former: FakeMember[] = []
   /** Who has what by its own account: until it answered, what was lost too. */
-  readonly holders = new Map<string, FakeMember>()
+  readonly holders: Map<string, FakeMember> = new Map()
   isDue = false
   #topicsMade = 0
 
@@ -173,15 +174,18 @@ export class FakeGroup {
     return member
   }
 
-  leave(member: FakeMember): void {
-    for (const [key, holder] of this.holders) {
-      if (holder === member) this.holders.delete(key)
+  /** What it held under the same id before it was evicted is free as well. */
+  leave({ memberId }: FakeMember): void {
+    const current = this.members.get(memberId)
+    for (const member of [...this.former, ...(current === undefined ? [] : [current])]) {
+      if (member.memberId !== memberId) continue
+      for (const [key, holder] of this.holders) if (holder === member) this.holders.delete(key)
+      member.own.clear()
+      member.toRelease.clear()
+      member.isGone = true
     }
-    this.members.delete(member.memberId)
-    member.own.clear()
-    member.toRelease.clear()
-    member.isGone = true
-    this.membership.leave(member.memberId)
+    this.members.delete(memberId)
+    this.membership.leave(memberId)
   }
 
   evict(member: FakeMember): void {

@@ -92,10 +92,12 @@ class Life {
         return
       }
       case 'answer':
-        return this.#with(step.slot, (member) => member.release())
+        return this.#with(step.slot, (member) => member.release(), true)
       case 'answer one':
-        return this.#with(step.slot, (member) =>
-          member.release([...member.toRelease.values()].slice(0, 1)),
+        return this.#with(
+          step.slot,
+          (member) => member.release([...member.toRelease.values()].slice(0, 1)),
+          true,
         )
       case 'set topic':
         return this.#setTopic(topicOf(step.slot), step.partitionCount)
@@ -131,14 +133,13 @@ class Life {
     })
   }
 
-  #with(at: number, call: (member: FakeMember) => void): void {
-    const members = [...this.group.members.values(), ...this.group.former].filter(
-      ({ isGone }) => !isGone,
-    )
-    const member = members[at % Math.max(1, members.length)]
-    if (member === undefined) return
-    const isMember = this.group.members.get(member.memberId) === member
-    if (isMember || member.toRelease.size > 0) call(member)
+  /** One of the members, and of those that have something to release where `orFormer`. */
+  #with(at: number, call: (member: FakeMember) => void, orFormer = false): void {
+    const { members, former } = this.group
+    const answering = orFormer ? former.filter(({ toRelease }) => toRelease.size > 0) : []
+    const all = [...members.values(), ...answering]
+    const member = all[at % Math.max(1, all.length)]
+    if (member !== undefined) call(member)
   }
 
   #setTopic(name: string, partitionCount: number): void {

@@ -5,7 +5,7 @@
 import { channel } from 'node:diagnostics_channel'
 import type { LogError } from '../errors/log-error.ts'
 import { afterTurn } from '../log/clock.ts'
-import type { Damage } from '../log/damage.ts'
+import { type Damage, fileDamage } from '../log/damage.ts'
 import type { OpenReport } from '../log/directory-open.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { LogWarning } from './log-options.ts'
@@ -43,6 +43,14 @@ export function warnOfRecovery(warn: Warn, report: OpenReport): void {
       code: 'RECOVERED',
       details: { topic },
       message: `topic ${topic} was in no metadata and has been taken in from its folders; nothing of it is deleted or compacted until alterConfig names a policy`,
+    })
+  }
+  for (const file of report.unusable) {
+    const damage = [fileDamage(file, 0, 'it cannot be read')]
+    warn({
+      code: 'DAMAGE',
+      details: { topic: '', partition: -1, damage },
+      message: `${file} cannot be read, or is not what was written: the log did without it, and writes it anew`,
     })
   }
   for (const { topic, partition, damage } of report.partitions) {
@@ -100,5 +108,18 @@ export function fellBackToReads(reason: string): LogWarning {
     code: 'FALLBACK',
     message: `io: 'mmap' is not to be had, positioned reads are used instead: ${reason}`,
     details: { io: 'mmap', reason },
+  }
+}
+
+/** The position of a group is not in the log any more; it goes on where its policy says. */
+export function offsetReset(
+  { topic, partition, logStartOffset, logEndOffset }: PartitionLog,
+  group: string,
+  { from, to }: { readonly from: number; readonly to: number },
+): LogWarning {
+  return {
+    code: 'OFFSET_RESET',
+    message: `group ${group}: offset ${from} of ${topic}-${partition} is not in the log (${logStartOffset} to ${logEndOffset}); it goes on at ${to}, as autoOffsetReset says`,
+    details: { group, topic, partition, from, to },
   }
 }

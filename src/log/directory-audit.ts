@@ -2,7 +2,7 @@
  * The small files of a log's own directory: whether each can be read, and is there where it has to
  * be. What they say of the data is held against the data elsewhere (verify-partition.ts).
  */
-import { readWholeFile } from '../storage/checkpoint-file.ts'
+import { readWholeFile, UNREADABLE_FILE } from '../storage/checkpoint-file.ts'
 import { CLEAN_MARKER_FILE, readCleanMarker } from '../storage/clean-marker.ts'
 import { CONTROL_FILE } from '../storage/control-file.ts'
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../storage/meta-properties.ts'
@@ -14,6 +14,7 @@ import { type Damage, fileDamage } from './damage.ts'
 import type { DirectoryEvidence } from './directory-evidence.ts'
 import { partitionDirectory } from './topic-directory.ts'
 import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
+import { UNREADABLE } from './sector-reads.ts'
 
 /** One file and what it has to be. */
 interface SmallFile {
@@ -32,6 +33,8 @@ export function auditDirectory(
     const bytes = readWholeFile(driver, name)
     if (bytes === undefined) {
       if (isRequired) damage.push(fileDamage(name, 0, 'missing'))
+    } else if (bytes === UNREADABLE_FILE) {
+      damage.push(fileDamage(name, driver.status(name)?.sizeBytes ?? 0, UNREADABLE))
     } else if (!isSound(bytes)) {
       damage.push(fileDamage(name, bytes.length, 'it cannot be read'))
     }

@@ -11,6 +11,8 @@ import { readControlFile, type ControlFileContents } from '../storage/control-fi
 import { controlSlotKey, type PublishedPartition } from '../storage/control-slot.ts'
 import {
   emptyMetadata,
+  METADATA_FILE,
+  PREVIOUS_METADATA_FILE,
   readMetadata,
   type LogMetadata,
   type MetadataReading,
@@ -27,6 +29,7 @@ import {
 
 /** A broker writes its high watermarks there soon after its start. We have no such file. */
 const BROKER_FILE = 'replication-offset-checkpoint'
+const METADATA_FILES = [METADATA_FILE, PREVIOUS_METADATA_FILE]
 
 /** The topics of a directory, and what has to be done so that its files agree. */
 export interface SettledTopics {
@@ -52,6 +55,8 @@ export class DirectoryEvidence {
   readonly checkpoints: CheckpointedOffsets
   /** A broker has had the directory: topics may have changed behind metadata's back. */
   readonly wasBrokers: boolean
+  /** Files that are there and say nothing: who opens the log does without, and tells of it. */
+  readonly unusable: readonly string[]
   readonly #driver: StorageDriver
   readonly #bootId: string | null
   /** What the clean marker vouches for, by topic id and partition. */
@@ -69,10 +74,19 @@ export class DirectoryEvidence {
     this.control = readControlFile(driver)
     this.checkpoints = readCheckpoints(driver)
     this.wasBrokers = driver.status(BROKER_FILE) !== undefined
+    this.unusable = [...this.#unusableMetadata(), ...this.checkpoints.unusable]
     if (this.marker === undefined || this.marker === 'kafka') return
     for (const entry of this.marker.partitions) {
       this.#described.set(`${entry.topicId}-${entry.partition}`, entry)
     }
+  }
+
+  #unusableMetadata(): readonly string[] {
+    const { reading } = this
+    if (reading.kind === 'absent') return []
+    if (reading.kind === 'found' && reading.source === 'current') return []
+    const files = reading.kind === 'damaged' ? METADATA_FILES : [METADATA_FILE]
+    return files.filter((path) => this.#driver.status(path) !== undefined)
   }
 
   /** What is known of a partition besides its folder. */

@@ -55,6 +55,8 @@ export interface OpenReport {
   readonly partitions: readonly PartitionRecovery[]
   /** Topics that no metadata listed and that were taken in. */
   readonly adopted: readonly string[]
+  /** Files of the log's own directory that were there, said nothing, and were done without. */
+  readonly unusable: readonly string[]
   /** Committed positions that were moved back to the end of their data. */
   readonly positions: readonly MovedPosition[]
 }
@@ -68,7 +70,14 @@ export interface OpenedDirectory {
 /** Opens what the driver holds; an empty directory becomes an empty log. */
 export function* openLogDirectory(environment: LogEnvironment): Procedure<OpenedDirectory> {
   if (environment.driver.volatile) {
-    const report = { clean: true, durationMs: 0, partitions: [], adopted: [], positions: [] }
+    const report = {
+      clean: true,
+      durationMs: 0,
+      partitions: [],
+      adopted: [],
+      unusable: [],
+      positions: [],
+    }
     return { log: new LogDirectory(environment, emptyMetadata()), report }
   }
   return yield* new DirectoryOpening(environment).run()
@@ -128,6 +137,7 @@ class DirectoryOpening {
       durationMs: this.#environment.clock.monotonicNow() - this.#startedMs,
       partitions: this.#reports,
       adopted: [...adopted],
+      unusable: found.unusable,
       positions,
     }
     return { log, report }

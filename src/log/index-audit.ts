@@ -16,8 +16,10 @@ import {
   readTimeIndexTimestamp,
   TIME_INDEX_ENTRY_BYTES,
 } from '../format/time-index-entry.ts'
+import { isDeviceFailure } from '../storage/file-failure.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
 import type { StorageFile } from '../storage/storage-driver.ts'
+import { UNREADABLE } from './sector-reads.ts'
 
 const READ_SLOTS = 4096
 
@@ -160,14 +162,25 @@ export class IndexAudit {
   #slotInView(): number {
     const at = this.#slot - this.#firstSlot
     if (at >= 0 && at < this.#heldSlots) return at
-    const position = this.#slot * this.#slotBytes
-    const read = this.#file?.read(this.#bytes, 0, this.#bytes.byteLength, position) ?? 0
+    const read = this.#readSlots()
     this.#firstSlot = this.#slot
     this.#heldSlots = Math.floor(read / this.#slotBytes)
     return this.#heldSlots > 0 ? 0 : -1
   }
 
+  #readSlots(): number {
+    try {
+      const position = this.#slot * this.#slotBytes
+      return this.#file?.read(this.#bytes, 0, this.#bytes.byteLength, position) ?? 0
+    } catch (error) {
+      if (!isDeviceFailure(error)) throw error
+      this.#refuse(UNREADABLE)
+      return 0
+    }
+  }
+
   #refuse(reason: string): void {
+    if (this.#wrong !== undefined) return
     const position = Math.min(this.#slot * this.#slotBytes, this.#fileBytes)
     this.#wrong = { file: this.#path, position, bytes: this.#fileBytes - position, reason }
   }

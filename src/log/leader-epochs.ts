@@ -24,16 +24,20 @@ export const LEADER_EPOCH_FILE = 'leader-epoch-checkpoint'
 export class LeaderEpochs {
   readonly #driver: StorageDriver
   readonly #path: string
+  /** The file was there, and said nothing. */
+  readonly wasUnusable: boolean
   #entries: readonly EpochCheckpointEntry[]
 
   private constructor(
     driver: StorageDriver,
     path: string,
-    entries: readonly EpochCheckpointEntry[],
+    entries: readonly EpochCheckpointEntry[] | undefined,
+    wasUnusable: boolean,
   ) {
     this.#driver = driver
     this.#path = path
-    this.#entries = entries
+    this.#entries = entries ?? []
+    this.wasUnusable = wasUnusable
   }
 
   /** What the file of the partition in `directory` says; none where it is missing or damaged. */
@@ -41,7 +45,7 @@ export class LeaderEpochs {
     const path = `${directory}/${LEADER_EPOCH_FILE}`
     const bytes = readWholeFile(driver, path)
     const entries = bytes === undefined ? undefined : parseEpochCheckpoint(bytes)
-    return new LeaderEpochs(driver, path, entries ?? [])
+    return new LeaderEpochs(driver, path, entries, bytes !== undefined && entries === undefined)
   }
 
   /** The newest epoch; -1 before the first. */

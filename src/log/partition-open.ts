@@ -14,7 +14,8 @@ import type { CleanPartition } from '../storage/clean-marker.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
-import { LeaderEpochs } from './leader-epochs.ts'
+import { fileDamage } from './damage.ts'
+import { LEADER_EPOCH_FILE, LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import {
   knownEndOf,
@@ -92,7 +93,8 @@ function* recover(
     recoveryPoint: syncedUntil(evidence),
     publishedEndOffset: published?.logEndOffset ?? 0,
   })
-  const { segments, logStartOffset, report } = recovered
+  const { segments, logStartOffset } = recovered
+  const report = epochs.wasUnusable ? withUnusableEpochs(recovered.report) : recovered.report
   const durableOffset = segments.active.nextOffset
   if (epochs.latest < 0 || hasFindings(report) || !isLossRuledOut(evidence)) {
     epochs.assign(epochAfter(Math.max(usedEpoch, epochs.latest)), durableOffset)
@@ -100,6 +102,14 @@ function* recover(
   yield* epochs.save()
   const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
   return { state, recovery: report }
+}
+
+/** The epochs were taken from the batches, as far as these tell them. */
+function withUnusableEpochs(report: PartitionRecovery): PartitionRecovery {
+  const { topic, partition } = report
+  const file = `${partitionDirectory(topic, partition)}/${LEADER_EPOCH_FILE}`
+  const damage = { ...fileDamage(file, 0, 'it cannot be read'), topic, partition }
+  return { ...report, damage: [...report.damage, damage] }
 }
 
 /**
@@ -115,7 +125,7 @@ function isLossRuledOut({ isBrokerClean, isBrokers, published }: PartitionEviden
  * The epoch that a writer starts after `usedEpoch`. No CRC covers the epoch of a batch: a damaged
  * one may be the largest there is. Then epochs rise no more, which is better than never to open.
  */
-function epochAfter(usedEpoch: number): number {
+export function epochAfter(usedEpoch: number): number {
   return Math.min(usedEpoch + 1, INT32_MAX)
 }
 

@@ -22,14 +22,18 @@ import { controlSlotKey } from '../storage/control-slot.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { parentOf } from '../storage/storage-path.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import { nextTurn } from './clock.ts'
 import type { EpochRun } from './epoch-audit.ts'
 import { LEADER_EPOCH_FILE } from './leader-epochs.ts'
 import { openAnew } from './log-cut.ts'
 import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
 import { newIdentity } from './log-identity.ts'
+import { SectorReads } from './sector-reads.ts'
 import { clearWay } from './segment-rewrite.ts'
 import type { VerifiedFolder, VerifyFindings } from './verify-directory.ts'
 import { syncedUntil } from './partition-evidence.ts'
+
+const COPY_BYTES = 65_536
 
 /** What a repair needs for small files. */
 export interface FileRepair {
@@ -90,16 +94,37 @@ export function* repairPartitionFiles(
   }
 }
 
-/** Copies the bytes of a file that is to be made anew, durably; where nothing is, nothing. */
+/**
+ * Copies the bytes of a file that is to be made anew, durably; where nothing is, nothing. What the
+ * device cannot read is zeros in the copy.
+ */
 export function* keepCopy(driver: StorageDriver, path: string): Procedure<void> {
-  if (driver.status(path)?.kind !== 'file') return
-  const bytes = readWholeFile(driver, path)
-  if (bytes === undefined || bytes.length === 0) return
+  const status = driver.status(path)
+  if (status?.kind !== 'file' || status.sizeBytes === 0) return
+  const source = driver.openFile(path, 'read')
+  try {
+    yield* keepBytes(driver, path, new SectorReads(source), status.sizeBytes)
+  } finally {
+    source.close()
+  }
+}
+
+function* keepBytes(
+  driver: StorageDriver,
+  path: string,
+  source: SectorReads,
+  sizeBytes: number,
+): Procedure<void> {
   let name = `${path}.salvaged`
   for (let again = 1; driver.status(name) !== undefined; again++) name = `${path}.${again}.salvaged`
   const file = openAnew(driver, `${name}.tmp`)
   try {
-    file.write(bytes, 0, bytes.length, 0)
+    const bytes = Buffer.allocUnsafe(Math.min(COPY_BYTES, sizeBytes))
+    for (let position = 0; position < sizeBytes; position += COPY_BYTES) {
+      const wanted = Math.min(COPY_BYTES, sizeBytes - position)
+      file.write(bytes, 0, source.read(bytes, 0, wanted, position), position)
+      yield nextTurn
+    }
     yield () => file.flush()
   } finally {
     file.close()

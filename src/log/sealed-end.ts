@@ -24,6 +24,7 @@ import {
   readTimeIndexTimestamp,
   TIME_INDEX_ENTRY_BYTES,
 } from '../format/time-index-entry.ts'
+import { isDeviceFailure } from '../storage/file-failure.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { emptyContents, type SegmentContents } from '../storage/segment-contents.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
@@ -156,6 +157,9 @@ function lastSlot(
     const bytes = Buffer.alloc(slotBytes)
     const read = file.read(bytes, 0, slotBytes, status.sizeBytes - slotBytes)
     return read < slotBytes ? undefined : new DataView(bytes.buffer, bytes.byteOffset, slotBytes)
+  } catch (error) {
+    if (!isDeviceFailure(error)) throw error
+    return undefined
   } finally {
     file.close()
   }

@@ -3,8 +3,7 @@
  * again in pieces; what cannot be had reads as zeros, and is remembered. So one bad sector costs
  * the batches that lie in it, not the megabyte around it, nor the whole partition.
  */
-import { LogError } from '../errors/log-error.ts'
-import { errorCodeOf } from '../storage/file-failure.ts'
+import { isDeviceFailure } from '../storage/file-failure.ts'
 import type { ReadableLog } from './log-window.ts'
 
 /** Why a batch is bad that lies in such a sector. */
@@ -60,9 +59,4 @@ export class SectorReads implements ReadableLog {
       return byteLength
     }
   }
-}
-
-/** True where the device could not give bytes back: a sector is bad, the file is there. */
-function isDeviceFailure(error: unknown): boolean {
-  return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'EIO'
 }

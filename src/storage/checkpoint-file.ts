@@ -8,7 +8,7 @@
  * What a `.tmp` holds means nothing: the next replacement starts it anew. What the bytes mean is
  * said elsewhere: offset-checkpoint.ts, epoch-checkpoint.ts, metadata-file.ts and others.
  */
-import { isMissingFile } from './file-failure.ts'
+import { isDeviceFailure, isMissingFile } from './file-failure.ts'
 import type { Procedure } from './procedure.ts'
 import type { StorageDriver } from './storage-driver.ts'
 import { parentOf } from './storage-path.ts'
@@ -55,9 +55,14 @@ export function applyReplacement(driver: StorageDriver, path: string): void {
   driver.rename(path + TEMPORARY_SUFFIX, path)
 }
 
+/** What `readWholeFile` gives of a file that the device cannot read: an empty one. */
+export const UNREADABLE_FILE: Buffer = Buffer.alloc(0)
+
 /**
  * All bytes of the file at `path` (owned), or undefined where there is none. One that is too large
- * to be a small file is read as an empty one, which is damage to whoever reads it.
+ * to be a small file is read as an empty one, and so is one that the device cannot give back
+ * (`UNREADABLE_FILE`): that is damage to whoever reads it, and every small file is made anew by
+ * another one that takes its name.
  */
 export function readWholeFile(driver: StorageDriver, path: string): Buffer | undefined {
   if (driver.status(path) === undefined) return undefined
@@ -73,6 +78,7 @@ export function readWholeFile(driver: StorageDriver, path: string): Buffer | und
     }
   } catch (error) {
     if (isMissingFile(error)) return undefined // Removed by its writer since we looked.
+    if (isDeviceFailure(error)) return UNREADABLE_FILE
     throw error
   }
 }

@@ -27,6 +27,7 @@ import {
   writeSlotKey,
 } from './control-slot.ts'
 import type { PartitionWatermarks, PublishedPartition, ReadSlot } from './control-slot.ts'
+import { isDeviceFailure } from './file-failure.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
 
 /** The file's name in the log's directory. */
@@ -86,6 +87,9 @@ export function readControlFile(driver: StorageDriver): ControlFileContents | un
       if (!slots.has(key)) slots.set(key, published)
     })
     return { ...header, slots }
+  } catch (error) {
+    if (isDeviceFailure(error)) return undefined // It is a hint: without it more is looked at.
+    throw error
   } finally {
     file.close()
   }
@@ -127,10 +131,8 @@ export class ControlFile {
       const bootId = writer.bootId?.slice(0, BOOT_ID_BYTES) ?? null
       const writerGeneration = writer.writerGeneration >>> 0
       const control = new ControlFile(file, { ...writer, writerGeneration, bootId, clean: false })
-      const isOfThisBoot = bootId !== null && readHeader(file)?.bootId === bootId
       // Before the header is written: no crash may leave old slots under the boot of today.
-      if (isOfThisBoot) control.#inherit()
-      else file.resize(HEADER_BYTES)
+      if (bootId === null || !control.#inherit(bootId)) file.resize(HEADER_BYTES)
       control.#writeHeader(false)
       return control
     } catch (error) {
@@ -205,11 +207,18 @@ export class ControlFile {
     this.#file.close()
   }
 
-  #inherit(): void {
+  /** Takes over what was published in this boot; false where there is nothing that can be read. */
+  #inherit(bootId: string): boolean {
     const read: (ReadSlot | undefined)[] = []
-    readSlots(this.#file, (slot, found) => {
-      read[slot] = found
-    })
+    try {
+      if (readHeader(this.#file)?.bootId !== bootId) return false
+      readSlots(this.#file, (slot, found) => {
+        read[slot] = found
+      })
+    } catch (error) {
+      if (isDeviceFailure(error)) return false
+      throw error
+    }
     const slotCount = slotsIn(this.#file.sizeBytes)
     this.#reserve(slotCount)
     const key = Buffer.alloc(CONTROL_SLOT_BYTES)
@@ -220,6 +229,7 @@ export class ControlFile {
       if (found === undefined) this.#free.push(slot)
       else this.#occupy(slot, key, found.sequence, false)
     }
+    return true
   }
 
   #occupy(slot: number, key: Buffer, sequence: number, isOurs: boolean): void {

@@ -58,6 +58,11 @@ export function isMissingFile(error: unknown): boolean {
   return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'ENOENT'
 }
 
+/** True where the device could not give bytes back: a sector is bad, the file is there. */
+export function isDeviceFailure(error: unknown): boolean {
+  return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'EIO'
+}
+
 /** An error as the system would give it, for what a driver refuses by itself. */
 export function systemError(code: string, reason: string): Error {
   return Object.assign(new Error(`${code}: ${reason}`), { code })

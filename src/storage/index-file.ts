@@ -12,6 +12,7 @@
  */
 import { assert } from '../errors/invariant.ts'
 import { applyReplacement, prepareReplacement } from './checkpoint-file.ts'
+import { isDeviceFailure } from './file-failure.ts'
 import { type Procedure, runProcedure } from './procedure.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
 import { parentOf } from './storage-path.ts'
@@ -32,8 +33,7 @@ export class IndexFile {
   #writtenSlots = 0
   #unflushed = false
   #isDetached = false
-  /** True where there was no file to load. */
-  readonly wasMissing: boolean
+  #wasMissing: boolean
 
   private constructor(
     driver: StorageDriver,
@@ -41,7 +41,7 @@ export class IndexFile {
     slotBytes: number,
     file: StorageFile | undefined,
   ) {
-    this.wasMissing = file === undefined
+    this.#wasMissing = file === undefined
     this.#driver = driver
     this.#path = path
     this.#slotBytes = slotBytes
@@ -64,8 +64,8 @@ export class IndexFile {
   }
 
   /**
-   * The file's whole slots, or none where it is missing; bytes behind the last whole slot are
-   * ignored.
+   * The file's whole slots, or none where it is missing or the device cannot read it; bytes behind
+   * the last whole slot are ignored.
    */
   static load(driver: StorageDriver, path: string, slotBytes: number): IndexFile {
     const exists = driver.status(path) !== undefined
@@ -79,7 +79,10 @@ export class IndexFile {
       index.#load()
     } catch (error) {
       index.close()
-      throw error
+      if (!isDeviceFailure(error)) throw error
+      // As if it were missing, but for its bad sectors: what is built anew takes its place (I3).
+      index.#wasMissing = true
+      index.detach()
     }
     return index
   }
@@ -93,6 +96,10 @@ export class IndexFile {
     this.#writtenSlots = this.#slotCount
   }
 
+  /** True where there was no file to load, or none that could be read. */
+  get wasMissing(): boolean {
+    return this.#wasMissing
+  }
   /** Borrowed until the next `addSlot`. */
   get view(): DataView {
     return this.#view

@@ -134,14 +134,27 @@ describe('an index file', () => {
     expect(stored(driver)).toEqual([2, 3])
   })
 
-  it.each(['create', 'load'] as const)('leaves no file open where it fails to %s', (way) => {
+  it('leaves no file open where it cannot be made', () => {
     const driver = newDriver()
     overwrite(driver, PATH, Buffer.alloc(SLOT_BYTES, 1))
-    const action = way === 'create' ? 'resize' : 'read'
-    driver.machine.faults.inject({ fault: 'EIO', action })
-    expect(() => IndexFile[way](driver, PATH, SLOT_BYTES)).toThrow(
+    driver.machine.faults.inject({ fault: 'EIO', action: 'resize' })
+    expect(() => IndexFile.create(driver, PATH, SLOT_BYTES)).toThrow(
       expect.objectContaining({ code: 'IO' }),
     )
     expect(driver.files.size).toBe(0)
+  })
+
+  it('that the device cannot read is as good as missing, and is replaced, not written to', async () => {
+    const driver = newDriver()
+    overwrite(driver, PATH, Buffer.alloc(SLOT_BYTES, 1))
+    driver.machine.faults.inject({ fault: 'EIO', action: 'read' })
+    const index = IndexFile.load(driver, PATH, SLOT_BYTES)
+    expect(driver.files.size).toBe(0)
+    expect(index).toMatchObject({ wasMissing: true, slotCount: 0, isUnflushed: true })
+    add(index, 2)
+    index.writeOut()
+    expect(stored(driver)).toEqual([0x01010101])
+    await index.flush()
+    expect(stored(driver)).toEqual([2])
   })
 })

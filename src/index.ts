@@ -36,6 +36,8 @@ export type {
   Visibility,
 } from './client/position.ts'
 export type { RecordStream } from './client/record-stream.ts'
+export { Consumer } from './client/groups/consumer.ts'
+export { ConsumerGroup } from './client/groups/consumer-group.ts'
 export { Producer } from './client/producer.ts'
 export type { RecordMetadata, Sender } from './client/producer.ts'
 export type { ProducerOptions } from './client/producer-options.ts'
@@ -57,8 +59,6 @@ export type {
   Assignor,
   Batch,
   BatchOptions,
-  Consumer,
-  ConsumerGroup,
   ConsumerGroupOptions,
   Delivery,
   GroupAdmin,

@@ -11,10 +11,11 @@ import type { TopicConfig } from '../log/log-config.ts'
 import { diskSyncMethod } from '../storage/disk-driver.ts'
 import { breakLock } from '../storage/writer-lock.ts'
 import { checkOptions, describeValue } from './check-options.ts'
+import { ConsumerGroup } from './groups/consumer-group.ts'
 import type {
-  ConsumerGroup,
   ConsumerGroupOptions,
   GroupAdmin,
+  GroupDescription,
   LogHandle,
   RecordsOf,
   ShareGroup,
@@ -220,14 +221,33 @@ export class EventLog implements AsyncDisposable {
     return this.#host.producer(options)
   }
 
-  /** Consumer groups are not part of this version: the call fails. */
+  /**
+   * A group of consumers that share topics and remember how far they are. Makes nothing: the group
+   * begins with its first member, or its first committed offset. Without options, only its
+   * administration: what it has committed, how far behind it is, moving and forgetting that.
+   *
+   * @example
+   * ```ts
+   * const billing = log.consumerGroup('billing', { topics: ['orders'] })
+   * for await (const record of await billing.join()) console.log(record.offset, record.value)
+   * ```
+   * @throws {LogError} INVALID_ARGUMENT naming the option, the value and what is allowed;
+   *   CONFIG_MISMATCH where the group has members with other topics, another assignor or isolation.
+   */
   consumerGroup<const T extends TopicSelection>(
     id: string,
     options: ConsumerGroupOptions<T>,
   ): ConsumerGroup<RecordsOf<T>>
   consumerGroup(id: string): GroupAdmin
-  consumerGroup(id: string): never {
-    throw notAvailable('consumer groups', `log.consumerGroup(${describeValue(id)})`)
+  consumerGroup(id: string, options?: ConsumerGroupOptions): ConsumerGroup | GroupAdmin {
+    const { groups } = this.#host
+    if (options === undefined) return groups.administration(id, null)
+    return ConsumerGroup.of(groups, groups.settings(id, options))
+  }
+
+  /** Every consumer group that has members or has committed offsets, by id. */
+  consumerGroups(): readonly GroupDescription[] {
+    return this.#host.groups.describe()
   }
 
   /** Share groups are not part of this version: the call fails. */

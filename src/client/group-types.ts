@@ -3,9 +3,9 @@
  * against the whole interface compile. The features come with later versions: until then the calls
  * that would give one of these fail at once (not-available.ts).
  */
-import type { Isolation, Position, Visibility } from './position.ts'
+import type { Consumer } from './groups/consumer.ts'
+import type { Isolation, Visibility } from './position.ts'
 import type { LogRecord } from './log-record.ts'
-import type { RecordStream } from './record-stream.ts'
 import type { Sender } from './producer.ts'
 import type { Anything } from './standard-schema.ts'
 import type { AnyTopicRef, Bytes, TopicRef } from './topic-ref.ts'
@@ -116,18 +116,6 @@ export interface GroupDescription {
   readonly lag: Lag
 }
 
-/** Members that share the partitions of topics. */
-export interface ConsumerGroup<R extends AnyRecord = AnyRecord> extends GroupAdmin {
-  join(options?: JoinOptions): Promise<Consumer<R>>
-  run(
-    handler: (record: R, ctx: RunContext) => void | Promise<unknown>,
-    options?: RunOptions,
-  ): Running
-  runBatches(
-    handler: (batch: Batch<R>, ctx: RunContext) => void | Promise<unknown>,
-    options?: RunOptions & BatchOptions,
-  ): Running
-}
 /** A queue over topics (KIP-932). */
 export interface ShareGroup<R extends AnyRecord = AnyRecord> extends GroupAdmin {
   join(): Promise<ShareConsumer<R>>
@@ -169,33 +157,6 @@ export interface Batch<R extends AnyRecord = AnyRecord> {
   commit(): Promise<void>
 }
 
-/** One member of a consumer group. */
-export interface Consumer<R extends AnyRecord = AnyRecord>
-  extends AsyncIterable<R>, AsyncDisposable {
-  [Symbol.asyncIterator](): AsyncIterator<R>
-  [Symbol.asyncDispose](): Promise<void>
-  stream(): ReadableStream<R>
-  readonly memberId: string
-  readonly assignment: readonly TopicPartition[]
-  ready(): Promise<void>
-  batches(options?: BatchOptions): RecordStream<Batch<R>>
-  poll(options?: {
-    max?: number | undefined
-    timeoutMs?: number | undefined
-    signal?: AbortSignal | undefined
-  }): Promise<R[]>
-  commit(
-    offsets?: readonly TopicPartitionOffset[],
-    options?: { durable?: boolean | undefined },
-  ): Promise<void>
-  committed(): readonly TopicPartitionOffset[]
-  position(tp: TopicPartition): number
-  lag(): Lag
-  seek(tp: TopicPartition, to: Position): void
-  pause(tps?: readonly TopicPartition[]): void
-  resume(tps?: readonly TopicPartition[]): void
-  leave(): Promise<void>
-}
 /** One member of a share group. */
 export interface ShareConsumer<R extends AnyRecord = AnyRecord>
   extends AsyncIterable<R & Delivery>, AsyncDisposable {

@@ -31,7 +31,7 @@ import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from 
 import { Producer, type ProducerHost, type ProducerTopic } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import type { Topic } from './topic.ts'
-import { TopicCatalog, type UnwantedTopic, type WantedTopic } from './topic-catalog.ts'
+import { named, TopicCatalog, type UnwantedTopic, type WantedTopic } from './topic-catalog.ts'
 import type { AnyTopicRef } from './topic-ref.ts'
 import type { TopicHost, TopicState, TopicView } from './topic-state.ts'
 
@@ -148,13 +148,17 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   async createTopic(ref: unknown, config: TopicConfig | undefined): Promise<Topic> {
     this.checkOpen('log.createTopic')
     const how = { where: 'log.createTopic', isNew: true }
-    return await this.#makings.run(this.#catalog.wanted(ref, config, how))
+    const topic = await this.#makings.run(this.#catalog.wanted(ref, config, how))
+    this.groups.topicsChanged()
+    return topic
   }
 
   async ensureTopic(ref: unknown, config: TopicConfig | undefined): Promise<Topic> {
     this.checkOpen('log.ensureTopic')
     const how = { where: 'log.ensureTopic', isNew: false }
-    return await this.#makings.run(this.#catalog.wanted(ref, config, how))
+    const topic = await this.#makings.run(this.#catalog.wanted(ref, config, how))
+    this.groups.topicsChanged()
+    return topic
   }
 
   /** As `ensureTopic`, at once: in memory, before anybody else has the log. */
@@ -169,6 +173,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   async deleteTopic(ref: unknown): Promise<void> {
     this.checkOpen('log.deleteTopic')
     await this.#deletions.run(this.#catalog.unwanted(ref, 'log.deleteTopic'))
+    this.groups.topicsChanged()
     this.#freeSpaceSoon()
   }
 
@@ -178,6 +183,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   async addPartitions(state: TopicState, total: number): Promise<void> {
     await this.#run(() => this.#catalog.growth(state, total), 'addPartitions')
+    this.groups.topicsChanged()
   }
 
   async deleteRecordsBefore(state: TopicState, log: PartitionLog, offset: number): Promise<void> {
@@ -194,7 +200,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   /** What a name, definition or handle names. @throws {LogError} INVALID_ARGUMENT. */
   namedTopic(ref: unknown, where: string): NamedTopic {
-    return namedTopic(ref, where)
+    return named(ref, where)
   }
 
   /** A topic by name, those of the log itself too; undefined where there is none. */
@@ -279,13 +285,23 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
    * @throws {LogError} IO where a sync failed, now or before; everything is released all the same.
    */
   async close(timeoutMs: number): Promise<void> {
+    const startedMs = this.clock.monotonicNow()
+    if (this.groups.isBusy) {
+      // Handlers may still send while they finish; whoever only reads ends at once.
+      this.#endReaders()
+      await this.groups.close(timeoutMs)
+    }
     this.#isOpen = false
     if (this.#checkpointTimer !== undefined) this.clock.clearTimeout(this.#checkpointTimer)
     if (this.#rollTimer !== undefined) this.clock.clearTimeout(this.#rollTimer)
-    for (const listener of this.#closingListeners) listener()
-    await this.#finishProducers(timeoutMs)
+    this.#endReaders()
+    await this.#finishProducers(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await Promise.all(this.#background)
     await this.#procedures.run(() => this.#directory.close())
+  }
+
+  #endReaders(): void {
+    for (const listener of this.#closingListeners) listener()
   }
 
   /**

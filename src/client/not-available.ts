@@ -6,7 +6,6 @@ import { invalidArgument, type LogError } from '../errors/log-error.ts'
 
 /** Features of the interface that come with later versions. */
 export type LaterFeature =
-  | 'consumer groups'
   | 'share groups'
   | 'transactions'
   | 'table views'

@@ -136,18 +136,25 @@ export function topicReadingOf(options: TopicReadOptions | undefined, where: str
  * @throws {LogError} `INVALID_ARGUMENT` for what no partition can ever have.
  */
 function startOf(position: unknown, where: string): StartPosition {
-  if (position === undefined) return 'earliest'
-  if (typeof position === 'number') return checkOffset(position, `${where}: from`)
+  return position === undefined ? 'earliest' : positionOf(position, where, 'from')
+}
+
+/**
+ * A position, checked; `name` is that of the argument.
+ * @throws {LogError} `INVALID_ARGUMENT` for what no partition can ever have.
+ */
+export function positionOf(position: unknown, where: string, name: string): StartPosition {
+  if (typeof position === 'number') return checkOffset(position, `${where}: ${name}`)
   if (position === 'earliest' || position === 'latest') return position
   const named = onlyProperty(position)
   if (named?.name === 'timestamp') {
-    return { timestamp: checkTime(named.value, `${where}: from.timestamp`) }
+    return { timestamp: checkTime(named.value, `${where}: ${name}.timestamp`) }
   }
-  if (named?.name === 'last') return { last: checkOffset(named.value, `${where}: from.last`) }
+  if (named?.name === 'last') return { last: checkOffset(named.value, `${where}: ${name}.last`) }
   throw invalidArgument(
-    `${where}: from is an offset, 'earliest', 'latest', { timestamp } or { last }, not ` +
+    `${where}: ${name} is an offset, 'earliest', 'latest', { timestamp } or { last }, not ` +
       describeValue(position),
-    { option: 'from', value: position },
+    { option: name, value: position },
   )
 }
 

@@ -276,7 +276,7 @@ function* noting<T>(
 }
 
 /** What a reference names. A handle of another log counts as its definition, or as its name. */
-function named(ref: unknown, where: string): Pick<WantedTopic, 'name' | 'definition'> {
+export function named(ref: unknown, where: string): Pick<WantedTopic, 'name' | 'definition'> {
   if (typeof ref === 'string') return { name: ref, definition: null }
   if (isTopicDefinition(ref)) return { name: ref.name, definition: ref }
   const view = Topic.viewOf(ref)

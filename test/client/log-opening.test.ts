@@ -188,8 +188,6 @@ describe('a log', () => {
     const log = await open(temporaryDirectory())
     const topic = await log.createTopic('t')
     for (const call of [
-      () => log.consumerGroup('g'),
-      () => log.consumerGroup('g', { topics: ['t'] }),
       () => log.shareGroup('g', { topics: ['t'] }),
       () => log.share(),
     ]) {

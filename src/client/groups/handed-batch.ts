@@ -1,0 +1,33 @@
+/**
+ * HandedBatch: records of one partition as a consumer hands them over together.
+ */
+import type { AnyRecord, Batch } from '../group-types.ts'
+import type { GroupMember } from './group-member.ts'
+import type { HandedRun } from './hand-over.ts'
+
+/** A batch in the user's hands. */
+export class HandedBatch<R extends AnyRecord> implements Batch<R> {
+  readonly topic: R['topic']
+  readonly partition: number
+  readonly records: readonly R[]
+  readonly highWatermark: number
+  readonly #member: GroupMember
+  readonly #nextOffset: number
+
+  constructor(member: GroupMember, { feed, records }: HandedRun) {
+    this.topic = feed.topic
+    this.partition = feed.partition
+    const handed: readonly unknown[] = records
+    this.records = handed as readonly R[] // The consumer's topics say what R is.
+    this.highWatermark = feed.log.highWatermark
+    this.#member = member
+    this.#nextOffset = feed.position
+  }
+
+  async commit(): Promise<void> {
+    const { topic, partition } = this
+    this.#member.commit([
+      { topic, partition, offset: this.#nextOffset, leaderEpoch: -1, metadata: '' },
+    ])
+  }
+}

@@ -11,6 +11,7 @@
  *   interop  runs Kafka itself; skipped where there is no Java (test/interop/toolchain.ts)
  */
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
+import { longestMs } from './test/support/budget.ts'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
 const CRASH_TESTS = ['test/{torture,stress,soak,limits,damage}/**/*.test.ts']
@@ -32,7 +33,7 @@ function readingProject(name: string, include: readonly string[]): Project {
       exclude: [...configDefaults.exclude, ...OWN_READS],
       setupFiles: ['test/support/property-runs.ts', 'test/support/reading-mode.ts'],
       env: { STREAMBED_TEST_READS: name },
-      testTimeout: 20_000,
+      testTimeout: longestMs(20_000),
     },
   }
 }
@@ -67,7 +68,7 @@ const config: ViteUserConfig = {
             ...SIMULATION_TESTS,
             ...INTEROP_TESTS,
           ],
-          testTimeout: 20_000,
+          testTimeout: longestMs(20_000),
         },
       },
       readingProject('mmap', ['test/client/**/*.test.ts']),
@@ -83,7 +84,12 @@ const config: ViteUserConfig = {
       },
       {
         extends: true,
-        test: { name: 'crash', include: CRASH_TESTS, testTimeout: 600_000, hookTimeout: 600_000 },
+        test: {
+          name: 'crash',
+          include: CRASH_TESTS,
+          testTimeout: longestMs(600_000),
+          hookTimeout: longestMs(600_000),
+        },
       },
       {
         extends: true,

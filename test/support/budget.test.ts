@@ -1,6 +1,6 @@
 /** The budget of a run: what the environment asks for, and never an empty run by mistake. */
 import { describe, expect, it } from 'vitest'
-import { budgetOf } from './budget.ts'
+import { budgetOf, longestMs } from './budget.ts'
 
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
@@ -29,5 +29,13 @@ describe('budgetOf', () => {
 
   it.each(['0', '-1', '1.5', 'many'])('refuses %j, which would make a run look green', (text) => {
     expect(() => budgetOf({ STREAMBED_KILLS: text })).toThrow('not a count')
+  })
+})
+
+describe('longestMs', () => {
+  it('gives tests hours where any size is raised, and what they usually have elsewhere', () => {
+    expect(longestMs(20_000, {})).toBe(20_000)
+    expect(longestMs(20_000, { STREAMBED_KILLS: '10', FAST_CHECK_RUNS: '25' })).toBe(20_000)
+    expect(longestMs(20_000, { FAST_CHECK_RUNS: '5000' })).toBeGreaterThan(3_600_000)
   })
 })

@@ -47,8 +47,21 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
   }
 }
 
+const HOURS_MS = 5 * 3_600_000
+const USUAL: Budget = budgetOf({})
+
 /** The sizes of this run. */
 export const budget: Budget = budgetOf(process.env)
+
+/** What a test may take: hours where any size was raised, as in a night. */
+export function longestMs(
+  usualMs: number,
+  environment: Readonly<Record<string, string | undefined>> = process.env,
+): number {
+  const [asked, usual] = [Object.entries(budgetOf(environment)), new Map(Object.entries(USUAL))]
+  const isRaised = asked.some(([name, size]) => size > (usual.get(name) ?? 0))
+  return isRaised ? Math.max(usualMs, HOURS_MS) : usualMs
+}
 
 function countOf(
   environment: Readonly<Record<string, string | undefined>>,

@@ -168,7 +168,10 @@ export function nothingDone({ topic, partition }: PartitionName): PartitionRecov
   return { topic, partition, cutBytes: 0, cutAtOffset: null, rebuiltIndexes: 0, damage: [] }
 }
 
-/** The segments as the clean marker describes them; undefined where the folder says otherwise. */
+/**
+ * The segments as the clean marker describes them; undefined where the folder says otherwise. Where
+ * making the next segment found no room, an empty .log is left of it: the next roll takes it over.
+ */
 function openAsDescribed(
   driver: StorageDriver,
   directory: string,
@@ -177,6 +180,9 @@ function openAsDescribed(
 ): SegmentList | undefined {
   const names = driver.list(directory)
   const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
+  const next = segmentFileName(described.logEndOffset, '.log')
+  const hasNext = logs.length > 1 && logs.at(-1) === next && isEmpty(driver, directory, next)
+  if (hasNext && described.segments.at(-1)?.baseOffset !== described.logEndOffset) logs.pop()
   if (logs.length !== described.segments.length || logs.length === 0) return undefined
   for (const [index, segment] of described.segments.entries()) {
     const name = segmentFileName(segment.baseOffset, '.log')
@@ -191,4 +197,8 @@ function openAsDescribed(
       : Segment.openSealed(place, config, segment)
   })
   return new SegmentList(segments)
+}
+
+function isEmpty(driver: StorageDriver, directory: string, name: string): boolean {
+  return driver.status(`${directory}/${name}`)?.sizeBytes === 0
 }

@@ -166,6 +166,32 @@ describe('a disk without room', () => {
     },
   )
 
+  it.each(['.log', '.index', '.timeindex'])(
+    'for the %s of a new segment, up to the close, is no reason to check the log at the next open',
+    async (suffix) => {
+      const { log, driver } = await open({ segmentBytes: 1024, preallocate: false })
+      const { leaderEpoch } = partitionOf(log, 't')
+      appendMany(partitionOf(log, 't'), 13)
+      driver.onCall = ({ action, path }) =>
+        action === 'create' && path.startsWith('t-0/') && path.endsWith(suffix)
+          ? 'ENOSPC'
+          : undefined
+      expect(() => appendMany(partitionOf(log, 't'), 1)).toThrow()
+      await runProcedure(log.close())
+      const { log: again, report } = await openLog(driver.processKill())
+      expect(report).toMatchObject({ clean: true, partitions: [] })
+      const partition = partitionOf(again, 't')
+      expect(partition.leaderEpoch).toBe(leaderEpoch)
+      appendMany(partition, 20)
+      await partition.makeDurable(33)
+      await runProcedure(again.close())
+      const { log: last, report: clean } = await openLog(driver.processKill())
+      expect(clean).toMatchObject({ clean: true, partitions: [] })
+      expect(offsetsOf(readFromFiles(partitionOf(last, 't')))).toEqual(range(0, 33))
+      expect([...partitionOf(last, 't').segments].map(({ baseOffset }) => baseOffset)).toContain(13)
+    },
+  )
+
   it('for hints fails no append, and they are written when there is room', async () => {
     const { log, driver } = await open({ indexIntervalBytes: 0, preallocate: false })
     const partition = partitionOf(log, 't')

@@ -180,11 +180,8 @@ export class BatchWalk {
   }
 
   #isSoughtFor(at: number, search: BatchSearch): boolean {
-    const { buffer, end } = this.#window
-    const check = checkBatchHeader(buffer, at, Math.min(end, at + BATCH_HEADER_BYTES))
-    if (check !== 'ok' && check !== 'incomplete') return false
-    const isPlausible = check === 'ok' || isSafeHeader(buffer, at)
-    if (!isPlausible || baseOffsetOf(buffer, at) < search.offset) return false
+    const { buffer } = this.#window
+    if (!isSafeHeader(buffer, at) || baseOffsetOf(buffer, at) < search.offset) return false
     const nextOffset = nextOffsetOf(buffer, at)
     return nextOffset <= search.below && nextOffset - 1 - this.#baseOffset <= MAX_RELATIVE_OFFSET
   }
@@ -198,21 +195,20 @@ export class BatchWalk {
     const nextOffset = nextOffsetOf(this.#window.buffer, at)
     const end = position + batchSizeBytesOf(this.#window.buffer, at)
     if (nextOffset <= search.knownEnd) return true
-    return end + BATCH_HEADER_BYTES <= this.fileBytes && this.#checkWhole(end) === 'ok'
+    return this.#checkWhole(end) === 'ok'
   }
 
   /**
    * A base offset, which no CRC covers, is wrong where the next whole batch starts below its end.
    */
   #isContradicted(position: number, nextOffset: number): boolean {
-    if (position + BATCH_HEADER_BYTES > this.fileBytes) return false
     if (this.#checkWhole(position) !== 'ok') return false
     const at = this.#window.at(position, BATCH_HEADER_BYTES)
     return baseOffsetOf(this.#window.buffer, at) < nextOffset
   }
 }
 
-/** A base offset that can be read: `checkBatchHeader` says that only of a batch that is there. */
+/** A base offset that can be read without a throw. */
 function isSafeHeader(buffer: Buffer, at: number): boolean {
   return buffer.readUInt32BE(at) <= SAFE_UPPER_HALF
 }

@@ -149,10 +149,10 @@ class Recovery {
         })
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
-      const nextBase = bases[index + 1]
+      const nextBase = bases[index + 1] ?? Infinity
       // A checkpoint at its very end was made while it was the newest: it may have been sealed, and
       // got the last entries of its indexes, after that.
-      const isSynced = nextBase !== undefined && nextBase < checkpointedPoint
+      const isSynced = nextBase < checkpointedPoint
       if (isSynced && (yield* this.#takeSynced(baseOffset, expected, nextBase))) continue
       if (yield* this.#checkSegment(baseOffset, expected, bases.slice(index + 1))) {
         return expected.nextOffset
@@ -164,8 +164,8 @@ class Recovery {
   #firstOffset(bases: readonly number[]): number {
     const first = bases[0]
     if (first === undefined) return this.#logStartOffset
-    const { isGapless, logStartOffset } = this.#input
-    return isGapless && logStartOffset !== null ? Math.min(logStartOffset, first) : first
+    const { logStartOffset } = this.#input
+    return logStartOffset === null ? first : Math.min(logStartOffset, first)
   }
 
   /** A log that ends below what was synced once has lost its end, however whole the rest looks. */
@@ -228,26 +228,28 @@ class Recovery {
         yield* this.#cutInside(segment, scan, end.position, later)
         return true
       }
-      const goesOn = yield* this.#passDamage(segment, scan, end, expected, later[0] ?? Infinity)
-      if (!goesOn) return false
+      yield* this.#passDamage(segment, scan, end, expected, later[0] ?? Infinity)
     }
   }
 
-  /** Goes on at the next whole batch; false where the segment has none. */
+  /** Goes on at the next whole batch; at the end of the segment where it has none. */
   *#passDamage(
     segment: Segment,
     scan: SegmentScan,
     end: Extract<ScanEnd, { kind: 'bad' }>,
     expected: ScanExpectation,
     below: number,
-  ): Procedure<boolean> {
+  ): Procedure<void> {
     const { position, offset, reason } = end
     const knownEnd = this.#leastEnd(0)
     const found = yield* scan.findBatch({ position, offset, below, knownEnd })
     const fileBytes = this.#logFileBytes(segment.baseOffset)
+    // What the device cannot read held an offset at least: the log goes on behind it, never in a
+    // segment of the same name.
+    const leastOffset = reason === UNREADABLE ? offset + 1 : offset
     const resumesAt =
       found < 0
-        ? Math.max(below === Infinity ? this.#leastEnd(offset) : below, offset)
+        ? Math.max(below === Infinity ? this.#leastEnd(leastOffset) : below, offset)
         : baseOffsetOf(scan.copy(found, BATCH_HEADER_BYTES), 0)
     this.#addDamage({
       baseOffset: segment.baseOffset,
@@ -261,10 +263,11 @@ class Recovery {
     expected.nextOffset = resumesAt
     if (found < 0) segment.restoreEnd(fileBytes, resumesAt)
     else segment.skipDamageTo(found)
-    return found >= 0
   }
 
-  /** Cuts the log at `position` of `segment`, after everything from there on is kept elsewhere. */
+  /**
+   * Keeps elsewhere what of `segment` is at `position` and behind it; `#endSegments` cuts it (I1).
+   */
   *#cutInside(
     segment: Segment,
     scan: SegmentScan,
@@ -277,7 +280,6 @@ class Recovery {
       this.#cutBytes += contentBytes
     }
     yield* this.#cutBehind(later, segment.nextOffset)
-    segment.trim() // I1: kept elsewhere first, cut afterwards.
   }
 
   /** Nothing of these segments follows on what is whole: they are set aside. */

@@ -76,6 +76,7 @@ describe('the check of a batch in its place', () => {
     ['zeros that are more', Buffer.alloc(BATCH_HEADER_BYTES + 9), 'zeros'],
     ['less than a header', batchOf({ baseOffset: 1 }).subarray(0, 60), 'incomplete'],
     ['less than a length', Buffer.from([0, 0, 1]), 'incomplete'],
+    ['less than a header, of anything', Buffer.alloc(40, 0x11), 'incomplete'],
     ['no more than a header', batchOf({ baseOffset: 1 }).subarray(0, 61), 'incomplete'],
     ['all but a byte', batchOf({ baseOffset: 1 }).subarray(0, -1), 'incomplete'],
     ['another CRC', broken(batchOf({ baseOffset: 1 })), 'crc'],
@@ -89,6 +90,17 @@ describe('the check of a batch in its place', () => {
     expect(walkOver(short).check(0, gapless(1))).toBe('length')
     short.writeInt32BE(-60, FIELDS.length)
     expect(walkOver(short).check(0, gapless(1))).toBe('length')
+  })
+
+  it('takes no memory for a length that the file cannot hold, or no batch can have', () => {
+    const liar = batchOf({ baseOffset: 0 })
+    for (const length of [3 * MIB, -5 * MIB, 0x7fff_ffff]) {
+      liar.writeInt32BE(length, FIELDS.length)
+      const log = new BufferLog(liar, Buffer.alloc(3 * MIB - 100))
+      const walk = new BatchWalk({ log, baseOffset: 0, fileBytes: log.bytes.length })
+      expect(walk.check(0, gapless(0))).not.toBe('ok')
+      expect(log.reads.every(({ byteLength }) => byteLength <= MIB)).toBe(true)
+    }
   })
 
   it('looks at nothing behind the bytes it was given', () => {
@@ -107,6 +119,8 @@ describe('where a batch says that it ends', () => {
     expect(walkOver(Buffer.alloc(100)).claimedEnd(0)).toBe(0)
     const empty = emptyBatch({ firstOffset: 5, nextOffset: 6 }, 0)
     expect(walkOver(empty).claimedEnd(0)).toBe(BATCH_HEADER_BYTES)
+    const tail = batchOf({ baseOffset: 2 }).subarray(0, 40)
+    expect(walkOver(...batches(2), tail).claimedEnd(2 * batchBytes)).toBe(2 * batchBytes)
     const far = batchOf({ baseOffset: 0 })
     far.writeInt32BE(1_000_000, FIELDS.length)
     expect(walkOver(far).claimedEnd(0)).toBe(1_000_012)
@@ -175,6 +189,9 @@ describe('the next whole batch', () => {
     expect(find(walkOver(...batches(1), bad, last))).toBe(2 * batchBytes)
     const beyond = batchOf({ baseOffset: MAX_RELATIVE_OFFSET + 1 })
     expect(find(walkOver(...batches(1), bad, beyond))).toBe(-1)
+    const later = new BufferLog(...batches(1), bad, beyond)
+    const { length: fileBytes } = later.bytes
+    expect(find(new BatchWalk({ log: later, baseOffset: 1, fileBytes }))).toBe(2 * batchBytes)
   })
 
   it('is none that only looks like one', () => {
@@ -219,6 +236,14 @@ describe('the next whole batch', () => {
     expect(turns).toBe(2)
     const small = walkOver(...batches(1), garbage.subarray(0, 10_000))
     expect(turnsOf(small.findBatch(search({})))).toEqual({ result: -1, turns: 0 })
+  })
+
+  it('costs nothing where the offsets of what only looks like one are not looked for', () => {
+    const lies = [batchOf({ baseOffset: 1 }), batchOf({ baseOffset: 900 })]
+    for (const lie of lies) lie.writeInt32BE(MIB / 2, FIELDS.length)
+    const walk = walkOver(...batches(1), Buffer.alloc(9, 0x11), ...lies, ...lies, Buffer.alloc(MIB))
+    const found = walk.findBatch(search({ offset: 2, below: 900 }), 6 * batchBytes)
+    expect(turnsOf(found)).toEqual({ result: -1, turns: 0 })
   })
 
   it('counts the bytes of what only looked like a batch among those it searched', () => {

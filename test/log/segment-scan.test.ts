@@ -91,6 +91,15 @@ describe('a scan of a segment', () => {
     expect(turnsOf(scan.run(expected))).toEqual({ result: { kind: 'whole' }, turns: 2 })
   })
 
+  it('tells where a whole batch starts again, and has the bytes up to there', () => {
+    const { scan } = scanOf(first, broken(second), third)
+    const bad = { position: first.length, offset: 2, below: 9, knownEnd: 0 }
+    const found = first.length + second.length
+    expect(turnsOf(scan.findBatch(bad)).result).toBe(found)
+    expect(scan.copy(first.length, second.length).equals(broken(second))).toBe(true)
+    expect(turnsOf(scan.endOfContent(0)).result).toBe(found + third.length - 1) // Its last byte is a zero.
+  })
+
   it('goes on from where the segment ends', () => {
     const { segment, scan, expected } = scanOf(first, broken(second), third)
     turnsOf(scan.run(expected))

@@ -44,11 +44,18 @@ export function broken(batch: Buffer): Buffer {
   return copy
 }
 
+/** No zeros, and no stretch of 4096 bytes like another one. */
+export function patternOf(byteLength: number): Buffer {
+  return Buffer.from(
+    Array.from({ length: byteLength }, (_, at) => 1 + ((at * 7 + (at >>> 8)) % 255)),
+  )
+}
+
 /** A file in memory whose pieces of 4096 bytes may be unreadable; remembers how it was read. */
 export class BufferLog implements ReadableLog {
   readonly bytes: Buffer
   /** Numbers of the pieces that the device cannot read. */
-  readonly badPieces = new Set<number>()
+  readonly badPieces: Set<number> = new Set()
   /** Another error than that. */
   failure: Error | undefined
   readonly reads: { readonly position: number; readonly byteLength: number }[] = []

@@ -208,7 +208,7 @@ export class BatchWalk {
   }
 }
 
-/** A base offset that can be read without a throw. */
-function isSafeHeader(buffer: Buffer, at: number): boolean {
+/** True of a batch whose base offset can be read without a throw. */
+export function isSafeHeader(buffer: Buffer, at: number): boolean {
   return buffer.readUInt32BE(at) <= SAFE_UPPER_HALF
 }

@@ -11,6 +11,7 @@ import {
   lastOffsetOf,
 } from '../format/record-batch.ts'
 import type { Segment } from '../storage/segment.ts'
+import { isSafeHeader } from './batch-walk.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 /** The error for the batch of `offset`: CORRUPT, or UNSUPPORTED_FORMAT without its codec. */
@@ -38,7 +39,8 @@ function positionOf(segment: Segment, offset: number): number {
     const read = segment.read(header, 0, BATCH_HEADER_BYTES, position)
     const check = checkBatchHeader(header, 0, read)
     if (read < BATCH_HEADER_BYTES || (check !== 'ok' && check !== 'incomplete')) return position
-    if (lastOffsetOf(header, 0) >= offset) return position
+    // Damage that lies before it may be passed over: a base offset that no number holds, say.
+    if (isSafeHeader(header, 0) && lastOffsetOf(header, 0) >= offset) return position
     position += batchSizeBytesOf(header, 0)
   }
   return position

@@ -176,7 +176,9 @@ describe('a disk without room', () => {
         action === 'create' && path.startsWith('t-0/') && path.endsWith(suffix)
           ? 'ENOSPC'
           : undefined
-      expect(() => appendMany(partitionOf(log, 't'), 1)).toThrow()
+      expect(() => appendMany(partitionOf(log, 't'), 1)).toThrow(
+        expect.objectContaining({ code: 'NO_SPACE' }),
+      )
       await runProcedure(log.close())
       const { log: again, report } = await openLog(driver.processKill())
       expect(report).toMatchObject({ clean: true, partitions: [] })

@@ -97,7 +97,8 @@ describe('a scan of a segment', () => {
     const found = first.length + second.length
     expect(turnsOf(scan.findBatch(bad)).result).toBe(found)
     expect(scan.copy(first.length, second.length).equals(broken(second))).toBe(true)
-    expect(turnsOf(scan.endOfContent(0)).result).toBe(found + third.length - 1) // Its last byte is a zero.
+    // The last byte of all is a zero.
+    expect(turnsOf(scan.endOfContent(0)).result).toBe(found + third.length - 1)
   })
 
   it('goes on from where the segment ends', () => {

@@ -56,7 +56,7 @@ export class LogCut {
         !bases.has(parsed.baseOffset)
       if (isOrphan || name.endsWith('.deleted') || name.endsWith('.tmp')) yield* this.#unlink(name)
     }
-    return [...bases].sort((a, b) => a - b)
+    return [...bases] // In the order of their names, which is that of their offsets.
   }
 
   /** Copies `byteLength` bytes of a segment, durably (I1). */

@@ -28,6 +28,8 @@ describe('leader epochs', () => {
     const driver = folder()
     const epochs = LeaderEpochs.load(driver, 't-0')
     epochs.assign(0, 0)
+    await runProcedure(epochs.save())
+    expect(saved(driver)).toEqual(['0 0'])
     epochs.assign(3, 10)
     epochs.assign(3, 99) // Known already: it began where it began.
     expect(epochs.latest).toBe(3)
@@ -60,6 +62,25 @@ describe('leader epochs', () => {
     expect(saved(driver)).toEqual(['0 0'])
     epochs.truncateTo(0)
     expect(epochs.latest).toBe(-1)
+  })
+
+  it('tell in which one a record was written, and where its records end', () => {
+    const epochs = LeaderEpochs.load(folder(), 't-0')
+    expect([epochs.at(5), epochs.endOf(3, 20)]).toEqual([-1, 20])
+    for (const [epoch, offset] of [
+      [1, 4],
+      [3, 9],
+      [4, 12],
+    ] as const) {
+      epochs.assign(epoch, offset)
+    }
+    expect([3, 4, 8, 9, 11, 12, 99].map((offset) => epochs.at(offset))).toEqual([
+      -1, 1, 1, 3, 3, 4, 4,
+    ])
+    const endsOf = (logEndOffset: number): readonly number[] =>
+      [-1, 0, 1, 2, 3, 4, 5].map((epoch) => epochs.endOf(epoch, logEndOffset))
+    expect(endsOf(20)).toEqual([20, 4, 9, 9, 12, 20, 20])
+    expect(endsOf(10)).toEqual([10, 4, 9, 9, 10, 10, 10])
   })
 
   it('are never assigned backwards', () => {

@@ -133,7 +133,9 @@ describe('salvage', () => {
     const { driver, cut } = await folder(nameOf(5, '.log'))
     driver.machine.faults.inject({ fault: 'EIO', action: 'flush', path: /salvaged/ })
     const salvage = cut.salvage(copying(contentOf(9)), { baseOffset: 5, position: 0 }, 9)
+    const open = driver.files.size
     await expect(runProcedure(salvage)).rejects.toMatchObject({ code: 'IO' })
+    expect(driver.files.size).toBe(open)
     expect(driver.list('t-0')).toEqual([nameOf(5, '.0.salvaged.tmp'), nameOf(5, '.log')])
     const next = cut.salvage(copying(contentOf(9)), { baseOffset: 5, position: 0 }, 4)
     await runProcedure(next)
@@ -182,9 +184,10 @@ describe('setting segments aside', () => {
 describe('removing snapshots', () => {
   it('takes those of more of the log than there is', async () => {
     const names = [nameOf(5, '.snapshot'), nameOf(6, '.snapshot'), nameOf(7, '.snapshot')]
-    const { driver, cut } = await folder(...names, nameOf(9, '.log'))
+    const others = [nameOf(9, '.log'), 'leader-epoch-checkpoint']
+    const { driver, cut } = await folder(...names, ...others)
     await runProcedure(cut.removeSnapshots(6))
-    expect(driver.list('t-0')).toEqual([names[0], names[1], nameOf(9, '.log')])
+    expect(driver.list('t-0')).toEqual([names[0], names[1], ...others])
   })
 })
 

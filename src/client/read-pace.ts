@@ -1,7 +1,7 @@
 /**
- * ReadPace: whether the next batches are read on the event loop or beside it. What lies in memory is
- * read at once; a read that took over a millisecond came from the device, and those that follow it
- * would too: they wait off the event loop until they are fast again.
+ * ReadPace: whether the next batches are read on the event loop or beside it. What lies in memory
+ * is read at once; a read that took over a millisecond came from the device, and those that follow
+ * it would too: they wait off the event loop until they are fast again.
  */
 import type { Clock } from '../log/clock.ts'
 

@@ -90,7 +90,9 @@ export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmi
     return GroupRun.start(this.#runHost(), new RecordHandling(handler), plan)
   }
 
-  /** As `run`, by batches: up to `max` records of one partition, waiting up to `waitMs` for them. */
+  /**
+   * As `run`, by batches: up to `max` records of one partition, waiting up to `waitMs` for them.
+   */
   runBatches(
     handler: (batch: Batch<R>, ctx: RunContext) => void | Promise<unknown>,
     options?: RunOptions & BatchOptions,

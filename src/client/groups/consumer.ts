@@ -2,8 +2,8 @@
  * Consumer: one member of a group, as its user holds it. Owns which way of consuming is in use; the
  * rest is the member's (group-member.ts), which lives on without it only to leave.
  *
- *   I1  one thing at a time is asked of it: two loops, or a poll beside a loop, would each take what
- *       the other believes handled
+ *   I1  one thing at a time is asked of it: two loops, or a poll beside a loop, would each take
+ *       what the other believes handled
  */
 import { invalidArgument } from '../../errors/log-error.ts'
 import { checkOptions, describeValue, isArray } from '../check-options.ts'
@@ -177,8 +177,8 @@ export class Consumer<R extends AnyRecord = AnyRecord>
   }
 
   /**
-   * Commits: without `offsets`, everything handed over so far, with what is in hand. Survives a kill
-   * of the process when it resolves; with `durable`, a power cut, and the data before it does.
+   * Commits: without `offsets`, everything handed over so far, with what is in hand. Survives a
+   * kill of the process when it resolves; with `durable`, a power cut, and the data before it does.
    * @throws {LogError} REBALANCED for a partition that is not this member's; OFFSET_OUT_OF_RANGE
    *   past the end of the log; TOPIC_NOT_FOUND, PARTITION_NOT_FOUND; CLOSED; NO_SPACE; IO.
    */
@@ -277,7 +277,6 @@ export class Consumer<R extends AnyRecord = AnyRecord>
 
   async #poll(max: number, limits: Parameters<typeof awaitAnswer>[3]): Promise<R[]> {
     const member = this.#member
-    member.checkUsable('poll')
     let isFirstLook = true
     const look = (): R[] | undefined => {
       if (isFirstLook) member.handOver.giveBack()
@@ -294,12 +293,14 @@ export class Consumer<R extends AnyRecord = AnyRecord>
     if (tps === undefined) return this.assignment
     if (isArray(tps)) return tps.map((tp) => checkPartition(tp, call))
     throw invalidArgument(
-      `consumer.${call}: partitions are an array of { topic, partition }, not ${describeValue(tps)}`,
+      `consumer.${call}: partitions are an array of { topic, partition }, not ` +
+        describeValue(tps),
       { value: tps },
     )
   }
 
   #beginPoll(): void {
+    this.#member.checkUsable('poll')
     if (this.#isPolling) {
       throw invalidArgument(
         'consumer.poll: a poll of this consumer is under way: await it first, or let another ' +

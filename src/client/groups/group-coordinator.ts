@@ -15,10 +15,15 @@ import type { GroupHost } from './group-host.ts'
 import type { GroupMember } from './group-member.ts'
 import { checkGroupOptions } from './group-options.ts'
 import { LiveGroup, type GroupSettings, type MemberUse } from './live-group.ts'
-import type { HandlerRun } from './run-host.ts'
+import type { HandlerRun, RunWaiting } from './run-host.ts'
 import { Subscription } from './subscription.ts'
 
 const MEMBER_DIGITS = 6
+
+/** What groups wait for, and the groups that wait for a partition to move. */
+export interface GroupsWaiting extends RunWaiting {
+  readonly forRebalance: readonly string[]
+}
 
 /** The groups of one open log. */
 export class GroupCoordinator {
@@ -106,9 +111,15 @@ export class GroupCoordinator {
     return () => void this.#runs.delete(run)
   }
 
-  /** What runs hold and wait for. */
-  get runs(): Iterable<HandlerRun> {
-    return this.#runs
+  /** What keeps groups from going on by themselves. */
+  waiting(): GroupsWaiting {
+    const held = [...this.#runs].map((run) => run.waiting())
+    const moving = [...this.#groups].filter(([, { activity }]) => activity.state === 'PreparingRebalance')
+    return {
+      forHandlers: held.flatMap(({ forHandlers }) => forHandlers),
+      forBackoff: held.flatMap(({ forBackoff }) => forBackoff),
+      forRebalance: moving.map(([id]) => id),
+    }
   }
 
   /** Topics came, went or grew (I2). */

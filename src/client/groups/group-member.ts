@@ -377,7 +377,7 @@ export class GroupMember implements MemberPort {
     return new LogError(
       'REBALANCED',
       `consumer.${call}: ${topic}-${partition} is not assigned to this member of group ` +
-        `${this.groupId}: consumer.assignment has what is, onAssigned and onRevoked say what changes`,
+        `${this.groupId}: consumer.assignment has what is, onAssigned and onRevoked what changes`,
       { group: this.groupId, memberId: this.memberId, topic, partition },
     )
   }

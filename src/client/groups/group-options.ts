@@ -82,7 +82,9 @@ export function countOf(value: unknown, option: string, otherwise: number, where
   )
 }
 
-/** A time to wait, in milliseconds; undefined is `otherwise`. @throws {LogError} INVALID_ARGUMENT. */
+/**
+ * A time to wait, in milliseconds; undefined is `otherwise`. @throws {LogError} INVALID_ARGUMENT.
+ */
 export function waitOf<T>(value: unknown, option: string, otherwise: T, where: string): number | T {
   if (value === undefined) return otherwise
   if (typeof value === 'number' && value >= 0) return Math.min(value, MAX_TIMER_MS)
@@ -146,7 +148,8 @@ function pollIntervalOf(value: unknown, where: string): number | null {
     return Math.min(value, MAX_TIMER_MS)
   }
   throw invalidArgument(
-    `${where}: maxPollIntervalMs is an integer from 1 on, or null for none, not ${describeValue(value)}`,
+    `${where}: maxPollIntervalMs is an integer from 1 on, or null for none, not ` +
+      describeValue(value),
     { option: 'maxPollIntervalMs', value },
   )
 }

@@ -4,7 +4,8 @@
  * was handed over before: it counts as handled, and its partition may be given away.
  *
  *   I1  what is in the user's hands is never committed by itself, and keeps its partition
- *   I2  no more than `max` records, or about `maxBytes`, are held to be handed over together
+ *   I2  what waits for more of its batch is less than a batch of each partition, and about
+ *       `maxBytes` of all
  * Hot: `nextRecord` runs once a record.
  */
 import type { Clock } from '../../log/clock.ts'
@@ -182,29 +183,27 @@ export class HandOver {
 
   #gathered(max: number, waitMs: number): HandedRun | undefined {
     this.#gathering = this.#gathering.filter(({ feed }) => feed.gatheredCount > 0 && feed.mayRead)
-    let total = 0
     let bytes = 0
     for (const { feed } of this.#gathering) {
-      total += feed.gatheredCount
-      bytes += feed.gatheredBytes
       if (feed.gatheredCount >= max) return this.#handGathered(feed)
+      bytes += feed.gatheredBytes
     }
-    while (total < max && bytes < this.#parts.maxBytes) {
-      const record = total === 0 ? this.#reads.take() : this.#takeQuietly()
+    const { maxBytes } = this.#parts
+    while (bytes < maxBytes) {
+      const record = this.#gathering.length === 0 ? this.#reads.take() : this.#takeQuietly()
       const feed = this.#reads.current
       if (record === undefined || feed === undefined) break
       if (feed.gatheredCount === 0) {
         this.#gathering.push({ feed, sinceMs: this.#parts.clock.monotonicNow() })
       }
       feed.gather(record)
-      total += 1
       bytes += feed.recordBytes
       if (feed.gatheredCount >= max) return this.#handGathered(feed)
     }
     const [oldest] = this.#gathering
     if (oldest === undefined) return undefined
-    const isFull = total >= max || bytes >= this.#parts.maxBytes
-    return isFull || this.dueInMs(waitMs) === 0 ? this.#handGathered(oldest.feed) : undefined
+    const isDue = bytes >= maxBytes || this.dueInMs(waitMs) === 0
+    return isDue ? this.#handGathered(oldest.feed) : undefined
   }
 
   #handGathered(feed: PartitionFeed): HandedRun {

@@ -1,6 +1,6 @@
 /**
- * Asking a member for what comes next, and waiting until it is there: the one loop that `for await`,
- * `batches`, `poll` and `run` wait in.
+ * Asking a member for what comes next, and waiting until it is there: the one loop that `for
+ * await`, `batches`, `poll` and `run` wait in.
  *
  *   I1  nothing wakes unheard: between a look that found nothing and the sleep nothing else runs
  *   I2  a waiting ask of a log on disk keeps the process alive, as an open socket does
@@ -42,7 +42,8 @@ export function beginAsk(member: GroupMember, call: string): boolean {
 
 /**
  * What `look` finds, now or later; undefined when the time is over, and once the member has left.
- * @throws {LogError} ABORTED by the signal; whatever `look` throws; FENCED; what a hook failed with.
+ * @throws {LogError} ABORTED by the signal; whatever `look` throws; FENCED; what a hook failed
+ * with.
  */
 export async function awaitAnswer<T>(
   member: GroupMember,
@@ -80,7 +81,7 @@ export async function awaitAnswer<T>(
 }
 
 /** The error of a call that its signal ended. */
-export function abortedBy(signal: AbortSignal, call: string): LogError<'ABORTED'> {
+function abortedBy(signal: AbortSignal, call: string): LogError<'ABORTED'> {
   const cause: unknown = signal.reason
   return new LogError('ABORTED', `consumer.${call} was aborted by its signal`, {}, { cause })
 }

@@ -21,7 +21,9 @@ export interface TakenRecords<R extends AnyRecord> extends TopicPartition {
   readonly highWatermark: number
   /** Aborts when the partition is lost: nothing that is done with the records counts any more. */
   readonly signal: AbortSignal
-  /** The partition has to be given up, or is lost: begin nothing more of these, and release them. */
+  /**
+   * The partition has to be given up, or is lost: begin nothing more of these, and release them.
+   */
   readonly isRevoking: boolean
   /**
    * Everything below `nextOffset` is handled and may be committed: written after 500 records or
@@ -62,8 +64,8 @@ export interface MemberFeed<R extends AnyRecord> {
   /** As `take`, of what is at hand: undefined where nothing is, without waiting. Never rejects. */
   takeNow(max: number): TakenRecords<R> | undefined
   /**
-   * Nothing more of the partition is taken until `resume`. Ignored where it is not the member's; one
-   * that is assigned anew is not paused.
+   * Nothing more of the partition is taken until `resume`. Ignored where it is not the member's;
+   * one that is assigned anew is not paused.
    */
   pause(partition: TopicPartition): void
   /** Ends `pause`; a `take` that waits looks again. Ignored where it is not the member's. */

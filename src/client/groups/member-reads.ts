@@ -88,7 +88,9 @@ export class MemberReads {
     return current === undefined ? undefined : this.#guarded(current)
   }
 
-  /** Resolves when something changed. To be called in the same turn as the look that found nothing. */
+  /**
+   * Resolves when something changed. To be called in the same turn as the look that found nothing.
+   */
   sleep(): Promise<void> {
     return new Promise((resolve) => {
       this.#sleepers.push(resolve)

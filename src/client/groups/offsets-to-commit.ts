@@ -1,6 +1,6 @@
 /**
- * What a user asks to be committed, read and checked: offsets that can be, of partitions named once.
- * Whether they exist is for whoever commits them to say.
+ * What a user asks to be committed, read and checked: offsets that can be, of partitions named
+ * once. Whether they exist is for whoever commits them to say.
  */
 import { invalidArgument } from '../../errors/log-error.ts'
 import type { OffsetCommit } from '../../log/committed-offsets.ts'

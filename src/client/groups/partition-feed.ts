@@ -1,6 +1,6 @@
 /**
- * PartitionFeed: one partition that a member of a group was assigned: its position, the records that
- * come next, and how far the user is with those handed over.
+ * PartitionFeed: one partition that a member of a group was assigned: its position, the records
+ * that come next, and how far the user is with those handed over.
  *
  *   I1  position is the next offset to hand over; only records, gaps, `seek` and a reset move it
  *   I2  handled is the next offset to commit: never above what was handed over or sought
@@ -324,7 +324,7 @@ export class PartitionFeed {
     return new LogError(
       'NO_OFFSET',
       `group ${groupId} has no offset of ${topic}-${partition} to start at: ${why}, and ` +
-        `autoOffsetReset is 'none': seek to a position (in onAssigned, say), or pause the partition`,
+        `autoOffsetReset is 'none': seek to a position (in onAssigned, say), or pause it`,
       { group: groupId, topic, partition },
     )
   }

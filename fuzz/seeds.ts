@@ -69,6 +69,18 @@ function abortedTransaction(): Buffer {
   return bytes
 }
 
+/** Every key of Kafka's with every value. */
+function offsetCommits(): readonly Buffer[] {
+  const { vectors } = loadVectors<{
+    readonly vectors: readonly { readonly kind: string; readonly hex: string }[]
+  }>('consumer-offsets.json')
+  const bytesOf = (kind: string): readonly Buffer[] =>
+    vectors.filter((vector) => vector.kind.endsWith(kind)).map(({ hex }) => fromHex(hex))
+  return bytesOf('Key').flatMap((key) =>
+    bytesOf('CommitValue').map((value) => Buffer.concat([Buffer.from([key.length]), key, value])),
+  )
+}
+
 /** What a writer leaves in a file. */
 function written(path: string, write: (driver: StorageDriver) => void): Buffer {
   const driver = openMemoryDriver()
@@ -167,6 +179,7 @@ function partitionInputs(): readonly Buffer[] {
 const SEEDS: Readonly<Record<string, () => readonly Buffer[]>> = {
   varints: () => [Buffer.from('00017f80018002d804feffffff0f', 'hex')],
   'control-records': () => [encodeMarkerKey('commit'), encodeMarkerValue(7)],
+  'offset-commits': () => offsetCommits(),
   batch: () => batches.map(({ bytes }) => bytes),
   records: () =>
     [0, 1, 2, 3, 4, 5].flatMap((codec) =>

@@ -11,6 +11,7 @@ import {
 import { binaryTargets } from './targets/binary-targets.ts'
 import { codecTargets, lz4BlockTarget, snappyBlockTarget } from './targets/codec-targets.ts'
 import { jsonTargets } from './targets/json-targets.ts'
+import { offsetCommitTarget } from './targets/offset-commit-target.ts'
 import { partitionTarget } from './targets/partition-target.ts'
 import { textTargets } from './targets/text-targets.ts'
 
@@ -18,6 +19,7 @@ import { textTargets } from './targets/text-targets.ts'
 export const TARGETS: readonly FuzzTarget[] = [
   varintsTarget,
   controlRecordsTarget,
+  offsetCommitTarget,
   batchTarget,
   recordsTarget,
   lz4BlockTarget,

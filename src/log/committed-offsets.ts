@@ -205,8 +205,7 @@ export class CommittedOffsets {
     for (const log of this.#host.partitionsOf(OFFSETS_TOPIC) ?? []) {
       damage.push(...(yield* loadOffsets(log, this.#positions)))
     }
-    const nowMs = this.#host.clock.monotonicNow()
-    for (const groupId of this.#positions.groups()) this.#positions.touch(groupId, nowMs)
+    this.#positions.touchAll(this.#host.clock.monotonicNow())
     return damage
   }
 

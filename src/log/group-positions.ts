@@ -74,7 +74,9 @@ export class GroupPositions {
 
   /** Every group that has a position, by name. */
   groups(): readonly string[] {
-    return [...this.#groups.keys()].filter((groupId) => this.of(groupId).length > 0).sort()
+    const found: string[] = []
+    for (const [groupId, { topics }] of this.#groups) if (hasAny(topics)) found.push(groupId)
+    return found.sort()
   }
 
   /** What the group has committed, by topic and partition. */
@@ -107,6 +109,11 @@ export class GroupPositions {
     if (group !== undefined) group.activeAtMs = nowMs
   }
 
+  /** Every group counts as doing something now. */
+  touchAll(nowMs: number): void {
+    for (const group of this.#groups.values()) group.activeAtMs = nowMs
+  }
+
   /** Since when the group has done nothing. */
   activeAtMs(groupId: string): number {
     return this.#groups.get(groupId)?.activeAtMs ?? 0
@@ -122,6 +129,12 @@ export class GroupPositions {
 }
 
 const NO_TOPICS: Group['topics'] = new Map()
+
+function hasAny(topics: Group['topics']): boolean {
+  for (const partitions of topics.values())
+    for (const position of partitions.values()) if (position.isCommitted) return true
+  return false
+}
 
 function byPlace(a: GroupPosition, b: GroupPosition): number {
   if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1

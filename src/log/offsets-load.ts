@@ -13,7 +13,7 @@
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
 import { controlTypeOf } from '../format/control-record.ts'
-import { OffsetCommitReader } from '../format/offset-commit.ts'
+import { MAX_OFFSET_STRING_BYTES, OffsetCommitReader } from '../format/offset-commit.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import { batchSizeBytesOf, isTransactionalBatch, producerIdOf } from '../format/record-batch.ts'
 import type { Procedure } from '../storage/procedure.ts'
@@ -163,6 +163,8 @@ class OffsetsLoad {
     const { groupStart, groupLength, topicStart, topicLength, partition } = commit
     const groupId = buffer.toString('utf8', groupStart, groupStart + groupLength)
     const topic = buffer.toString('utf8', topicStart, topicStart + topicLength)
+    // What is no UTF-8 may be longer as text than a key can be.
+    if (!isKeyText(groupId) || !isKeyText(topic)) return undefined
     const position = this.#positions.ensure(groupId, topic, partition)
     this.#byKey.add(Buffer.from(buffer.subarray(at, at + length)), position)
     return position
@@ -199,6 +201,10 @@ class OffsetsLoad {
   }
 }
 
+function isKeyText(text: string): boolean {
+  return Buffer.byteLength(text) <= MAX_OFFSET_STRING_BYTES
+}
+
 function apply({ position, ...said }: Said): void {
   position.offset = said.offset
   position.leaderEpoch = said.leaderEpoch
@@ -233,8 +239,13 @@ class KeyIndex {
   }
 }
 
+/** Byte by byte: for so few, a call into the runtime takes longer. */
 function isSame(key: Buffer, buffer: Buffer, at: number, length: number): boolean {
-  return key.length === length && key.compare(buffer, at, at + length) === 0
+  if (key.length !== length) return false
+  for (let index = 0; index < length; index++) {
+    if (key[index] !== buffer[at + index]) return false
+  }
+  return true
 }
 
 /** FNV-1a, as an int32: small, so that a Map keeps it without an object. */

@@ -103,6 +103,17 @@ describe('what a broker wrote', () => {
   })
 })
 
+describe('a group id of a broker', () => {
+  it('that is no text, and longer than any as text, is passed over', async () => {
+    const driver = new FaultDriver()
+    const log = await openGroups(driver)
+    const group = Buffer.alloc(0x7fff, 0xff)
+    const key = Buffer.concat([Buffer.from('00017fff', 'hex'), group, Buffer.alloc(6)])
+    appendOffsets(partitionOf(log, OFFSETS_TOPIC), [key, ['h', 0, brokerValue(3)]])
+    expect(await reopened(driver)).toEqual({ h: ['orders-0@3'] })
+  })
+})
+
 describe('a damaged topic of positions', () => {
   it('opens with the commits before and behind the damage, and says so', async () => {
     const driver = new FaultDriver()

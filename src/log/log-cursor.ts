@@ -20,6 +20,7 @@ import {
   nextOffsetOf,
 } from '../format/record-batch.ts'
 import type { Segment } from '../storage/segment.ts'
+import { isSafeHeader } from './batch-walk.ts'
 import { findBehindDamage } from './damage-search.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
 import { ReusedBuffer } from './reused-buffer.ts'
@@ -217,6 +218,7 @@ export class LogCursor {
     const read = segment.read(HEADER, 0, BATCH_HEADER_BYTES, position)
     const check = checkBatchHeader(HEADER, 0, read)
     if (read < BATCH_HEADER_BYTES || (check !== 'ok' && check !== 'incomplete')) return false
+    if (!isSafeHeader(HEADER, 0)) return false
     const lastOffset = offsetIndex.offsetOfSlot(slot)
     if (baseOffsetOf(HEADER, 0) > this.#offset || lastOffsetOf(HEADER, 0) !== lastOffset) {
       return false
@@ -275,9 +277,8 @@ export class LogCursor {
   #hintHolds(buffer: Buffer, byteLength: number): boolean {
     if (byteLength < BATCH_HEADER_BYTES) return false
     const check = checkBatchHeader(buffer, 0, byteLength)
-    return (
-      (check === 'ok' || check === 'incomplete') && lastOffsetOf(buffer, 0) === this.#hintedOffset
-    )
+    const isHeader = (check === 'ok' || check === 'incomplete') && isSafeHeader(buffer, 0)
+    return isHeader && lastOffsetOf(buffer, 0) === this.#hintedOffset
   }
 
   /** Walks and checks the batches read; returns the end of the last whole one below the limit. */

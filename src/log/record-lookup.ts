@@ -21,6 +21,7 @@ import {
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { OffsetIndex } from '../storage/offset-index.ts'
 import type { Segment } from '../storage/segment.ts'
+import { isSafeHeader } from './batch-walk.ts'
 import { LogCursor, type LogSource } from './log-cursor.ts'
 import { type MarkedBatch, RecordMarks } from './record-marks.ts'
 import { ReusedBuffer } from './reused-buffer.ts'
@@ -133,6 +134,7 @@ export class RecordLookup {
       const bytes = this.#bytes
       const check = checkBatchHeader(bytes, at, at + BATCH_HEADER_BYTES)
       if (check !== 'ok' && check !== 'incomplete') return undefined
+      if (!isSafeHeader(bytes, at)) return undefined
       const baseOffset = baseOffsetOf(bytes, at)
       const lastOffset = lastOffsetOf(bytes, at)
       // An entry has the last offset of its batch; the others follow on it.

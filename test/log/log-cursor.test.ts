@@ -52,6 +52,21 @@ describe('a lookup of one offset', () => {
     const run = partition.cursor(8, { readBytes: READ_BYTES }).next(9)
     expect(run && baseOffsetOf(run.buffer, run.start)).toBe(8)
   })
+
+  it('says CORRUPT of a batch whose base offset is one that no number holds', async () => {
+    for (const [batch, offset] of OFFSETS.entries()) {
+      const partition = await largeBatches()
+      const { active } = partition.segments
+      const position = active.offsetIndex.positionOfSlot(batch)
+      active.rewrite(Buffer.from([0x7f]), 1, position)
+      for (const looked of [offset - 1, offset, offset + 1, offset + 2]) {
+        const read = (): unknown =>
+          partition.cursor(looked, { readBytes: READ_BYTES }).next(looked + 1)
+        if (looked === offset - 1 || looked === offset + 2) read()
+        else expect(read, String(looked)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+      }
+    }
+  })
 })
 
 /** A partition of batches of two records each, none of them in memory any more. */

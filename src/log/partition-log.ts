@@ -102,6 +102,7 @@ export class PartitionLog implements Syncable, LogSource {
   /** Names were made in the directory since its last sync. */
   #unsyncedNames = false
   #unsyncedRecords = 0
+  #indexesFlushed: Promise<void> = Promise.resolve()
   #activeSinceMs: number
   #layoutEpoch = 0
   #failure: LogError | undefined
@@ -246,10 +247,7 @@ export class PartitionLog implements Syncable, LogSource {
   get isOverloaded(): boolean {
     return this.#durable.isOverloaded
   }
-  /**
-   * Resolves once less is unsynced: in this partition where that has too much, else in the log.
-   * @throws {LogError} As `makeDurable`.
-   */
+  /** Resolves once less is unsynced, here or in the log. @throws {LogError} As `makeDurable`. */
   roomToAppend(): Promise<void> {
     return this.#durable.room()
   }
@@ -331,14 +329,18 @@ export class PartitionLog implements Syncable, LogSource {
     return bytes
   }
 
-  /** Brings the index files of every segment to stable storage. */
-  async #flushIndexes(): Promise<void> {
-    for (const segment of [...this.segments]) {
-      if (!segment.areIndexesUnflushed) continue
-      if (this.#end !== undefined) return
-      segment.writeIndexes()
-      await segment.flushIndexes()
-    }
+  /** Brings index files to stable storage, one caller after the other: one in work looks done. */
+  #flushIndexes(): Promise<void> {
+    const flushed = this.#indexesFlushed.then(async () => {
+      for (const segment of [...this.segments]) {
+        if (!segment.areIndexesUnflushed) continue
+        if (this.#end !== undefined) return
+        segment.writeIndexes()
+        await segment.flushIndexes()
+      }
+    })
+    this.#indexesFlushed = flushed.catch(() => undefined)
+    return flushed
   }
 
   #activeFor(sizeBytes: number, timestamp: number, lastOffset: number): Segment {

@@ -394,4 +394,21 @@ describe('the end of a partition', () => {
       expect.objectContaining({ code: 'TOPIC_NOT_FOUND' }),
     )
   })
+
+  it('passes no index that another one is still syncing', async () => {
+    const { held, log } = await SyncedLog.open({ segmentBytes: 1024 })
+    const partition = partitionOf(log, 't')
+    appendMany(partition, 40)
+    await partition.makeDurable(40)
+    held.hold()
+    const first = partition.syncForCheckpoint()
+    await nextTurn()
+    held.gate = undefined // Only what is under way is held.
+    const second = partition.syncForCheckpoint()
+    for (let turns = 0; turns < 9; turns++) await nextTurn()
+    expect(partition.recoveryPoint).toBe(0)
+    await held.release()
+    await Promise.all([first, second])
+    expect(partition.recoveryPoint).toBe(40)
+  })
 })

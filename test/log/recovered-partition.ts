@@ -10,7 +10,8 @@ import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { batchOf } from './stored-batches.ts'
 import { overwrite, segmentFile } from './tampering.ts'
 
-const CONFIG: ResolvedTopicConfig = resolveTopicConfig({
+/** An index entry for each batch, and no space ahead. */
+export const CONFIG: ResolvedTopicConfig = resolveTopicConfig({
   segmentBytes: 1 << 24,
   indexIntervalBytes: 0,
   preallocate: false,

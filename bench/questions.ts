@@ -3,6 +3,8 @@
  */
 import { appendThroughput } from './append-throughput.ts'
 import { enqueueThroughput } from './enqueue-throughput.ts'
+import { groupThroughput } from './group-throughput.ts'
+import { groupTimes } from './group-times.ts'
 import { openTime } from './open-time.ts'
 import { randomGet } from './random-get.ts'
 import { scanThroughput } from './scan-throughput.ts'
@@ -17,4 +19,6 @@ export const questions: readonly Question[] = [
   scanThroughput,
   randomGet,
   openTime,
+  groupThroughput,
+  groupTimes,
 ]

@@ -14,7 +14,11 @@ const THROUGHPUT: readonly Column[] = [
   ['system ns', ({ systemNsPerRecord }) => grouped(systemNsPerRecord)],
 ]
 const TIME: readonly Column[] = [
-  ['ms', ({ milliseconds }) => withSpread(milliseconds, (ms) => ms.toFixed(2))],
+  [
+    'ms',
+    ({ milliseconds }) =>
+      withSpread(milliseconds, (ms) => (ms < 1 ? ms.toPrecision(2) : ms.toFixed(2))),
+  ],
 ]
 const RATIOS: readonly Column[] = [
   ['× best peer', ({ againstBestPeer }) => short(againstBestPeer)],

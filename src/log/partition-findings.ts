@@ -2,6 +2,7 @@
  * What a verification is asked of one partition, and what it finds there: the types that
  * verification, scrub and repair share.
  */
+import type { AbortedTransaction } from '../format/aborted-transaction.ts'
 import type { EpochCheckpointEntry } from '../storage/epoch-checkpoint.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Damage } from './damage.ts'
@@ -39,6 +40,8 @@ export interface SegmentFindings {
   /** Its .log has to be made anew. */
   readonly isDamaged: boolean
   readonly areIndexesDamaged: boolean
+  /** What its .txnindex has to hold, where that is wrong. */
+  readonly aborted: readonly AbortedTransaction[] | undefined
   /** Where its torn end starts; its size where there is none. */
   readonly wholeBytes: number
 }

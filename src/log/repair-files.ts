@@ -20,6 +20,7 @@ import { formatPartitionMetadata } from '../storage/partition-metadata.ts'
 import { CONTROL_FILE } from '../storage/control-file.ts'
 import { controlSlotKey } from '../storage/control-slot.ts'
 import type { Procedure } from '../storage/procedure.ts'
+import { segmentPath } from '../storage/segment-indexes.ts'
 import { parentOf } from '../storage/storage-path.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
@@ -29,7 +30,8 @@ import { openAnew } from './log-cut.ts'
 import { CLEANER_OFFSETS, LOG_STARTS, RECOVERY_POINTS } from './log-checkpoints.ts'
 import { newIdentity } from './log-identity.ts'
 import { SectorReads } from './sector-reads.ts'
-import { clearWay } from './segment-rewrite.ts'
+import { clearWay, salvagedName, setFileAside } from './segment-rewrite.ts'
+import { encodeAborted } from './transaction-audit.ts'
 import type { VerifiedFolder, VerifyFindings } from './verify-directory.ts'
 import { syncedUntil } from './partition-evidence.ts'
 
@@ -78,6 +80,7 @@ export function* repairPartitionFiles(
   { input, findings }: VerifiedFolder,
 ): Procedure<void> {
   const { directory, topicId } = input
+  yield* repairTransactionFiles(driver, { input, findings })
   const damaged = new Set(findings?.damage.map(({ file }) => file))
   const metadata = `${directory}/partition.metadata`
   if (damaged.has(metadata)) {
@@ -91,6 +94,27 @@ export function* repairPartitionFiles(
     const stored = known === undefined ? undefined : parseEpochCheckpoint(known)
     const entries = epochsOf(findings?.epochs ?? [], stored ?? [], findings?.firstOffset ?? 0)
     yield* replaceFile(driver, epochs, formatEpochCheckpoint(entries))
+  }
+}
+
+/** Takes snapshots away that are wrong, and makes the .txnindex files anew that are. */
+function* repairTransactionFiles(
+  driver: StorageDriver,
+  { input, findings }: VerifiedFolder,
+): Procedure<void> {
+  for (const { file } of findings?.damage ?? []) {
+    if (file.endsWith('.snapshot')) yield* setFileAside(driver, file)
+  }
+  for (const { baseOffset, aborted } of findings?.segments ?? []) {
+    const path = segmentPath({ driver, directory: input.directory, baseOffset }, '.txnindex')
+    if (aborted === undefined) continue
+    yield* clearWay(driver, path)
+    if (aborted.length > 0) {
+      yield* keepCopy(driver, path)
+      yield* replaceFile(driver, path, encodeAborted(aborted))
+    } else if (driver.status(path) !== undefined) {
+      yield* setFileAside(driver, path)
+    }
   }
 }
 
@@ -115,8 +139,7 @@ function* keepBytes(
   source: SectorReads,
   sizeBytes: number,
 ): Procedure<void> {
-  let name = `${path}.salvaged`
-  for (let again = 1; driver.status(name) !== undefined; again++) name = `${path}.${again}.salvaged`
+  const name = salvagedName(driver, path)
   const file = openAnew(driver, `${name}.tmp`)
   try {
     const bytes = Buffer.allocUnsafe(Math.min(COPY_BYTES, sizeBytes))

@@ -34,10 +34,20 @@ export type EpochAt = (offset: number) => number
 export function* clearWay(driver: StorageDriver, path: string): Procedure<void> {
   const status = driver.status(path)
   if (status === undefined || status.kind === 'file') return
+  yield* setFileAside(driver, path)
+}
+
+/** Gives a file, or what lies in its place, a name that is passed over, durably. */
+export function* setFileAside(driver: StorageDriver, path: string): Procedure<void> {
+  driver.rename(path, salvagedName(driver, path))
+  yield () => driver.flushDirectory(parentOf(path))
+}
+
+/** A free name beside `path` for what it held. */
+export function salvagedName(driver: StorageDriver, path: string): string {
   let name = `${path}.salvaged`
   for (let again = 1; driver.status(name) !== undefined; again++) name = `${path}.${again}.salvaged`
-  driver.rename(path, name)
-  yield () => driver.flushDirectory(parentOf(path))
+  return name
 }
 
 /** Makes the .log of a segment anew. Its indexes are wrong afterwards. */

@@ -7,6 +7,7 @@
  *   I2  what is bad below the start of the log is nobody's loss, and no damage
  *   I3  beside a living writer nothing behind the end that it had published is judged
  */
+import type { AbortedTransaction } from '../format/aborted-transaction.ts'
 import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
 import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { CLEAN_MARKER_FILE, type CleanSegment } from '../storage/clean-marker.ts'
@@ -20,6 +21,8 @@ import type { AuditScope } from './index-audit.ts'
 import { syncedUntil } from './partition-evidence.ts'
 import type { PartitionFindings, SegmentFindings, VerifiedPartition } from './partition-findings.ts'
 import { RecordAudit } from './record-audit.ts'
+import { auditSnapshots } from './snapshot-audit.ts'
+import { TransactionAudit } from './transaction-audit.ts'
 import { SegmentVerification, type BadPlace, type VerifyState } from './verify-segment.ts'
 
 /** The verification of one partition. */
@@ -52,6 +55,7 @@ export class PartitionVerification {
       isGapless,
       records: new RecordAudit(config.maxDecompressedBytes),
       epochs: new EpochAudit(driver, directory, isOwn),
+      transactions: new TransactionAudit(),
       positionBytes: 0,
     }
     this.progress = { doneBytes: 0, file: directory, state: this.#state }
@@ -135,6 +139,7 @@ export class PartitionVerification {
     if (segment === 'no file') return this.#passNoFile(baseOffset, later[0])
     if (segment === undefined) return this.#passMissing(later[0])
     const damageBefore = this.#damage.count
+    this.#state.transactions.begin(place)
     try {
       const tornFrom = yield* this.#readToEnd(segment, later)
       if (this.#input.isGone?.(baseOffset) === true) {
@@ -149,6 +154,7 @@ export class PartitionVerification {
         stretches: segment.stretches,
         isDamaged,
         areIndexesDamaged: !isTorn && this.#checkIndexes(segment, isDamaged),
+        aborted: isTorn ? undefined : this.#checkTransactions(place, later[0]),
         wholeBytes: tornFrom ?? segment.fileBytes,
       })
       if (!isTorn && !isDamaged) this.#checkMarker(segment)
@@ -244,9 +250,21 @@ export class PartitionVerification {
     return wrong.length > 0
   }
 
+  #checkTransactions(
+    place: SegmentPlace,
+    nextBase: number | undefined,
+  ): readonly AbortedTransaction[] | undefined {
+    if (this.#input.isLive) return undefined
+    const scope = this.#scopeOf(nextBase)
+    const found = this.#state.transactions.finish(place, scope, this.#state.nextOffset)
+    if (found !== undefined) this.#damage.addFlaw(found.wrong)
+    return found?.aborted
+  }
+
   /** Where it goes on; -1 where the segment has nothing more. */
   *#passDamage(segment: SegmentVerification, bad: BadPlace, below: number): Procedure<number> {
     const state = this.#state
+    state.transactions.forgetOpen()
     const limits = { below, knownEnd: this.#leastEnd }
     const { position, offset } = yield* segment.findBehind(bad, limits, state)
     const isEnd = position < 0
@@ -282,7 +300,7 @@ export class PartitionVerification {
     const { driver, directory } = this.#input
     const file = segmentPath({ driver, directory, baseOffset }, '.log')
     this.#damage.addFlaw({ file, position: 0, bytes: 0, reason: 'it is not a file' })
-    const flags = { isDamaged: true, areIndexesDamaged: true, wholeBytes: 0 }
+    const flags = { isDamaged: true, areIndexesDamaged: true, aborted: undefined, wholeBytes: 0 }
     this.#segments.push({ baseOffset, fileBytes: 0, stretches: [], ...flags })
     return this.#passMissing(nextBase)
   }
@@ -294,11 +312,13 @@ export class PartitionVerification {
     const fileBytes = driver.status(file)?.sizeBytes ?? 0
     this.progress.doneBytes += fileBytes
     this.#damage.addFlaw({ file, position: 0, bytes: fileBytes, reason: 'overlaps another' })
-    const flags = { isDamaged: true, areIndexesDamaged: true, wholeBytes: fileBytes }
-    this.#segments.push({ baseOffset, fileBytes, stretches: [], ...flags })
+    const flags = { isDamaged: true, areIndexesDamaged: true, aborted: undefined }
+    const wholeBytes = fileBytes
+    this.#segments.push({ baseOffset, fileBytes, wholeBytes, stretches: [], ...flags })
   }
 
   #addMissing(resumesAt: number, nextBase: number): void {
+    this.#state.transactions.forgetOpen()
     const { driver, directory } = this.#input
     const file = segmentPath({ driver, directory, baseOffset: nextBase }, '.log')
     const firstOffset = this.#state.nextOffset
@@ -334,8 +354,11 @@ export class PartitionVerification {
   }
 
   #checkSmallFiles(): void {
-    const { driver, directory, topicId, isOwn } = this.#input
+    const { driver, directory, topicId, isOwn, evidence } = this.#input
     for (const flaw of this.#state.epochs.finish()) this.#damage.addFlaw(flaw)
+    const isClean = evidence.described !== undefined || evidence.isBrokerClean
+    const syncedTo = isClean ? Infinity : evidence.checkpointedPoint
+    for (const flaw of auditSnapshots(driver, directory, syncedTo)) this.#damage.addFlaw(flaw)
     const file = `${directory}/partition.metadata`
     const bytes = readWholeFile(driver, file)
     const found = bytes === undefined ? undefined : parsePartitionMetadata(bytes)

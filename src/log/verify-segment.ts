@@ -26,6 +26,7 @@ import type { EpochAudit } from './epoch-audit.ts'
 import { type AuditScope, IndexAudit, type WrongEntry } from './index-audit.ts'
 import type { RecordAudit } from './record-audit.ts'
 import { SectorReads, UNREADABLE } from './sector-reads.ts'
+import type { TransactionAudit } from './transaction-audit.ts'
 
 /** Bytes looked at before other work gets its turn. */
 const SLICE_BYTES = 262_144
@@ -69,6 +70,7 @@ export interface VerifyState {
   readonly isGapless: boolean
   readonly records: RecordAudit
   readonly epochs: EpochAudit
+  readonly transactions: TransactionAudit
   /** How far in the current file, for whoever shows progress. */
   positionBytes: number
 }
@@ -187,6 +189,7 @@ export class SegmentVerification {
     const leaderEpoch = leaderEpochOf(buffer, at)
     const { sizeBytes, maxTimestamp, recordCount } = summaryOfBatch(buffer, at)
     const [end, nextOffset] = [position + sizeBytes, lastOffset + 1]
+    state.transactions.see(buffer, at)
     for (const index of this.#indexes) {
       index.see({ position, baseOffset, lastOffset, maxTimestamp })
     }

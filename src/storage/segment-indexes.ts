@@ -13,7 +13,7 @@
  *       of the segment once more
  */
 import { LogError } from '../errors/log-error.ts'
-import { segmentFileName } from '../format/segment-name.ts'
+import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
 import { type IndexBudget, indexBudget, type LoadedIndexes } from './index-budget.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { StorageDriver } from './storage-driver.ts'
@@ -27,7 +27,10 @@ export interface SegmentPlace {
 }
 
 /** Path of one of a segment's files. */
-export function segmentPath(place: SegmentPlace, suffix: '.log' | '.index' | '.timeindex'): string {
+export function segmentPath(
+  place: SegmentPlace,
+  suffix: Exclude<SegmentSuffix, '.snapshot'>,
+): string {
   return `${place.directory}/${segmentFileName(place.baseOffset, suffix)}`
 }
 

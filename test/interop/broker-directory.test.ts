@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -74,6 +74,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
 
   it('has here all that its consumer read, once the broker has stopped', async () => {
     await broker.stop()
+    expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
     const log = await openQuietly(directory)
     expect(log.recovery.clean).toBe(true)
     expect(readFromLog(log, ALL_TOPICS)).toEqual(expected)
@@ -84,6 +85,20 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     }
     expect(filesIn('transactions-0', '.txnindex')).toHaveLength(1)
     expect(expected['compacted-0']?.records.length).toBeLessThan(100)
+  })
+
+  it('gets back the aborted transactions that Kafka noted, where their file is lost', async () => {
+    const copy = join(root, 'copy')
+    cpSync(directory, copy, { recursive: true })
+    const [name = ''] = filesIn('transactions-0', '.txnindex')
+    rmSync(join(copy, 'transactions-0', name))
+    expect(await EventLog.verify(copy)).toMatchObject({
+      damage: [{ file: `transactions-0/${name}`, reason: 'missing' }],
+    })
+    await EventLog.repair(copy)
+    const written = readFileSync(join(directory, 'transactions-0', name))
+    expect(readFileSync(join(copy, 'transactions-0', name))).toEqual(written)
+    expect(await EventLog.verify(copy)).toMatchObject({ sound: true })
   })
 
   it.runIf(nativeBinding() !== null)('is locked for brokers while it is open here', async () => {
@@ -104,6 +119,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     await produceTransaction(broker, 'open', 40)
     expected = await readFromBroker(broker, ALL_TOPICS)
     await broker.kill()
+    expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
     const log = await openQuietly(directory)
     expect(log.recovery.clean).toBe(false)
     expect(log.recovery.partitions.flatMap((partition) => partition.damage)).toEqual([])
@@ -118,6 +134,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     await produceMore(broker)
     expected = await readFromBroker(broker, OPEN_TOPICS)
     await broker.stop()
+    expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
     const log = await openQuietly(directory)
     expect(log.recovery.clean).toBe(true)
     expect(readFromLog(log, OPEN_TOPICS)).toEqual(expected)

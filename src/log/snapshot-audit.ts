@@ -1,0 +1,47 @@
+/**
+ * The .snapshot files of a partition: whether each can be read, and speaks of nothing behind the
+ * offset in its name. One is a hint, whose loss costs a longer look at the log. What was never
+ * synced for certain is not judged: a stop may have left any part of it.
+ */
+import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { decodeProducerSnapshot } from '../format/producer-snapshot.ts'
+import { parseSegmentFileName } from '../format/segment-name.ts'
+import { readWholeFile, UNREADABLE_FILE } from '../storage/checkpoint-file.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import type { FoundFlaw } from './damage-list.ts'
+import { UNREADABLE } from './sector-reads.ts'
+
+/** What is wrong with the snapshots in `directory` whose offset is at or below `syncedTo`. */
+export function* auditSnapshots(
+  driver: StorageDriver,
+  directory: string,
+  syncedTo: number,
+): Generator<FoundFlaw, void, undefined> {
+  for (const name of driver.list(directory)) {
+    const parsed = parseSegmentFileName(name)
+    if (parsed?.suffix !== '.snapshot' || parsed.baseOffset > syncedTo) continue
+    const file = `${directory}/${name}`
+    const reason = flawOf(driver, file, parsed.baseOffset)
+    const bytes = driver.status(file)?.sizeBytes ?? 0
+    if (reason !== undefined) yield { file, position: 0, bytes, reason }
+  }
+}
+
+function flawOf(driver: StorageDriver, file: string, offset: number): string | undefined {
+  const status = driver.status(file)
+  if (status === undefined) return undefined
+  if (status.kind !== 'file') return 'it is not a file'
+  const bytes = readWholeFile(driver, file)
+  if (bytes === undefined) return undefined
+  if (bytes === UNREADABLE_FILE) return UNREADABLE
+  try {
+    const entries = decodeProducerSnapshot(bytes)
+    const isBehind = entries.some(({ lastOffset, currentTransactionFirstOffset }) => {
+      return lastOffset >= offset || currentTransactionFirstOffset >= offset
+    })
+    return isBehind ? 'it names offsets behind its own' : undefined
+  } catch (error) {
+    if (error instanceof CorruptBytes) return 'it cannot be read'
+    throw error
+  }
+}

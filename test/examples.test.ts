@@ -48,6 +48,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
     '6 order 6',
   ],
 }
+const WORKERS = 'order-workers.ts'
 const PARTS_OF_THE_MAIN_JOB = ['data-sets.ts', 'terminal.ts']
 
 interface ProgramEnd {
@@ -83,7 +84,7 @@ describe('the examples', () => {
   it('are all run by this test', () => {
     const names = readdirSync(join(CHECKOUT, 'examples'))
     expect(names.toSorted()).toEqual(
-      [...Object.keys(PROGRAMS), MAIN_JOB, ...PARTS_OF_THE_MAIN_JOB].toSorted(),
+      [...Object.keys(PROGRAMS), MAIN_JOB, WORKERS, ...PARTS_OF_THE_MAIN_JOB].toSorted(),
     )
   })
 
@@ -98,6 +99,32 @@ describe('the examples', () => {
     const program = textOf('first-log.ts').replace(/^\/\*\*.*?\*\/\n/s, '')
     expect(first?.code).toBe(program)
     expect(program.split('\n').filter((line) => line !== '').length).toBeLessThanOrEqual(20)
+  })
+})
+
+describe('the workers of the orders', () => {
+  it('do all of them though one dies, go on where a kill stopped them, and then have none', async () => {
+    const directory = temporaryDirectory()
+    const first = await run(WORKERS, directory)
+    expect(first.code, first.output).toBe(0)
+    expect(first.output).toMatch(/worker 2 died over order \d+\nafter that: \d+ orders to go/)
+    expect(first.output).toMatch(/before: 60 orders .*done: 0 orders to go/s)
+    expect(first.output).toMatch(/\(index\) │ partition │ end │ committed │ lag/)
+
+    const other = temporaryDirectory()
+    const killed = await run(WORKERS, other, 'after that: ')
+    expect(killed.code).toBeNull()
+    expect(killed.output).not.toContain('done')
+    const again = await run(WORKERS, other)
+    expect(again.code, again.output).toBe(0)
+    const before = Number(/before: (\d+) orders/.exec(again.output)?.[1])
+    expect(before).toBeGreaterThan(0)
+    expect(before).toBeLessThan(60) // What the dead worker had finished was committed.
+    expect(again.output).toContain('done: 0 orders to go')
+
+    const idle = await run(WORKERS, other)
+    expect(idle.output).toContain('before: 0 orders to go')
+    expect(idle.code).toBe(0)
   })
 })
 

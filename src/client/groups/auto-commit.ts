@@ -4,7 +4,8 @@
  *   I1  written are handled positions only, each at most once
  *   I2  after `records` handled records, or `intervalMs` after the first of them, whichever is
  *       first, everything handled is written: so much may come again after a crash, no more
- *   I3  what cannot be written stays to be written: whoever asks for records next is told why
+ *   I3  while a hook is told that a partition goes, its position is the hook's: it is written after
+ *   I4  what cannot be written stays to be written: whoever asks for records next is told why
  * Hot: `counted` runs once a record.
  */
 import { afterTurn, type Clock } from '../../log/clock.ts'
@@ -73,11 +74,12 @@ export class AutoCommit {
   /** Writes what is handled. @throws {LogError} What keeps it from being written: it stays. */
   write(): void {
     if (this.#options === null || this.#isStopped || this.#unwritten.length === 0) return
-    const feeds = this.#unwritten.filter((feed) => feed.isUnwritten && !feed.isLost)
+    const left = this.#unwritten.filter((feed) => feed.isUnwritten && !feed.isLost)
+    const feeds = left.filter((feed) => !feed.isToldRevoked)
     this.#hasFailed = true
     if (feeds.length > 0) this.#write(feeds)
     this.#hasFailed = false
-    this.#unwritten = []
+    this.#unwritten = left.filter((feed) => feed.isToldRevoked)
     this.#recordCount = 0
   }
 
@@ -97,12 +99,12 @@ export class AutoCommit {
     this.#timer = undefined
   }
 
-  /** Nobody is there to be told of a failure: the next `counted` tries again (I3). */
+  /** Nobody is there to be told of a failure: the next `counted` tries again (I4). */
   #writeQuietly(): void {
     try {
       this.write()
     } catch {
-      // I3: `#hasFailed` is set.
+      // I4: `#hasFailed` is set.
     }
   }
 

@@ -260,8 +260,8 @@ export class Consumer<R extends AnyRecord = AnyRecord>
    */
   async leave(): Promise<void> {
     if (!this.#member.hasLeft) {
-      if (this.#loop === undefined) this.#member.handOver.giveBack()
-      else this.#member.handOver.abandon()
+      if (this.#loop === undefined) this.#member.handOver.handled()
+      this.#member.handOver.abandon()
     }
     await this.#member.leave()
   }

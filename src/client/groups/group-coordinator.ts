@@ -114,7 +114,9 @@ export class GroupCoordinator {
   /** What keeps groups from going on by themselves. */
   waiting(): GroupsWaiting {
     const held = [...this.#runs].map((run) => run.waiting())
-    const moving = [...this.#groups].filter(([, { activity }]) => activity.state === 'PreparingRebalance')
+    const moving = [...this.#groups].filter(
+      ([, { activity }]) => activity.state === 'PreparingRebalance',
+    )
     return {
       forHandlers: held.flatMap(({ forHandlers }) => forHandlers),
       forBackoff: held.flatMap(({ forBackoff }) => forBackoff),

@@ -288,7 +288,10 @@ export class GroupMember implements MemberPort {
 
   /** I3, I4. */
   #giveUp(feeds: readonly PartitionFeed[], hasFailed: boolean): void {
-    if (hasFailed) for (const feed of feeds) this.autoCommit.written(feed)
+    for (const feed of feeds) {
+      feed.isToldRevoked = false
+      if (hasFailed) this.autoCommit.written(feed)
+    }
     try {
       this.autoCommit.write()
     } catch (error) {

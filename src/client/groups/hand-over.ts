@@ -68,18 +68,21 @@ export class HandOver {
     return record ?? this.#recordOfNext(held)
   }
 
-  /** Everything in hand is handled, and given back. */
+  /** Everything in hand is handled, and given back; written unless its partition is given up. */
   giveBack(): void {
-    const held = this.#held
-    if (held !== undefined) {
-      held.handleAll()
+    const wasBatch = this.#handed.length > 0
+    this.handled()
+    this.abandon()
+    if (wasBatch) this.#autoCommit.write()
+  }
+
+  /** Everything in hand is handled. */
+  handled(): void {
+    if (this.#held !== undefined) {
+      this.#held.handleAll()
       this.#autoCommit.counted(1)
     }
-    if (this.#handed.length > 0) {
-      for (const feed of this.#handed) if (!feed.isLost) feed.handleAll()
-      this.#autoCommit.write()
-    }
-    this.abandon()
+    for (const feed of this.#handed) if (!feed.isLost) feed.handleAll()
   }
 
   /** Nothing in hand is handled, and all of it is given back. */

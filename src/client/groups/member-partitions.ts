@@ -55,7 +55,10 @@ export class MemberPartitions implements Iterable<PartitionFeed> {
       if (view === undefined || log === undefined) continue // Deleted: it will be lost.
       const feed = new PartitionFeed(log, view.types, generation, feedOptions)
       this.#feeds.set(keyOf(topic, partition), feed)
-      const notice = (): void => reads.changed(feed)
+      const notice = (): void => {
+        if (feed.isOvertaken) reads.drop(feed) // What is gone is not handed over any more.
+        reads.changed(feed)
+      }
       this.#stopListening.set(feed, log.onChange(notice))
       feed.locate(offsets.get(feedOptions.groupId, topic, partition)?.offset)
       added.push(feed)

@@ -100,6 +100,11 @@ export class PartitionFeed {
     return this.#position
   }
 
+  /** The log starts behind its position by now. */
+  get isOvertaken(): boolean {
+    return this.#position !== undefined && this.#position < this.log.logStartOffset
+  }
+
   get hasPosition(): boolean {
     return this.#position !== undefined
   }

@@ -52,6 +52,7 @@ export class CommitBarrier {
   readonly clock: Clock
   readonly #queue: (() => void)[] = []
   #running = 0
+  #idleWaiter: (() => void) | undefined
   /** Who has unsynced bytes; first who has had some for longest. */
   readonly #unsynced = new Set<DurablePrefix>()
   #unsyncedBytes = 0
@@ -84,7 +85,13 @@ export class CommitBarrier {
       const next = this.#queue.shift()
       if (next === undefined) this.#running -= 1
       else next() // The slot passes on.
+      if (this.#running === 0) this.#idleWaiter?.()
     }
+  }
+
+  /** Resolves once no sync runs any more: of a deleted partition nobody else awaits the last. */
+  async idle(): Promise<void> {
+    if (this.#running > 0) await new Promise<void>((resolve) => (this.#idleWaiter = resolve))
   }
 
   /** `bytes` were appended; starts rounds where the log as a whole has too much unsynced. */

@@ -317,6 +317,7 @@ export class LogDirectory {
     this.#publisher?.close(failure === undefined)
     for (const partition of partitions) partition.finish('closed')
     for (const partition of partitions) partition.closeFiles()
+    if (!driver.volatile) yield () => this.barrier.idle()
     driver.close()
     if (failure !== undefined) throw failure
   }

@@ -142,6 +142,27 @@ describe('a sync round', () => {
   })
 })
 
+describe('a close', () => {
+  it('waits for the sync of a partition that was deleted meanwhile', async () => {
+    const { held, log } = await SyncedLog.open({})
+    const partition = partitionOf(log, 't')
+    appendMany(partition, 1)
+    held.hold()
+    const synced = partition.makeDurable(1)
+    await nextTurn()
+    held.gate = undefined // Only what is under way is held.
+    await runProcedure(log.deleteTopic('t'))
+    await expect(synced).rejects.toMatchObject({ code: 'TOPIC_NOT_FOUND' })
+    const events: string[] = []
+    const closed = runProcedure(log.close()).then(() => events.push('closed'))
+    for (let turns = 0; turns < 30; turns++) await nextTurn()
+    events.push('synced')
+    await held.release()
+    await closed
+    expect(events).toEqual(['synced', 'closed'])
+  })
+})
+
 describe('a checkpoint', () => {
   it('passes no batch that was appended while it ran', async () => {
     for (const count of [3, 40]) {

@@ -22,6 +22,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
 import type { PartitionEvidence } from './partition-evidence.ts'
 import {
+  isAsLaid,
   listPartitionFolders,
   partitionDirectory,
   type PartitionFolder,
@@ -133,7 +134,9 @@ export class DirectoryEvidence {
       } else if (listed !== undefined && folder.partition < listed.partitions) {
         continue
       } else if (!folder.holdsData && isCurrent && !this.wasBrokers) {
-        setAside.push({ folder, state: 'stray' })
+        // What a creation that was stopped had laid is removed, else it is only set aside.
+        const state = isAsLaid(this.#driver, folder.directory) ? 'delete' : 'stray'
+        setAside.push({ folder, state })
       } else {
         adopted.add(folder.topic)
         const id = folder.topicId ?? newId()

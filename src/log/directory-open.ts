@@ -12,7 +12,8 @@
  *   5  positions of consumer groups are moved back to the end of their data (committed-offsets.ts)
  *   6  the control file is written anew, and checkpoints that would say something else
  *
- * A folder that no topic lists is never deleted: empty, it is set aside; with data, it is adopted.
+ * A folder that no topic lists is set aside where it is empty, and removed only where it is what a
+ * creation that was stopped had laid; with data, it is adopted.
  * Where a broker has had the directory, topics may also have been created, deleted and compacted
  * since metadata.json was written: what the folders say counts then.
  */

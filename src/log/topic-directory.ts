@@ -3,7 +3,7 @@
  *
  *   orders-0/                              live
  *   orders-0.<32 hex digits>-delete/       deleted, its space not freed yet
- *   orders-0.<32 hex digits>-stray/        empty, and in no topic
+ *   orders-0.<32 hex digits>-stray/        empty, in no topic, and not as we lay one
  *
  * Only folders; which topics exist is metadata.json's to say, and log-directory.ts keeps it.
  */
@@ -12,6 +12,7 @@ import {
   asideDirectoryName,
   parsePartitionDirectory,
   parseSegmentFileName,
+  segmentFileName,
 } from '../format/segment-name.ts'
 import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { formatEpochCheckpoint } from '../storage/epoch-checkpoint.ts'
@@ -19,10 +20,15 @@ import { formatPartitionMetadata, parsePartitionMetadata } from '../storage/part
 import type { Procedure } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
-import { LeaderEpochs } from './leader-epochs.ts'
+import { LEADER_EPOCH_FILE, LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { SegmentList } from './segment-list.ts'
 
+/** All that `layPartition` makes of a partition that starts at 0. */
+const SMALL_FILES: readonly string[] = ['partition.metadata', LEADER_EPOCH_FILE]
+const FIRST_FILES: readonly string[] = (['.log', '.index', '.timeindex'] as const).map((suffix) =>
+  segmentFileName(0, suffix),
+)
 /** Syncs of folders that run side by side. */
 export const FOLDERS_AT_ONCE = 16
 
@@ -73,7 +79,7 @@ export function layPartition(plan: PartitionPlan): LaidPartition {
     writeSmallFile(driver, `${directory}/partition.metadata`, formatPartitionMetadata(plan.topicId))
     writeSmallFile(
       driver,
-      `${directory}/leader-epoch-checkpoint`,
+      `${directory}/${LEADER_EPOCH_FILE}`,
       formatEpochCheckpoint([{ leaderEpoch, startOffset }]),
     )
   }
@@ -113,6 +119,19 @@ export function listPartitionFolders(driver: StorageDriver): readonly PartitionF
     })
   }
   return folders
+}
+
+/**
+ * True where a folder is what `layPartition` may have left of a partition that never was: no file
+ * but its own, none with a record, no epoch but the first. Nobody could miss anything of it.
+ */
+export function isAsLaid(driver: StorageDriver, directory: string): boolean {
+  const isOurs = driver.list(directory).every((name) => {
+    const status = driver.status(`${directory}/${name}`)
+    if (status?.kind !== 'file') return false
+    return SMALL_FILES.includes(name) || (FIRST_FILES.includes(name) && status.sizeBytes === 0)
+  })
+  return isOurs && LeaderEpochs.load(driver, directory).latest <= 0
 }
 
 /** The highest leader epoch that any partition knows of; -1 where none does. */

@@ -121,6 +121,7 @@ describe('a folder that no topic lists', () => {
   it('is taken in with its data, and set aside where it is empty', async () => {
     const driver = await closedLog()
     for (const name of ['x-0', 'y-0', 't-2']) driver.createDirectory(name)
+    overwrite(driver, 'y-0/of-somebody', Buffer.from('else'))
     const log0 = bytesOf(driver, 't-0/00000000000000000000.log')
     overwrite(driver, 'x-0/00000000000000000000.log', log0)
     overwrite(driver, 'y-0/00000000000000000000.log', Buffer.alloc(0))
@@ -136,6 +137,27 @@ describe('a folder that no topic lists', () => {
     expect(strays[0]).toMatch(/^y-0\.[0-9a-f]{32}-stray$/)
     expect(partitionOf(log, 'x').logEndOffset).toBeGreaterThan(0)
     expect(partitionOf(log, 't', 2).logEndOffset).toBe(partitionOf(log, 'x').logEndOffset)
+  })
+
+  it.each([
+    ['as a stopped creation left it', 'removed', []],
+    ['with another file', 'set aside', [['notes', 'of somebody']]],
+    ['with a segment that starts later', 'set aside', [['00000000000000000007.log', '']]],
+    ['with an epoch that was used', 'set aside', [['leader-epoch-checkpoint', '0\n1\n3 0\n']]],
+  ] as const)('and that is empty, %s, is %s', async (_how, end, files) => {
+    const driver = await closedLog()
+    driver.createDirectory('y-0')
+    overwrite(driver, 'y-0/partition.metadata', bytesOf(driver, 't-0/partition.metadata'))
+    overwrite(driver, 'y-0/leader-epoch-checkpoint', Buffer.from('0\n1\n0 0\n'))
+    overwrite(driver, 'y-0/00000000000000000000.log', Buffer.alloc(0))
+    for (const [name, text] of files) overwrite(driver, `y-0/${name}`, Buffer.from(text))
+    const { log, report } = await openLog(driver)
+    expect(report.adopted).toEqual([])
+    expect(names(log)).toEqual(['t'])
+    await runProcedure(log.forgetDeleted(await log.freeSpace()))
+    const left = driver.list('').filter((name) => name.startsWith('y-0'))
+    expect(left).toHaveLength(end === 'removed' ? 0 : 1)
+    for (const name of left) expect(name).toMatch(/-stray$/)
   })
 })
 

@@ -54,7 +54,9 @@ describe.each(LOG_KINDS)('a group of consumers of a log on %s', (kind) => {
     const members = await Promise.all([group.join(), group.join(), group.join()])
     await Promise.all(members.map((member) => member.ready()))
     expect(owned(members)).toEqual(['t-0', 't-1', 't-2', 't-3'])
-    expect(members.map(({ assignment }) => assignment.length).sort()).toEqual([1, 1, 2])
+    expect(members.map(({ assignment }) => assignment.length).toSorted((a, b) => a - b)).toEqual([
+      1, 1, 2,
+    ])
     await members[0]?.leave()
     const rest = members.slice(1)
     await Promise.all(rest.map((member) => member.ready()))

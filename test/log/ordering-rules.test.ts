@@ -39,8 +39,12 @@ class Machine {
   /** From here on the rule's calls are left out, in the variant that has none of them. */
   breakRule(): void {
     const skipped = this.#skipped
-    if (skipped !== undefined) {
-      this.driver.onCall = (call) => (skipped(call) ? 'skip' : undefined)
+    if (skipped === undefined) return
+    const { driver } = this
+    driver.onCall = (call) => (skipped(call) ? 'skip' : undefined)
+    const rename = driver.rename.bind(driver)
+    driver.rename = (from, to) => {
+      if (!skipped({ action: 'rename', path: to })) rename(from, to)
     }
   }
 
@@ -172,6 +176,24 @@ const RULES: readonly Rule[] = [
       await machine.cut()
       const { log: again } = await openLog(machine.driver, { bootId: 'later boot' })
       return partitionOf(again, 't').logStartOffset === 5
+    },
+  },
+  {
+    name: 'checkpoints forget a topic that is deleted before its name can be used again',
+    leftOut: ({ action, path }) =>
+      action === 'rename' && path === 'recovery-point-offset-checkpoint',
+    keepsPromise: async (machine) => {
+      const log = await logOf(machine, 20)
+      await runProcedure(log.checkpoint())
+      machine.breakRule()
+      await runProcedure(log.deleteTopic('t'))
+      await runProcedure(log.createTopic('t', CONFIG))
+      appendMany(partitionOf(log, 't'), 3)
+      await partitionOf(log, 't').makeDurable(3)
+      await machine.cut()
+      const { log: again, report } = await openLog(machine.driver, { bootId: 'later boot' })
+      const isWhole = report.partitions.every(({ damage }) => damage.length === 0)
+      return isWhole && partitionOf(again, 't').logEndOffset === 3
     },
   },
   {

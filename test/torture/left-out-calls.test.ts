@@ -24,7 +24,7 @@ interface Rule {
   readonly violation: RegExp
 }
 
-const isSync = ({ action }: TracedCall): boolean => action !== 'write'
+const isSync = ({ action }: TracedCall): boolean => action === 'sync' || action === 'sync names'
 const isSyncOf = (call: TracedCall, end: string): boolean => isSync(call) && call.path.endsWith(end)
 const isSyncOfLog = (call: TracedCall): boolean => isSyncOf(call, '.log')
 const isPartition = (path: string): boolean => /\/events-\d$/.test(path)
@@ -90,6 +90,13 @@ const RULES: readonly Rule[] = [
     recording: 'script',
     leavesOut: (call) => isSyncOf(call, '/log-start-offset-checkpoint.tmp'),
     violation: /lost its start/,
+  },
+  {
+    name: 'checkpoints forget a topic that is deleted before its name can be used again',
+    recording: 'script',
+    leavesOut: ({ action, path, during }) =>
+      action === 'rename' && path.endsWith('-offset-checkpoint') && during === 'deleting',
+    violation: /lost|damaged/,
   },
   {
     name: 'everything is synced before the clean marker vouches for it',

@@ -58,8 +58,8 @@ export type DiskImage = ReadonlyMap<string, Buffer | null>
 
 /** A call of the trace, for those who ask that it be left out: as if it had never been made. */
 export interface TracedCall {
-  readonly action: 'write' | 'sync' | 'sync names'
-  /** The path under which the file or directory was opened. */
+  readonly action: 'write' | 'sync' | 'sync names' | 'rename'
+  /** The path under which the file or directory was opened; the new one in a rename. */
   readonly path: string
   /** The newest report before it; 'opening' before the first one of a life. */
   readonly during: LifeReport['is'] | 'opening'
@@ -190,6 +190,7 @@ export class TraceDisk {
 
   #renamed(from: string, to: string): void {
     const node = this.#nodeAt(from)
+    if (this.#isLeftOut('rename', to)) return
     const [source, target] = [this.#place(from), this.#place(to)]
     if (source.parent !== target.parent) throw new Error(`${to}: renamed between directories`)
     this.#change(source.parent, (names) => {

@@ -24,6 +24,7 @@ import {
 import { SharedProcedure } from '../storage/shared-procedure.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
+import { keepExpiring } from './groups/offsets-expiry.ts'
 import type { CheckedLogOptions } from './log-options.ts'
 import type { VerifyReport } from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
@@ -42,9 +43,6 @@ const PARTITIONS_TOGETHER = 1_024
 /** Small segments roll often: their checkpoints come together. */
 const ROLL_CHECKPOINT_DELAY_MS = 1_000
 
-/** Of the topic of committed offsets: Kafka's 50 would be 50 folders for the positions of one. */
-const OFFSETS_PARTITIONS = 1
-
 /** One open log, below its public handle. */
 export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly clock: Clock
@@ -56,6 +54,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly groups: GroupCoordinator
   readonly warn: Warn
   readonly #directory: LogDirectory
+  readonly #offsetsPartitions: number
   readonly #procedures = new ProcedureQueue()
   readonly #catalog: TopicCatalog
   readonly #makings: SharedProcedure<WantedTopic, Topic>
@@ -82,6 +81,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.clock = options.clock
     this.randomBytes = options.randomBytes
     this.holdsProcess = directory.driver.kind === 'disk'
+    this.#offsetsPartitions = options.offsetsTopicNumPartitions
     const settings = { ...defaults, ...options.topicDefaults }
     const catalog = new TopicCatalog(this, directory, settings, warn)
     this.#catalog = catalog
@@ -93,6 +93,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       this.checkOpen('log.deleteTopic')
       return catalog.deletions(unwanted)
     })
+    keepExpiring(this, options)
   }
 
   get isOpen(): boolean {
@@ -225,7 +226,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   *#offsetsTopic(): Procedure<void> {
     if (this.offsets.isPrepared) return
-    const config = { ...OFFSETS_TOPIC_CONFIG, partitions: OFFSETS_PARTITIONS }
+    const config = { ...OFFSETS_TOPIC_CONFIG, partitions: this.#offsetsPartitions }
     yield* this.#directory.createTopic(OFFSETS_TOPIC, config)
   }
 

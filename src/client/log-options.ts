@@ -24,8 +24,16 @@ export interface MemoryLogOptions {
   cleanerBufferBytes?: number | undefined
   /** Bytes a second that compaction may read and write. Default: no limit. */
   cleanerMaxBytesPerSecond?: number | undefined
-  /** Milliseconds after which positions of an idle group expire; −1 (default): never. */
+  /**
+   * Milliseconds that a group without members may do nothing while the log is open before its
+   * positions expire; −1 (default): they never do. Counted from each open on.
+   */
   offsetsRetentionMs?: number | undefined
+  /**
+   * Partitions of the topic of committed offsets, which is made when the first group joins; it keeps
+   * those that it has. Default 1, Kafka's is 50: each is a folder with its files.
+   */
+  offsetsTopicNumPartitions?: number | undefined
   /** Milliseconds between housekeeping passes; null: only by hand. Default 300,000. */
   housekeepingIntervalMs?: number | null | undefined
   /** What the log noticed by itself. Default: `process.emitWarning`. */
@@ -93,6 +101,9 @@ export interface CheckedLogOptions {
   readonly allowNetworkFs: boolean
   readonly fileMode: number
   readonly directoryMode: number
+  readonly offsetsRetentionMs: number
+  readonly offsetsTopicNumPartitions: number
+  readonly housekeepingIntervalMs: number | null
 }
 
 /** What an option may be, beside its type. */
@@ -101,6 +112,9 @@ interface OptionRule {
   readonly obeys: (value: unknown) => boolean
 }
 
+const HOUSEKEEPING_INTERVAL_MS = 300_000
+/** As for any topic. */
+const MAX_OFFSETS_PARTITIONS = 100_000
 const CLOCK_METHODS = ['now', 'monotonicNow', 'setTimeout', 'clearTimeout'] as const
 
 const MEMORY_RULES: Readonly<Record<keyof MemoryLogOptions, OptionRule>> = {
@@ -110,6 +124,10 @@ const MEMORY_RULES: Readonly<Record<keyof MemoryLogOptions, OptionRule>> = {
   cleanerBufferBytes: integerFrom(1),
   cleanerMaxBytesPerSecond: integerFrom(1),
   offsetsRetentionMs: integerFrom(-1),
+  offsetsTopicNumPartitions: {
+    allowed: `an integer from 1 to ${MAX_OFFSETS_PARTITIONS}`,
+    obeys: (value) => integerFrom(1).obeys(value) && Number(value) <= MAX_OFFSETS_PARTITIONS,
+  },
   housekeepingIntervalMs: {
     allowed: 'an integer of at least 1, or null',
     obeys: (value) => value === null || integerFrom(1).obeys(value),
@@ -165,6 +183,12 @@ export function checkLogOptions(
     allowNetworkFs: given.allowNetworkFs ?? false,
     fileMode: given.fileMode ?? OWNER_ONLY.fileMode,
     directoryMode: given.directoryMode ?? OWNER_ONLY.directoryMode,
+    offsetsRetentionMs: given.offsetsRetentionMs ?? -1,
+    offsetsTopicNumPartitions: given.offsetsTopicNumPartitions ?? 1,
+    housekeepingIntervalMs:
+      given.housekeepingIntervalMs === undefined
+        ? HOUSEKEEPING_INTERVAL_MS
+        : given.housekeepingIntervalMs,
   }
 }
 

@@ -181,17 +181,17 @@ export class CommittedOffsets {
   }
 
   /**
-   * Takes back the positions of groups that did nothing for `retentionMs` while this log was open;
+   * Takes back the positions of groups that did nothing for `idleMs` while this log was open;
    * returns which. A group that `hasMembers` does something.
    * @throws {LogError} As `commit`: of groups that come later, nothing has changed.
    */
-  expire(retentionMs: number, hasMembers: (groupId: string) => boolean): readonly string[] {
-    if (retentionMs < 0) return []
+  expire(idleMs: number, hasMembers: (groupId: string) => boolean): readonly string[] {
+    if (idleMs < 0) return []
     const nowMs = this.#host.clock.monotonicNow()
     const expired: string[] = []
     for (const groupId of this.#positions.groups()) {
       if (hasMembers(groupId)) this.#positions.touch(groupId, nowMs)
-      else if (nowMs - this.#positions.activeAtMs(groupId) >= retentionMs) expired.push(groupId)
+      else if (nowMs - this.#positions.activeAtMs(groupId) >= idleMs) expired.push(groupId)
     }
     for (const groupId of expired) this.remove(groupId)
     return expired

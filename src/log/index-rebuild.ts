@@ -11,7 +11,7 @@ import {
 } from '../format/record-batch.ts'
 import { completeProcedure } from '../storage/procedure.ts'
 import type { Segment } from '../storage/segment.ts'
-import { emptyContents } from '../storage/segment-contents.ts'
+import { emptyContents, type SegmentContents } from '../storage/segment-contents.ts'
 import { summaryOfBatch } from './batch-summary.ts'
 import { LogWindow } from './log-window.ts'
 import { SegmentScan } from './segment-scan.ts'
@@ -20,11 +20,23 @@ import { SegmentScan } from './segment-scan.ts'
  * Reads every batch header of `segment` and builds its indexes anew, in memory; the next sync of
  * indexes writes them. Where a header cannot be right the walk goes on at the next whole batch, so
  * that what lies behind damage can be found by offset.
+ * @throws {LogError} IO where the log cannot be read: the segment is as it was.
  */
 export function rebuildIndexes(segment: Segment): void {
-  const { sizeBytes, nextOffset } = segment.contents
-  const window = new LogWindow(segment, sizeBytes)
+  const { contents } = segment
   segment.rewind(emptyContents(segment.baseOffset))
+  try {
+    walk(segment, contents)
+  } catch (error) {
+    // What it had come to is not where the segment ends: the next batch would be written over others.
+    segment.undoRewind(contents)
+    throw error
+  }
+  if (segment.isSealed) segment.completeIndexes()
+}
+
+function walk(segment: Segment, { sizeBytes, nextOffset }: SegmentContents): void {
+  const window = new LogWindow(segment, sizeBytes)
   while (segment.sizeBytes < sizeBytes) {
     const at = plausibleBatchAt(window, segment, nextOffset)
     if (at >= 0) {
@@ -39,7 +51,6 @@ export function rebuildIndexes(segment: Segment): void {
     segment.skipDamageTo(found)
   }
   segment.restoreEnd(sizeBytes, nextOffset)
-  if (segment.isSealed) segment.completeIndexes()
 }
 
 /** Where in the window the batch at the segment's end lies; -1 where none can be there. */

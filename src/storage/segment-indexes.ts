@@ -87,12 +87,22 @@ export class SegmentIndexes implements LoadedIndexes {
 
   unload(): boolean {
     if (!this.#isFinal || this.isUnflushed) return false
+    this.#letGo()
+    return true
+  }
+
+  /** Lets go of what is in memory, whole or not: the files are read, and judged, anew. */
+  forget(): void {
+    this.#budget.gave(this)
+    this.#letGo()
+  }
+
+  #letGo(): void {
     this.#offset?.close()
     this.#time?.close()
     this.#offset = undefined
     this.#time = undefined
     this.#isTrusted = false
-    return true
   }
 
   /** True where the files can be what was written for a log that ends there. Reads them once. */

@@ -181,14 +181,25 @@ export class Segment {
    * there. Indexes that start over leave their files alone until `flushIndexes`.
    */
   rewind(to: SegmentContents): void {
-    this.#sizeBytes = to.sizeBytes
-    this.#nextOffset = to.nextOffset
-    this.#largestTimestamp = to.largestTimestamp
-    this.#offsetOfLargestTimestamp = to.offsetOfLargestTimestamp
-    this.#firstTimestamp = to.firstTimestamp
-    this.#recordCount = to.recordCount
+    this.#take(to)
     if (to.sizeBytes === 0) this.#indexes.startAnew()
     else this.#indexes.truncateToOffset(to.nextOffset)
+  }
+
+  /** After a walk that failed: the segment is what it was, and its indexes are to be rebuilt. */
+  undoRewind(contents: SegmentContents): void {
+    this.#take(contents)
+    this.#indexNextBatch = false
+    this.#indexes.forget()
+  }
+
+  #take(contents: SegmentContents): void {
+    this.#sizeBytes = contents.sizeBytes
+    this.#nextOffset = contents.nextOffset
+    this.#largestTimestamp = contents.largestTimestamp
+    this.#offsetOfLargestTimestamp = contents.offsetOfLargestTimestamp
+    this.#firstTimestamp = contents.firstTimestamp
+    this.#recordCount = contents.recordCount
   }
 
   /** After a walk that may not have reached the end: the segment ends where it did. */

@@ -349,57 +349,6 @@ describe.each(LOG_KINDS)('a group of consumers of a log on %s', (kind) => {
     expect(patient.assignment).toHaveLength(1)
   })
 
-  it('starts where its policy says where nothing was committed', async () => {
-    const { log, topic } = await groupLog(kind, { records: 3 })
-    const from = async (id: string, autoOffsetReset: 'earliest' | 'latest'): Promise<number> => {
-      const consumer = await log.consumerGroup(id, { ...TOPICS, autoOffsetReset }).join()
-      return consumer.position(tp())
-    }
-    expect(await from('a', 'earliest')).toBe(0)
-    expect(await from('b', 'latest')).toBe(3)
-    const none = await log.consumerGroup('c', { ...TOPICS, autoOffsetReset: 'none' }).join()
-    expect((await rejection(none.ready())).code).toBe('NO_OFFSET')
-    expect((await rejection(none.poll())).code).toBe('NO_OFFSET')
-    expect(refusal(() => none.position(tp())).code).toBe('NO_OFFSET')
-    none.seek(tp(), 1)
-    expect(offsetsOf(await none.poll())).toEqual([1, 2])
-    fill(topic.partition(0), 1, 3)
-  })
-
-  it('passes over nothing that came while a group that starts at the latest was away', async () => {
-    const { log, topic } = await groupLog(kind, { records: 3 })
-    const group = log.consumerGroup('g', { ...TOPICS, autoOffsetReset: 'latest' })
-    const consumer = await group.join()
-    const poll = consumer[Symbol.asyncIterator]()
-    const next = poll.next()
-    fill(topic.partition(0), 1, 3)
-    expect(await next).toMatchObject({ value: { offset: 3 } })
-    await poll.return?.()
-    fill(topic.partition(0), 1, 4)
-    const again = await group.join()
-    expect(offsetsOf(await again.poll())).toEqual([3, 4])
-  })
-
-  it('follows its policy, with a warning, where its offset is gone', async () => {
-    const { log, topic, warnings } = await groupLog(kind, { records: 5 })
-    const group = log.consumerGroup('g', TOPICS)
-    const consumer = await group.join()
-    await consumer.poll({ max: 1 })
-    await topic.partition(0).deleteRecords(3)
-    expect(offsetsOf(await consumer.poll())).toEqual([3, 4])
-    expect(warnings).toMatchObject([
-      { code: 'OFFSET_RESET', details: { group: 'g', ...tp(), from: 1, to: 3 } },
-    ])
-    await consumer.leave()
-    const strict = log.consumerGroup('s', { ...TOPICS, autoOffsetReset: 'none' })
-    await strict.resetOffsets({ offsets: [{ ...tp(), offset: 3 }] })
-    await topic.partition(0).deleteRecords(4)
-    const none = await strict.join()
-    expect((await rejection(none.poll())).code).toBe('NO_OFFSET')
-    none.seek(tp(), 'earliest')
-    expect(offsetsOf(await none.poll())).toEqual([4])
-  })
-
   it('leaves a log that is closed with what was handled, for the next one that opens it', async () => {
     const { log } = await groupLog(kind, { records: 4 })
     const group = log.consumerGroup('g', TOPICS)

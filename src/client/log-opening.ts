@@ -176,6 +176,7 @@ function openedOver(
     if (!isGone()) tell(warning)
   }
   const host = new LogHost(engine, options, defaults, warn)
+  host.groups.isGone = isGone
   events.host = host
   warnOfRecovery(warn, report)
   host.start()

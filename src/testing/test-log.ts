@@ -21,7 +21,7 @@ import {
   type DetailsOf,
   type LogErrorCode,
 } from '../errors/log-error.ts'
-import { nextTurn } from '../log/clock.ts'
+import { nextTurn, systemClock } from '../log/clock.ts'
 import { DiskMachine } from './disk-machine.ts'
 import { FaultDriver } from './fault-driver.ts'
 import { TestClock, type ManualClock } from './manual-clock.ts'
@@ -59,8 +59,10 @@ export interface TestLog extends AsyncDisposable {
   readonly clock: ManualClock
   readonly faults: Faults
   /**
-   * Resolves when everything that can run without time passing has run.
-   * @throws {LogError} TIMEOUT where sends wait for the clock, and says so.
+   * Resolves when everything that can run without time passing has run, handlers of consumer groups
+   * included: what they wait for outside of the log gets a second of real time.
+   * @throws {LogError} TIMEOUT where somebody still waits, and says who: sends and attempts that
+   *   come with the clock, handlers that do not end, a rebalance that somebody holds up.
    */
   settle(): Promise<void>
   /**
@@ -84,6 +86,8 @@ const OPTIONS: readonly string[] = ['topics', 'seed', 'topicDefaults']
 /** As of a log in memory: a test has many, and none of them grows. */
 const DEFAULTS = { segmentBytes: 16_777_216 }
 const LOG_FILES = /\.log$/
+/** Real time that handlers get for what is no part of the log. */
+const HANDLER_PATIENCE_MS = 1_000
 
 /**
  * A log for a test, ready at once: the engine of a log on disk over a simulated one, which can
@@ -183,10 +187,18 @@ class DiskTestLog implements TestLog, Faults {
   }
 
   async settle(): Promise<void> {
-    await this.clock.settle(() => this.#machine.tree.change)
-    if (!this.#opened.host.hasPendingSends) return
-    const reason = 'a producer waits for its lingerMs, or for a schema: advance the clock'
-    throw new LogError('TIMEOUT', `settle: records that were sent still wait: ${reason}`, {})
+    const quiet = (): Promise<void> => this.clock.settle(() => this.#machine.tree.change)
+    const beganMs = systemClock.monotonicNow()
+    await quiet()
+    const { host } = this.#opened
+    // Nothing here tells a handler that waits for a file from one that waits for ever.
+    while (host.groups.waiting().forHandlers.length > 0) {
+      if (systemClock.monotonicNow() - beganMs > HANDLER_PATIENCE_MS) break
+      await quiet()
+    }
+    const still = stillWaiting(host)
+    if (still.length === 0) return
+    throw new LogError('TIMEOUT', `settle: ${still.join('; ')}`, { waiting: still })
   }
 
   reset(): void {
@@ -244,6 +256,27 @@ class DiskTestLog implements TestLog, Faults {
     const details = {} as DetailsOf<typeof code> // A test that asks for a code looks at no details.
     throw new LogError(code, `failed by faults.failSends with ${code}`, details)
   }
+}
+
+/** Who cannot go on by itself, and what would help. */
+function stillWaiting({ hasPendingSends, groups }: OpenedLog['host']): readonly string[] {
+  const { forHandlers, forBackoff, forRebalance } = groups.waiting()
+  const said: string[] = []
+  if (hasPendingSends) {
+    const reason = 'a producer waits for its lingerMs, or for a schema: advance the clock'
+    said.push(`records that were sent still wait: ${reason}`)
+  }
+  for (const place of forHandlers) said.push(`a handler still has a record of ${place}`)
+  for (const place of forBackoff) {
+    said.push(`a record of ${place} waits for its next attempt: advance the clock`)
+  }
+  for (const group of forRebalance) {
+    said.push(
+      `group ${group} waits in a rebalance for a member that has records of a partition that has ` +
+        'to move: let it ask for the next, or leave',
+    )
+  }
+  return said
 }
 
 function checkCount(where: string, count: unknown): void {

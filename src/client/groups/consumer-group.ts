@@ -163,6 +163,10 @@ class GroupRunHost<R extends AnyRecord> implements RunHost<R> {
     return this.#coordinator.host.defaultProducer
   }
 
+  get isGone(): boolean {
+    return this.#coordinator.isGone()
+  }
+
   checkOpen(call: string): void {
     this.#coordinator.checkOpen(call)
   }

@@ -28,6 +28,8 @@ export interface GroupsWaiting extends RunWaiting {
 /** The groups of one open log. */
 export class GroupCoordinator {
   readonly host: GroupHost
+  /** The process that a test gave this log is dead: nobody is there to hear of failures. */
+  isGone: () => boolean = () => false
   readonly #groups = new Map<string, LiveGroup>()
   readonly #runs = new Set<HandlerRun>()
   #memberCount = 0

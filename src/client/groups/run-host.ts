@@ -9,7 +9,7 @@ import type { Producer } from '../producer.ts'
 import type { AnyTopicRef } from '../topic-ref.ts'
 import type { MemberFeed } from './member-feed.ts'
 
-/** Partitions of which a run holds records, and what it waits for. */
+/** Partitions of which a run holds records, with its group, by what they wait for. */
 export interface RunWaiting {
   /** A handler was called and has not settled. */
   readonly forHandlers: readonly string[]
@@ -41,6 +41,8 @@ export interface RunHost<R extends AnyRecord> {
   checkOpen(call: string): void
   /** Joins as another member. @throws {LogError} TOPIC_NOT_FOUND, CONFIG_MISMATCH, CLOSED. */
   join(): Promise<MemberFeed<R>>
+  /** The process that a test gave the log is dead: nobody hears of how the run ends. */
+  readonly isGone: boolean
   /** Until the function returned is called, closing the log finishes `run` first. */
   register(run: HandlerRun): () => void
   /** The log's own producer, for dead letters: it sends until every handler is done. */

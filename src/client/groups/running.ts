@@ -121,7 +121,7 @@ export class GroupRun<R extends AnyRecord> implements Running, HandlerRun {
     const places = (count: 'handlerCount' | 'backoffCount'): readonly string[] =>
       claims
         .filter((claim) => claim[count] > 0)
-        .map(({ taken }) => `${taken.topic}-${taken.partition}`)
+        .map(({ taken }) => `${taken.topic}-${taken.partition} of group ${this.#host.group.id}`)
     return { forHandlers: places('handlerCount'), forBackoff: places('backoffCount') }
   }
 
@@ -195,7 +195,7 @@ export class GroupRun<R extends AnyRecord> implements Running, HandlerRun {
     const failure = this.#failure
     const message = 'the run was stopped before its members were ready'
     this.#ready.reject(failure?.error ?? new LogError('ABORTED', message, {}))
-    if (failure === undefined) this.#done.resolve()
+    if (failure === undefined || this.#host.isGone) this.#done.resolve()
     else this.#done.reject(failure.error)
   }
 

@@ -244,6 +244,9 @@ describe('a run in the order of its partitions', () => {
     group.append(1, 'b')
     await settle()
     await handler.fail('a')
-    expect(running.waiting()).toEqual({ forHandlers: ['orders-1'], forBackoff: ['orders-0'] })
+    expect(running.waiting()).toEqual({
+      forHandlers: ['orders-1 of group g'],
+      forBackoff: ['orders-0 of group g'],
+    })
   })
 })

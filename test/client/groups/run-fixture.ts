@@ -31,9 +31,10 @@ export class RunFixture implements RunHost<LogRecord> {
   readonly clock: FakeClock = new FakeClock()
   readonly holdsProcess: boolean = false
   readonly maxPollRecords: number = 500
+  readonly isGone: boolean = false
   /** In the order in which they joined. */
   readonly feeds: FakeFeed[] = []
-  readonly runs = new Set<HandlerRun>()
+  readonly runs: Set<HandlerRun> = new Set()
   /** What `join` does; by default a member has every partition. */
   joins: () => Promise<FakeFeed> = () => Promise.resolve(this.newFeed())
   // `as`: handlers get it as it is, and nothing here calls it.

@@ -1,0 +1,69 @@
+/**
+ * A process with a consumer, for consumer-processes.test.ts. The first argument says what it does,
+ * the second is the directory. What it has to say goes to standard output.
+ */
+import { EventLog } from '../../../src/client/event-log.ts'
+import type { ConsumerGroup } from '../../../src/client/groups/consumer-group.ts'
+import { collectGarbage } from '../../support/process-resources.ts'
+
+const [, , what = '', directory = ''] = process.argv
+
+async function run(): Promise<void> {
+  const log = what === 'waits in memory' ? EventLog.inMemory() : await EventLog.open(directory)
+  const topic = await log.ensureTopic('t')
+  const group = log.consumerGroup('g', { topics: ['t'] })
+  switch (what) {
+    case 'idle':
+      await (await group.join()).poll({ timeoutMs: 0 })
+      say('idle')
+      return
+    case 'waits':
+    case 'waits in memory': {
+      process.once('exit', () => say('ended'))
+      setTimeout(() => say('still there'), 200).unref()
+      process.once('SIGTERM', () => void log.close())
+      for await (const record of await group.join()) say(`unexpected ${record.offset}`)
+      say('the loop has ended')
+      return
+    }
+    case 'commits': {
+      for (let count = 0; count < 5; count++) await topic.send({ value: `v${count}` })
+      const consumer = await group.join()
+      for await (const record of consumer) {
+        if (record.offset < 2) continue
+        await consumer.commit()
+        say('committed')
+        await new Promise(() => setInterval(() => undefined, 60_000)) // Until it is killed.
+      }
+      return
+    }
+    case 'forgets': {
+      await topic.send({ value: 'x' })
+      await forget(group)
+      await collectGarbage()
+      say(`${group.describe().members.length} members`)
+      const kept = await group.join()
+      const poll = kept.poll()
+      await collectGarbage()
+      say(`${group.describe().members.length} members, ${(await poll).length} records`)
+      await log.close()
+      return
+    }
+    default:
+      throw new Error(`unknown: ${what}`)
+  }
+}
+
+/** Joins, with hooks, and loses its consumer and an iterator over it. */
+async function forget(group: ConsumerGroup): Promise<void> {
+  const consumer = await group.join({ onRevoked: (_, gone) => gone.assignment })
+  await consumer.poll({ max: 1 })
+  const other = await group.join()
+  void other[Symbol.asyncIterator]()
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`)
+}
+
+await run()

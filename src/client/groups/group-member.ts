@@ -228,6 +228,7 @@ export class GroupMember implements MemberPort {
   }
 
   assigned(partitions: readonly TopicPartition[], generation: number): void {
+    if (this.#leaving !== undefined) return // Free again when it has left, which is soon.
     const feeds = this.partitions.add(partitions, generation)
     if (feeds.length > 0) this.#queue.push({ kind: 'assigned', feeds })
   }
@@ -261,11 +262,13 @@ export class GroupMember implements MemberPort {
 
   // ------------------------------------------------------------------ within
 
-  /** Of partitions that are lost by now, only that they are. */
+  /** Each is told of as assigned, then once as revoked or lost; what was lost before, never. */
   #tell({ kind, feeds }: PartitionsMoved): unknown {
     const hooks = this.#hooks?.deref()
     if (hooks === undefined) return undefined
-    const told = kind === 'lost' ? feeds : feeds.filter((feed) => !feed.isLost)
+    const isNews = kind === 'assigned'
+    const told = feeds.filter((feed) => feed.isTold !== isNews && (kind === 'lost' || !feed.isLost))
+    for (const feed of told) feed.isTold = isNews
     return told.length === 0 ? undefined : hooks.tell(kind, told.map(nameOf))
   }
 
@@ -297,9 +300,10 @@ export class GroupMember implements MemberPort {
     } catch (error) {
       this.#failure ??= { error }
     }
+    const released = feeds.filter((feed) => !feed.isLost) // Lost ones are when that is told.
     this.partitions.remove(feeds)
     if (this.#leaving !== undefined) return // All of it is free once it has left.
-    this.#parts.membership.released(this.memberId, feeds.map(nameOf))
+    this.#parts.membership.released(this.memberId, released.map(nameOf))
   }
 
   #pushRevoked(feeds: readonly PartitionFeed[]): void {

@@ -44,6 +44,8 @@ export class PartitionFeed {
   /** Its `onAssigned` has run. */
   isActive = false
   isPaused = false
+  /** The hooks believe that it is the member's. */
+  isTold = false
   /** It has to be given up, once nothing of it is in the user's hands. */
   isRevoking = false
   /** `onRevoked` is told of it, or was. */

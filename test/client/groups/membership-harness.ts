@@ -13,7 +13,7 @@ import { keyOf } from './assigning.ts'
 export type Answering = 'at once' | 'when asked'
 
 /** Ends the test with `what` unless it holds. Not `expect`: this runs millions of times. */
-export function must(holds: boolean, what: string): void {
+export function must(holds: boolean, what: string): asserts holds {
   if (!holds) throw new Error(`not true: ${what}`)
 }
 

@@ -67,6 +67,9 @@ function smallFiles(driver: StorageDriver, evidence: DirectoryEvidence): readonl
   const topics = reading.kind === 'found' ? [...reading.metadata.topics.values()] : []
   // Written with the first open, before any topic of ours.
   const hasOwnTopics = topics.some((topic) => topic.adopted !== true)
+  // A broker makes its checkpoints empty, and writes them when there is something to say.
+  const isCheckpoint = (bytes: Buffer): boolean =>
+    isOffsets(bytes) || (evidence.wasBrokers && bytes.length === 0)
   return [
     { name: METADATA_FILE, isRequired: isOurs, isSound: isSoundMetadata },
     { name: PREVIOUS_METADATA_FILE, isRequired: false, isSound: isSoundMetadata },
@@ -75,9 +78,9 @@ function smallFiles(driver: StorageDriver, evidence: DirectoryEvidence): readonl
       isRequired: isOurs,
       isSound: (bytes) => parseMetaProperties(bytes) !== undefined,
     },
-    { name: RECOVERY_POINTS, isRequired: hasOwnTopics, isSound: isOffsets },
-    { name: LOG_STARTS, isRequired: hasOwnTopics, isSound: isOffsets },
-    { name: CLEANER_OFFSETS, isRequired: false, isSound: isOffsets },
+    { name: RECOVERY_POINTS, isRequired: hasOwnTopics, isSound: isCheckpoint },
+    { name: LOG_STARTS, isRequired: hasOwnTopics, isSound: isCheckpoint },
+    { name: CLEANER_OFFSETS, isRequired: false, isSound: isCheckpoint },
     {
       name: CLEAN_MARKER_FILE,
       isRequired: false,

@@ -49,6 +49,39 @@ describe('EventLog.verify', () => {
     expect(report.bytes).toBe(seen.at(-1)?.totalBytes)
   })
 
+  it('takes the empty checkpoints of a broker for what they are, where a broker was', async () => {
+    const directory = await closedLog()
+    writeFileSync(join(directory, 'cleaner-offset-checkpoint'), '')
+    expect(await EventLog.verify(directory)).toMatchObject({
+      damage: [{ file: 'cleaner-offset-checkpoint' }],
+    })
+    writeFileSync(join(directory, 'replication-offset-checkpoint'), '0\n0\n')
+    expect(await EventLog.verify(directory)).toMatchObject({ sound: true })
+  })
+
+  it('and repair take in what groups have committed', async () => {
+    const directory = temporaryDirectory()
+    const log = await filled(await EventLog.open(directory))
+    const group = log.consumerGroup('g', { topics: ['orders'] })
+    await group.resetOffsets('earliest')
+    await group.resetOffsets('latest')
+    await log.close()
+    expect(await EventLog.verify(directory)).toMatchObject({ sound: true, records: 104 })
+    const file = '__consumer_offsets-0/00000000000000000000.log'
+    flip(join(directory, file), readFileSync(join(directory, file)).length - 1)
+    expect(await EventLog.verify(directory)).toMatchObject({ damage: [{ file, firstOffset: 2 }] })
+    await EventLog.repair(directory)
+    expect(await EventLog.verify(directory)).toMatchObject({ sound: true, records: 102 })
+    const again = await EventLog.open(directory, { onWarning: () => undefined })
+    closeWhenDone(again)
+    expect(
+      again
+        .consumerGroup('g')
+        .offsets()
+        .map(({ offset }) => offset),
+    ).toEqual([0, 0])
+  })
+
   it('names the place of what is damaged', async () => {
     const directory = await closedLog()
     flip(join(directory, FILE), 70)

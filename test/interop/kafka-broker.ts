@@ -50,7 +50,6 @@ const PROPERTIES: readonly string[] = [
   `node.id=${NODE_ID}`,
   'controller.listener.names=CONTROLLER',
   'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
-  'offsets.topic.num.partitions=1',
   'offsets.topic.replication.factor=1',
   'transaction.state.log.num.partitions=1',
   'transaction.state.log.replication.factor=1',
@@ -69,20 +68,32 @@ const PROPERTIES: readonly string[] = [
 /** At the end of a topic there is nothing to wait for. */
 const CONSUMER_SETTINGS = { 'enable.auto.commit': 'false', 'fetch.max.wait.ms': '10' }
 
+/** Where a broker lives. */
+interface BrokerPlaces {
+  readonly home: string
+  readonly directory: string
+  readonly offsetsPartitions?: number
+}
+
 /** A broker that can be started over the same directory again and again. */
 export class KafkaBroker {
   /** The directory of its partitions. */
   readonly directory: string
   readonly #driver: KafkaDriver
   readonly #home: string
+  readonly #offsetsPartitions: number
   #process: ChildProcess | undefined
   #bootstrap = ''
 
-  /** `home` is for what the broker keeps besides `directory`. */
-  constructor(driver: KafkaDriver, places: { readonly home: string; readonly directory: string }) {
+  /**
+   * `home` is for what the broker keeps besides `directory`; its topic of committed offsets has one
+   * partition unless told.
+   */
+  constructor(driver: KafkaDriver, places: BrokerPlaces) {
     this.#driver = driver
     this.#home = places.home
     this.directory = places.directory
+    this.#offsetsPartitions = places.offsetsPartitions ?? 1
   }
 
   /** Everything that the broker logged since its last start. */
@@ -200,6 +211,7 @@ export class KafkaBroker {
       ...PROPERTIES,
       `listeners=PLAINTEXT://127.0.0.1:${clients},CONTROLLER://127.0.0.1:${controller}`,
       `controller.quorum.voters=${NODE_ID}@127.0.0.1:${controller}`,
+      `offsets.topic.num.partitions=${this.#offsetsPartitions}`,
       `log.dirs=${this.directory}`,
       `metadata.log.dir=${this.#metadataDirectory}`,
     ]

@@ -56,7 +56,7 @@ async function run(): Promise<void> {
 
 /** Joins, with hooks, and loses its consumer and an iterator over it. */
 async function forget(group: ConsumerGroup): Promise<void> {
-  const consumer = await group.join({ onRevoked: (_, gone) => gone.assignment })
+  const consumer = await group.join({ onRevoked: (_, gone) => void gone.assignment })
   await consumer.poll({ max: 1 })
   const other = await group.join()
   void other[Symbol.asyncIterator]()

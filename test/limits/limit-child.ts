@@ -27,6 +27,14 @@ class Watcher {
   }
 }
 
+/** Something to wait for until it is opened. */
+class Gate {
+  open: () => void = () => undefined
+  readonly opened: Promise<void> = new Promise((resolve) => {
+    this.open = resolve
+  })
+}
+
 const task = JSON.parse(process.argv[2] ?? '') as LimitTask // the test's
 const watcher = new Watcher()
 const begunMs = performance.now()
@@ -49,9 +57,10 @@ if (task.end === 'kill') process.kill(process.pid, 'SIGKILL')
 
 async function run(): Promise<Pick<LimitReport, 'records' | 'wrong'>> {
   if (task.does === 'lag') return await lag()
+  if (task.does === 'group') return await lagAsGroup()
   if (task.does === 'read') return await readAll()
   if (task.log === 'segments') await writeSegments()
-  else if (task.log === 'bytes') await writeBytes((await bytesTopic()).partition(0))
+  else if (task.log === 'bytes') await writeBytes((await bytesTopic()).partition(0), 0)
   else await writeTopics()
   return { records: task.count, wrong: null }
 }
@@ -71,9 +80,9 @@ async function bytesTopic(): Promise<Topic> {
   return await log.ensureTopic('bytes', { segmentBytes: LARGE_SEGMENT_BYTES })
 }
 
-async function writeBytes(partition: Partition): Promise<void> {
+async function writeBytes(partition: Partition, from: number): Promise<void> {
   const producer = log.producer({ lingerMs: 1 })
-  for (let offset = 0; offset < task.count; offset += 1) {
+  for (let offset = from; offset < task.count; offset += 1) {
     const value = valueAt(offset, LARGE_VALUE_BYTES)
     if (!producer.enqueue({ topic: partition.topic, value })) await producer.drained()
     if (offset % LOOK_EVERY === 0) await lookAround()
@@ -138,18 +147,36 @@ async function lag(): Promise<Pick<LimitReport, 'records' | 'wrong'>> {
     records += 1
   }
   await take()
-  const producer = log.producer({ lingerMs: 1 })
-  for (let offset = 1; offset < task.count; offset += 1) {
-    const value = valueAt(offset, LARGE_VALUE_BYTES)
-    if (!producer.enqueue({ topic: partition.topic, value })) await producer.drained()
-    if (offset % LOOK_EVERY === 0) await lookAround()
-  }
-  await producer.close()
+  await writeBytes(partition, 1)
   while (records < task.count) {
     await take()
     if (records % LOOK_EVERY === 0) await lookAround()
   }
   await reader.return?.()
+  return { records, wrong }
+}
+
+/** A group stands still in the handler of its first record while all is written. */
+async function lagAsGroup(): Promise<Pick<LimitReport, 'records' | 'wrong'>> {
+  const topic = await bytesTopic()
+  const partition = topic.partition(0)
+  partition.append({ value: valueAt(0, LARGE_VALUE_BYTES) })
+  let records = 0
+  let wrong: string | null = null
+  const written = new Gate()
+  const running = log.consumerGroup('slow', { topics: [topic.name] }).run(async (record) => {
+    if (records === 0) await written.opened
+    const isRight = record.offset === records && isValueAt(records, record.value)
+    if (!isRight) wrong ??= `the record at ${records}, which is ${record.offset}`
+    records += 1
+    if (records % LOOK_EVERY === 0) watcher.look()
+  })
+  await running.ready
+  await writeBytes(partition, 1)
+  written.open()
+  const isOver = (): boolean => records >= task.count || wrong !== null
+  while (!isOver()) await lookAround()
+  await running.stop()
   return { records, wrong }
 }
 

@@ -21,7 +21,7 @@ export interface LimitReport {
 /** What the process is to do. */
 export interface LimitTask {
   readonly directory: string
-  readonly does: 'write' | 'read' | 'lag'
+  readonly does: 'write' | 'read' | 'lag' | 'group'
   /** 'segments': one partition of tiny ones; 'bytes': one of large records; 'topics': many. */
   readonly log: 'segments' | 'bytes' | 'topics'
   readonly count: number

@@ -78,14 +78,14 @@ describe.skipIf(!canCountResources)(
       HOURS,
     )
 
-    it(
-      'behind which a live reader is, cost it no memory, and it gets them all',
-      async () => {
+    it.each([
+      ['a live reader', 'lag'],
+      ['a group', 'group'],
+    ] as const)(
+      'behind which %s is, cost it no memory, and it gets them all',
+      async (_who, does) => {
         const directory = join(temporaryDirectory(), 'log')
-        const lagged = await run(
-          { directory, does: 'lag', log: 'bytes', count, end: 'close' },
-          limits,
-        )
+        const lagged = await run({ directory, does, log: 'bytes', count, end: 'close' }, limits)
         expect(lagged).toMatchObject({ records: count, wrong: null })
         expect(lagged.memoryBytes).toBeLessThan(MEMORY_BYTES)
       },

@@ -33,6 +33,9 @@ const counts: SoakCounts = {
   topics: 0,
   removals: 0,
   verified: 0,
+  handled: 0,
+  visits: 0,
+  scrubs: 0,
 }
 const leaked: unknown[] = []
 

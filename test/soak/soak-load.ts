@@ -5,6 +5,7 @@
 import { EventLog } from '../../src/index.ts'
 import type { Partition, Producer, RecordStream, LogRecord, Topic } from '../../src/index.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
+import { SoakGroup } from './soak-group.ts'
 import { checkSoakRecord, checkSoakValue, soakValue } from './soak-records.ts'
 
 const PARTITIONS = 2
@@ -27,6 +28,11 @@ export interface SoakCounts {
   topics: number
   removals: number
   verified: number
+  /** Records that the group was given. */
+  handled: number
+  /** Members that joined it for a while. */
+  visits: number
+  scrubs: number
 }
 
 /** What a round does wrong, so that its checks can be seen to work. */
@@ -40,6 +46,7 @@ export class SoakRound {
   readonly #fault: SoakFault
   readonly #producers = new Map<Writer, Producer>()
   readonly #readers: SoakReader[] = []
+  #group: SoakGroup | undefined
   #topics: readonly Topic[] = []
 
   private constructor(log: EventLog, seed: number, counts: SoakCounts, fault: SoakFault) {
@@ -88,15 +95,20 @@ export class SoakRound {
         this.#readers.push(new SoakReader(partition, this.#counts))
       }
     }
+    const names = this.#topics.map(({ name }) => name)
+    this.#group = await SoakGroup.start(log, names, this.#counts)
   }
 
   async #step(): Promise<void> {
     const random = this.#random
     await Promise.all(this.#readers.map(async (reader) => await reader.check()))
+    this.#group?.check()
     await Promise.all(this.#topics.map(async (topic) => await this.#write(topic)))
     for (let count = 0; count < GETS_AT_ONCE; count++) this.#get(this.#anyPartition())
     if (random.below(8) === 0) this.#scan(this.#anyPartition())
     if (random.below(8) === 0) await this.#comeAndGo()
+    if (random.below(16) === 0) await this.#group?.visit()
+    if (random.below(16) === 0) await this.#scrub()
     await this.#remove(random.below(this.#readers.length))
   }
 
@@ -155,14 +167,24 @@ export class SoakRound {
     const reader = this.#readers[index]
     if (reader === undefined) return
     const { partition } = reader
-    const before = Math.min(reader.nextOffset, partition.logEndOffset - KEPT_RECORDS)
+    const committed = this.#group?.committed(partition.topic, partition.index) ?? 0
+    const read = Math.min(reader.nextOffset, committed)
+    const before = Math.min(read, partition.logEndOffset - KEPT_RECORDS)
     if (before <= partition.logStartOffset) return
     await partition.deleteRecords(before)
     this.#counts.removals += 1
   }
 
+  /** Everything that is in the log is sound, while all the rest goes on. */
+  async #scrub(): Promise<void> {
+    const { sound } = await this.#log.scrub()
+    if (!sound) throw new Error('a log that is open is not sound')
+    this.#counts.scrubs += 1
+  }
+
   async #end(): Promise<void> {
     for (const producer of this.#producers.values()) await producer.close()
+    await this.#group?.finish()
     await Promise.all(this.#readers.map(async (reader) => await reader.finish()))
     await this.#log.close()
   }

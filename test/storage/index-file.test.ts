@@ -120,6 +120,30 @@ describe('an index file', () => {
     }
   })
 
+  it.each([[[]], [[1, 2, 3]]])(
+    'that is built anew as it was, %j, is written again in its place and synced',
+    async (values) => {
+      const driver = newDriver()
+      const before = IndexFile.create(driver, PATH, SLOT_BYTES)
+      add(before, ...values)
+      before.writeOut()
+      await driver.flushDirectory('')
+      await driver.flushDirectory('d')
+      const index = IndexFile.load(driver, PATH, SLOT_BYTES)
+      index.detach()
+      add(index, ...values)
+      const renames: string[] = []
+      driver.onCall = ({ action, path }) => {
+        if (action === 'rename') renames.push(path)
+        return undefined
+      }
+      await index.flush()
+      driver.onCall = undefined
+      expect([renames, index.isUnflushed]).toEqual([[], false])
+      expect(stored(driver.powerCut(new SeededRandom(1), 'none'))).toEqual(values)
+    },
+  )
+
   it('goes on in its new file after it was replaced', async () => {
     const driver = newDriver()
     const index = IndexFile.create(driver, PATH, SLOT_BYTES)

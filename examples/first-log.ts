@@ -1,5 +1,5 @@
 /**
- * The program of the README's first screen: open, send, read, close.
+ * The program of the README's first screen: open, send, read, and handle what was sent, once.
  */
 import { EventLog, defineTopic, serdes } from 'streambed'
 
@@ -13,12 +13,13 @@ const log = await EventLog.open('./data/orders', { topics: [Orders] }) // a dire
 const orders = log.topic(Orders)
 
 await orders.send({ key: 'o-1', value: { total: 12 } }) // on stable storage when it resolves
-await orders.sendAll([
-  { key: 'o-2', value: { total: 7 } },
-  { key: 'o-1', value: { total: 15 } }, // a key has one partition: this stays behind the first
-])
+await orders.send({ key: 'o-1', value: { total: 15 } }) // a key has one partition: in this order
 
 for await (const { partition, offset, key, value } of orders.read()) {
   console.log(`partition ${partition}, offset ${offset}: ${key} ${value.total}`)
 }
-await log.close()
+
+log.consumerGroup('billing', { topics: [Orders] }).run(async ({ key, value }) => {
+  console.log(`bill ${key}: ${value.total}`)
+  if (value.total === 15) void log.close() // as on SIGTERM: lets handlers finish, commits, syncs
+})

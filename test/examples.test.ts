@@ -18,7 +18,8 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   'first-log.ts': [
     'partition 2, offset 0: o-1 12',
     'partition 2, offset 1: o-1 15',
-    'partition 3, offset 0: o-2 7',
+    'bill o-1: 12',
+    'bill o-1: 15',
   ],
   'append-and-read.ts': [
     'appended 0 to 2, durable below 3',

@@ -26,6 +26,7 @@ const NOTHING_KNOWN: PartitionEvidence = {
   checkpointedPoint: 0,
   logStartOffset: 0,
   published: undefined,
+  durableBefore: 0,
 }
 
 async function open(
@@ -160,6 +161,25 @@ describe('a partition that was closed', () => {
     // The marker's word on what was there counts all the same, and the epoch is on the disk.
     const left = driver.powerCut(new SeededRandom(1))
     expect(LeaderEpochs.load(left, 't-0').latest).toBe(state.epochs.latest)
+  })
+
+  it('is told of where its epochs cannot be read, beside whatever else was found', async () => {
+    const driver = folder({ 0: at(0) })
+    overwrite(driver, 't-0/leader-epoch-checkpoint', Buffer.from('?'))
+    const { state, recovery } = await open(driver, { checkpointedPoint: 3, isBrokerClean: true })
+    expect(recovery).toMatchObject({ topic: 't', partition: 0, cutAtOffset: null })
+    expect(recovery.damage).toMatchObject([
+      { firstOffset: 1, lastOffset: 2 },
+      { topic: 't', partition: 0, file: 't-0/leader-epoch-checkpoint', firstOffset: null },
+    ])
+    expect(state.epochs.latest).toBe(1)
+  })
+
+  it('is recovered where nothing but an empty segment is left of it', async () => {
+    const driver = await withEpochs(folder({ 6: [] }), 't-0', [2, 3])
+    const { state, recovery } = await open(driver, { described, logStartOffset: 3 })
+    expect(recovery.damage).toMatchObject([{ firstOffset: 3, lastOffset: 5 }])
+    expect(state.epochs.latest).toBe(3)
   })
 
   it('is recovered where the marker knows of no segment', async () => {

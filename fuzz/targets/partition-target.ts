@@ -46,6 +46,7 @@ const SYNCED = 0x08
 const PUBLISHED = 0x10
 const BROKER = 0x20
 const KNOWN_START = 0x40
+const DURABLE_BEFORE = 0x80
 const CONFIG = {
   segmentBytes: 4_096,
   indexIntervalBytes: 100,
@@ -155,6 +156,7 @@ function evidenceOf(settings: number): Evidence {
     checkpointedPoint: (settings & SYNCED) === 0 ? 0 : SECOND_BASE,
     logStartOffset: (settings & KNOWN_START) === 0 ? null : 2,
     published: (settings & PUBLISHED) === 0 ? undefined : published,
+    durableBefore: (settings & DURABLE_BEFORE) === 0 ? 0 : SECOND_BASE,
   }
 }
 

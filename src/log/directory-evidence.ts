@@ -109,6 +109,7 @@ export class DirectoryEvidence {
         this.control?.slots.get(controlSlotKey(topicId, partition))?.logStartOffset ??
         null,
       published: this.#publishedInThisBoot(topicId, partition),
+      durableBefore: this.#durableBefore(topicId, partition),
     }
   }
 
@@ -184,6 +185,13 @@ export class DirectoryEvidence {
       if (this.checkpoints.recoveryPoints.has(partitionDirectory(name, partition))) return false
     }
     return true
+  }
+
+  /** What a broker may have cut since is not known: it writes no control file. */
+  #durableBefore(topicId: string, partition: number): number {
+    const { control } = this
+    if (control === undefined || this.wasBrokers || control.bootId === this.#bootId) return 0
+    return control.slots.get(controlSlotKey(topicId, partition))?.durableOffset ?? 0
   }
 
   /** Watermarks that outlived nothing but the process: the machine was not started anew since. */

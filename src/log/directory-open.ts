@@ -197,6 +197,8 @@ class DirectoryOpening {
       bootId: this.#environment.bootId,
       pid: process.pid,
     })
+    // A disk that lost what it had flushed was cut: nothing of the old claims may come back.
+    if (this.#reports.some((one) => one.cutAtOffset !== null)) yield () => control.flush()
     log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
     if (!isNameDurable) yield () => this.#driver.flushDirectory('')
   }

@@ -42,6 +42,7 @@ function asVerified({ driver }: LogDirectory, partition: PartitionLog): Verified
       checkpointedPoint: recoveryPoint,
       logStartOffset,
       published,
+      durableBefore: 0,
     },
     isUnjudged: (path) => isBehind(partition, path),
     isGone: (baseOffset) => isGone(partition, baseOffset),

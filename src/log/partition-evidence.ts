@@ -19,6 +19,11 @@ export interface PartitionEvidence {
   readonly logStartOffset: number | null
   /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
   readonly published: PublishedPartition | undefined
+  /**
+   * Was durable in an earlier boot, by what happens to be left of its control file; else 0. All
+   * there is to it: what is bad below it was whole once (docs/decisions/065).
+   */
+  readonly durableBefore: number
 }
 
 /** Below it everything was synced, as far as anything says so. */

@@ -92,6 +92,7 @@ function* recover(
     checkpointedPoint: evidence.checkpointedPoint,
     recoveryPoint: syncedUntil(evidence),
     publishedEndOffset: published?.logEndOffset ?? 0,
+    durableBefore: evidence.durableBefore,
   })
   const { segments, logStartOffset } = recovered
   const report = epochs.wasUnusable ? withUnusableEpochs(recovered.report) : recovered.report

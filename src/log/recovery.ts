@@ -22,6 +22,7 @@ import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
 import type { Damage } from './damage.ts'
+import { DamageList, type FoundLoss } from './damage-list.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { LogCut } from './log-cut.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
@@ -37,7 +38,7 @@ const REWRITE_BYTES = 1_048_576
  * nobody works with this one yet, and a journal that commits for several at once costs each less
  * (docs/performance.md).
  */
-const SEGMENTS_AT_ONCE = 4
+const SEGMENTS_AT_ONCE = 8
 
 /** What recovery did to one partition. */
 export interface PartitionRecovery {
@@ -71,6 +72,8 @@ export interface RecoveryInput {
    * 0.
    */
   readonly publishedEndOffset: number
+  /** See `PartitionEvidence`. */
+  readonly durableBefore: number
   /** From the checkpoint; null where there is none that can be read. */
   readonly logStartOffset: number | null
   readonly isGapless: boolean
@@ -94,7 +97,7 @@ class Recovery {
   readonly #cut: LogCut
   readonly #logStartOffset: number
   readonly #segments: Segment[] = []
-  readonly #damage: Damage[] = []
+  readonly #damage: DamageList
   /** Segments to be written again from a position on, oldest first (I3). */
   readonly #accepted: { readonly segment: Segment; readonly from: number }[] = []
   #cutBytes = 0
@@ -105,6 +108,7 @@ class Recovery {
     this.#input = input
     this.#cut = new LogCut(input.driver, input.directory)
     this.#logStartOffset = input.logStartOffset ?? 0
+    this.#damage = new DamageList(input.topic, input.partition, this.#logStartOffset)
   }
 
   *run(): Procedure<RecoveredPartition> {
@@ -120,7 +124,7 @@ class Recovery {
       cutBytes: this.#cutBytes,
       cutAtOffset: this.#cutAtOffset,
       rebuiltIndexes: this.#rebuiltIndexes,
-      damage: this.#damage,
+      damage: this.#damage.all,
     }
     // Where nothing is ever left out, a first segment that starts later is one that got lost.
     const isKnown = isGapless && this.#input.logStartOffset !== null
@@ -141,12 +145,8 @@ class Recovery {
           yield* this.#cutBehind(bases.slice(index), expected.nextOffset)
           return expected.nextOffset
         }
-        this.#addDamage({
-          ...NOWHERE,
-          baseOffset,
-          firstOffset: expected.nextOffset,
-          resumesAt: baseOffset,
-        })
+        const firstOffset = expected.nextOffset
+        this.#addDamage(baseOffset, { ...NOWHERE, firstOffset, resumesAt: baseOffset })
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
       const nextBase = bases[index + 1] ?? Infinity
@@ -175,7 +175,7 @@ class Recovery {
     const resumesAt = this.#leastEnd(firstOffset)
     const baseOffset = bases.at(-1) ?? firstOffset
     const position = this.#segments.at(-1)?.sizeBytes ?? 0
-    this.#addDamage({ ...NOWHERE, baseOffset, position, firstOffset, resumesAt })
+    this.#addDamage(baseOffset, { ...NOWHERE, position, firstOffset, resumesAt })
     return resumesAt
   }
 
@@ -224,12 +224,28 @@ class Recovery {
       if (end.kind === 'whole') return false
       // What the device cannot read was written once: it is no torn write.
       const isDamage = this.#isDamage(end.offset) || end.reason === UNREADABLE
-      if (isTearable && !isDamage && !segment.isDamaged) {
+      const isTorn = isTearable && !isDamage && !segment.isDamaged
+      if (isTorn && !(yield* this.#isRot(scan, end, later))) {
         yield* this.#cutInside(segment, scan, end.position, later)
         return true
       }
       yield* this.#passDamage(segment, scan, end, expected, later[0] ?? Infinity)
     }
+  }
+
+  /**
+   * What was durable before the power was lost is no torn write: these are behind it. Said only of
+   * what is followed by more, so that a log that lost its end, as a copy may, is cut as ever.
+   */
+  *#isRot(
+    scan: SegmentScan,
+    { position, offset }: Extract<ScanEnd, { kind: 'bad' }>,
+    [below]: readonly number[],
+  ): Procedure<boolean> {
+    const knownEnd = this.#input.durableBefore
+    if (offset >= knownEnd) return false
+    if (below !== undefined && this.#logFileBytes(below) > 0) return true
+    return (yield* scan.findBatch({ position, offset, below: Infinity, knownEnd })) >= 0
   }
 
   /** Goes on at the next whole batch; at the end of the segment where it has none. */
@@ -241,7 +257,7 @@ class Recovery {
     below: number,
   ): Procedure<void> {
     const { position, offset, reason } = end
-    const knownEnd = this.#leastEnd(0)
+    const knownEnd = this.#leastEnd(this.#input.durableBefore)
     const found = yield* scan.findBatch({ position, offset, below, knownEnd })
     const fileBytes = this.#logFileBytes(segment.baseOffset)
     // What the device cannot read held an offset at least: the log goes on behind it, never in a
@@ -251,8 +267,7 @@ class Recovery {
       found < 0
         ? Math.max(below === Infinity ? this.#leastEnd(leastOffset) : below, offset)
         : baseOffsetOf(scan.copy(found, BATCH_HEADER_BYTES), 0)
-    this.#addDamage({
-      baseOffset: segment.baseOffset,
+    this.#addDamage(segment.baseOffset, {
       position,
       bytes: (found < 0 ? fileBytes : found) - position,
       firstOffset: offset,
@@ -345,21 +360,8 @@ class Recovery {
     return Math.max(offset, this.#input.recoveryPoint, this.#input.publishedEndOffset)
   }
 
-  #addDamage(found: FoundDamage): void {
-    const { topic, partition } = this.#input
-    const firstOffset = Math.max(found.firstOffset, this.#logStartOffset)
-    const isLoss = found.resumesAt > firstOffset
-    if (!isLoss && (found.bytes === 0 || found.resumesAt <= this.#logStartOffset)) return // I5
-    this.#damage.push({
-      topic,
-      partition,
-      reason: found.reason,
-      file: segmentPath(this.#place(found.baseOffset), '.log'),
-      position: found.position,
-      bytes: found.bytes,
-      firstOffset: isLoss ? firstOffset : null,
-      lastOffset: isLoss ? found.resumesAt - 1 : null,
-    })
+  #addDamage(baseOffset: number, found: FoundLoss): void {
+    this.#damage.addLoss(segmentPath(this.#place(baseOffset), '.log'), found) // I5
   }
 
   #place(baseOffset: number): SegmentPlace {
@@ -370,15 +372,6 @@ class Recovery {
     const { driver, directory } = this.#input
     return driver.status(`${directory}/${segmentFileName(baseOffset, '.log')}`)?.sizeBytes ?? 0
   }
-}
-
-interface FoundDamage {
-  readonly baseOffset: number
-  readonly position: number
-  readonly bytes: number
-  readonly firstOffset: number
-  readonly resumesAt: number
-  readonly reason: string
 }
 
 /** Of batches whose bytes are not there at all. */

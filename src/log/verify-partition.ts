@@ -9,10 +9,8 @@
  */
 import type { AbortedTransaction } from '../format/aborted-transaction.ts'
 import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
-import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { CLEAN_MARKER_FILE, type CleanSegment } from '../storage/clean-marker.ts'
 import { isMissingFile } from '../storage/file-failure.ts'
-import { parsePartitionMetadata } from '../storage/partition-metadata.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
 import { DamageList } from './damage-list.ts'
@@ -21,7 +19,7 @@ import type { AuditScope } from './index-audit.ts'
 import { syncedUntil } from './partition-evidence.ts'
 import type { PartitionFindings, SegmentFindings, VerifiedPartition } from './partition-findings.ts'
 import { RecordAudit } from './record-audit.ts'
-import { auditSnapshots } from './snapshot-audit.ts'
+import { auditMetadata, auditSnapshots } from './folder-audit.ts'
 import { TransactionAudit } from './transaction-audit.ts'
 import { SegmentVerification, type BadPlace, type VerifyState } from './verify-segment.ts'
 
@@ -197,7 +195,8 @@ export class PartitionVerification {
         this.#checkVouchedEnd(segment)
         return undefined
       }
-      if (isTearable && !isDamaged && !bad.isWhole && !this.#isDamage(bad.offset)) {
+      const isTorn = isTearable && !isDamaged && !bad.isWhole && !this.#isDamage(bad.offset)
+      if (isTorn && !(yield* this.#isRot(segment, bad, later))) {
         const tornBytes = (yield* segment.endOfContent(bad.position)) - bad.position
         if (!this.#input.isLive) this.#tornBytes += tornBytes
         this.#tearFrom(later)
@@ -207,6 +206,20 @@ export class PartitionVerification {
       position = yield* this.#passDamage(segment, bad, below)
     }
     return undefined
+  }
+
+  /** As in recovery: what was durable before the power was lost, and has more behind it. */
+  *#isRot(
+    segment: SegmentVerification,
+    bad: BadPlace,
+    [below]: readonly number[],
+  ): Procedure<boolean> {
+    const { driver, directory, evidence } = this.#input
+    const knownEnd = evidence.durableBefore
+    if (bad.offset >= knownEnd) return false
+    if (below !== undefined && logBytesOf({ driver, directory, baseOffset: below }) > 0) return true
+    const limits = { below: Infinity, knownEnd }
+    return (yield* segment.findBehind(bad, limits, this.#state)).position >= 0
   }
 
   /** What a clean marker says of a segment; undefined where there is none. */
@@ -265,7 +278,8 @@ export class PartitionVerification {
   *#passDamage(segment: SegmentVerification, bad: BadPlace, below: number): Procedure<number> {
     const state = this.#state
     state.transactions.forgetOpen()
-    const limits = { below, knownEnd: this.#leastEnd }
+    const { durableBefore } = this.#input.evidence
+    const limits = { below, knownEnd: Math.max(this.#leastEnd, durableBefore) }
     const { position, offset } = yield* segment.findBehind(bad, limits, state)
     const isEnd = position < 0
     const leastEnd = below === Infinity ? this.#leastEnd : below
@@ -283,8 +297,7 @@ export class PartitionVerification {
     if (this.#input.isLive) return
     const { driver, directory } = this.#input
     for (const baseOffset of bases) {
-      const path = `${directory}/${segmentFileName(baseOffset, '.log')}`
-      this.#tornBytes += driver.status(path)?.sizeBytes ?? 0
+      this.#tornBytes += logBytesOf({ driver, directory, baseOffset })
     }
   }
 
@@ -308,8 +321,9 @@ export class PartitionVerification {
   /** A segment whose offsets another one holds: a copy under a wrong name. */
   #addForeign(baseOffset: number): void {
     const { driver, directory } = this.#input
-    const file = `${directory}/${segmentFileName(baseOffset, '.log')}`
-    const fileBytes = driver.status(file)?.sizeBytes ?? 0
+    const place = { driver, directory, baseOffset }
+    const file = segmentPath(place, '.log')
+    const fileBytes = logBytesOf(place)
     this.progress.doneBytes += fileBytes
     this.#damage.addFlaw({ file, position: 0, bytes: fileBytes, reason: 'overlaps another' })
     const flags = { isDamaged: true, areIndexesDamaged: true, aborted: undefined }
@@ -359,17 +373,8 @@ export class PartitionVerification {
     const isClean = evidence.described !== undefined || evidence.isBrokerClean
     const syncedTo = isClean ? Infinity : evidence.checkpointedPoint
     for (const flaw of auditSnapshots(driver, directory, syncedTo)) this.#damage.addFlaw(flaw)
-    const file = `${directory}/partition.metadata`
-    const bytes = readWholeFile(driver, file)
-    const found = bytes === undefined ? undefined : parsePartitionMetadata(bytes)
-    if (found === topicId || (bytes === undefined && !isOwn)) return
-    const reason =
-      bytes === undefined
-        ? 'missing'
-        : found === undefined
-          ? 'it cannot be read'
-          : 'it names another topic'
-    this.#damage.addFlaw({ file, position: 0, bytes: bytes?.length ?? 0, reason })
+    const isOfTopic = { topicId, isRequired: isOwn }
+    for (const flaw of auditMetadata(driver, directory, isOfTopic)) this.#damage.addFlaw(flaw)
   }
 
   #scopeOf(nextBase: number | undefined): AuditScope {
@@ -384,4 +389,8 @@ export class PartitionVerification {
   #isDamage(offset: number): boolean {
     return offset < this.#leastEnd
   }
+}
+
+function logBytesOf(place: SegmentPlace): number {
+  return place.driver.status(segmentPath(place, '.log'))?.sizeBytes ?? 0
 }

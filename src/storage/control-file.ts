@@ -202,6 +202,11 @@ export class ControlFile {
     this.#writeHeader(true)
   }
 
+  /** Forces what was written to stable storage; of a hint that is seldom worth a wait. */
+  flush(): Promise<void> {
+    return this.#file.flush()
+  }
+
   /** Releases the file. May be called twice. */
   close(): void {
     this.#file.close()

@@ -238,6 +238,7 @@ describe('what is known of a partition', () => {
       checkpointedPoint: 0,
       logStartOffset: null,
       published: undefined,
+      durableBefore: 0,
     })
   })
 

@@ -67,6 +67,7 @@ export async function recover(
       recoveryPoint,
       checkpointedPoint: known.checkpointedPoint ?? recoveryPoint,
       publishedEndOffset: known.publishedEndOffset ?? 0,
+      durableBefore: 0,
       logStartOffset: known.logStartOffset === undefined ? 0 : known.logStartOffset,
       isGapless: known.isGapless ?? true,
       epochs,

@@ -1,12 +1,14 @@
 /**
- * The .snapshot files of a partition: whether each can be read, and speaks of nothing behind the
- * offset in its name. One is a hint, whose loss costs a longer look at the log. What was never
- * synced for certain is not judged: a stop may have left any part of it.
+ * The small files of a partition's folder that no batch is held against: partition.metadata, and
+ * the .snapshot files, whether each can be read, and speaks of nothing behind the offset in its
+ * name. A snapshot is a hint, whose loss costs a longer look at the log. What was never synced for
+ * certain is not judged: a stop may have left any part of it.
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { decodeProducerSnapshot } from '../format/producer-snapshot.ts'
 import { parseSegmentFileName } from '../format/segment-name.ts'
 import { readWholeFile, UNREADABLE_FILE } from '../storage/checkpoint-file.ts'
+import { parsePartitionMetadata } from '../storage/partition-metadata.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { FoundFlaw } from './damage-list.ts'
 import { UNREADABLE } from './sector-reads.ts'
@@ -25,6 +27,24 @@ export function* auditSnapshots(
     const bytes = driver.status(file)?.sizeBytes ?? 0
     if (reason !== undefined) yield { file, position: 0, bytes, reason }
   }
+}
+
+/** What is wrong with partition.metadata; one that is not required may be missing. */
+export function* auditMetadata(
+  driver: StorageDriver,
+  directory: string,
+  of: { readonly topicId: string; readonly isRequired: boolean },
+): Generator<FoundFlaw, void, undefined> {
+  const file = `${directory}/partition.metadata`
+  const bytes = readWholeFile(driver, file)
+  const flaw = { file, position: 0, bytes: bytes?.length ?? 0 }
+  if (bytes === undefined) {
+    if (of.isRequired) yield { ...flaw, reason: 'missing' }
+    return
+  }
+  const found = parsePartitionMetadata(bytes)
+  if (found === undefined) yield { ...flaw, reason: 'it cannot be read' }
+  else if (found !== of.topicId) yield { ...flaw, reason: 'it names another topic' }
 }
 
 function flawOf(driver: StorageDriver, file: string, offset: number): string | undefined {

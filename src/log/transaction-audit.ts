@@ -53,13 +53,14 @@ export class TransactionAudit {
   #aborted: AbortedTransaction[] = []
   #entries: readonly AbortedTransaction[] = []
   #entry = 0
-  #contradicted = -1
+  /** Numbers of entries that name an offset of something else. */
+  readonly #contradicted = new Set<number>()
 
   /** The batches of another segment come next. */
   begin(place: SegmentPlace): void {
     this.#aborted = []
     this.#entry = 0
-    this.#contradicted = -1
+    this.#contradicted.clear()
     const bytes = readWholeFile(place.driver, segmentPath(place, '.txnindex'))
     this.#entries = bytes === undefined ? [] : entriesIn(bytes)
   }
@@ -90,7 +91,10 @@ export class TransactionAudit {
     const status = place.driver.status(file)
     const refuse = (position: number, reason: string): WrongTransactions => {
       const bytes = Math.max(0, (status?.sizeBytes ?? 0) - position)
-      return { wrong: { file, position, bytes, reason }, aborted: this.#rebuilt() }
+      return {
+        wrong: { file, position, bytes, reason },
+        aborted: this.#rebuilt(place.baseOffset, nextOffset),
+      }
     }
     if (status === undefined) return missing ? refuse(0, 'missing') : undefined
     if (status.kind !== 'file') return refuse(0, 'it is not a file')
@@ -107,14 +111,14 @@ export class TransactionAudit {
   }
 
   /** The entries that stay, which may be about what is gone from the log, and those missing. */
-  #rebuilt(): readonly AbortedTransaction[] {
-    const { length } = this.#entries
-    const slot = this.#contradicted < 0 ? length : this.#contradicted
-    const kept = this.#entries.slice(0, slot).filter(isPlausible)
-    const missing = missingIn(kept, this.#aborted)
-    const replaced = new Set(missing.map(({ lastOffset }) => lastOffset))
-    const others = kept.filter(({ lastOffset }) => !replaced.has(lastOffset))
-    return [...others, ...missing].sort((a, b) => a.lastOffset - b.lastOffset)
+  #rebuilt(baseOffset: number, nextOffset: number): readonly AbortedTransaction[] {
+    const kept = new Map<number, AbortedTransaction>()
+    for (const [slot, entry] of this.#entries.entries()) {
+      if (this.#contradicted.has(slot) || !isOfSegment(entry, baseOffset, nextOffset)) continue
+      if (!kept.has(entry.lastOffset)) kept.set(entry.lastOffset, entry)
+    }
+    for (const one of missingIn([...kept.values()], this.#aborted)) kept.set(one.lastOffset, one)
+    return [...kept.values()].sort((a, b) => a.lastOffset - b.lastOffset)
   }
 
   #firstWrong(
@@ -122,15 +126,11 @@ export class TransactionAudit {
     nextOffset: number,
     isJudged: (offset: number) => boolean,
   ): number {
-    let lastOffset = baseOffset - 1
+    let lastOffset = -1
     for (const [slot, entry] of this.#entries.entries()) {
       if (!isJudged(Math.max(entry.lastOffset, 0))) return -1
-      const isWrong =
-        slot === this.#contradicted ||
-        !isPlausible(entry) ||
-        entry.lastOffset <= lastOffset ||
-        entry.lastOffset >= nextOffset
-      if (isWrong) return slot
+      const isRight = !this.#contradicted.has(slot) && isOfSegment(entry, baseOffset, nextOffset)
+      if (!isRight || entry.lastOffset <= lastOffset) return slot
       lastOffset = entry.lastOffset
     }
     return -1
@@ -146,7 +146,7 @@ export class TransactionAudit {
       // Where compaction or repair left only its offsets, a batch says nothing any more.
       if (entry.lastOffset < baseOffset || recordCountOf(buffer, at) === 0) continue
       const isRight = isAbort && entry.producerId === producerIdOf(buffer, at)
-      if (!isRight && this.#contradicted < 0) this.#contradicted = this.#entry
+      if (!isRight) this.#contradicted.add(this.#entry)
     }
   }
 
@@ -207,10 +207,17 @@ function entriesIn(bytes: Buffer): readonly AbortedTransaction[] {
   return entries
 }
 
-function isPlausible(entry: AbortedTransaction): boolean {
+/**
+ * Whether an entry can be one of the segment that ends before `nextOffset`. Its marker may be
+ * behind that, where the end of the segment is lost: then its records are still aborted ones.
+ */
+function isOfSegment(entry: AbortedTransaction, baseOffset: number, nextOffset: number): boolean {
   const { producerId, firstOffset, lastOffset, lastStableOffset } = entry
   const isRange = firstOffset >= 0 && firstOffset < lastOffset
-  return producerId >= 0 && isRange && lastStableOffset >= 0 && lastStableOffset <= lastOffset + 1
+  const isStable = lastStableOffset >= 0 && lastStableOffset <= lastOffset + 1
+  return (
+    producerId >= 0 && isRange && isStable && lastOffset >= baseOffset && firstOffset < nextOffset
+  )
 }
 
 /** Those of `aborted` that no entry tells: its records may have begun before those still there. */

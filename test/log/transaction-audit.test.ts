@@ -81,6 +81,20 @@ describe.each(STOPS)('the transaction files of %s', (stop) => {
     }
   })
 
+  it('lose entries that are there twice, or of records that the log has lost', async () => {
+    const broker = await specimen(stop)
+    const written = broker.stored.get(INDEX)
+    const twice = driverOf(changed(broker, { [INDEX]: (bytes) => Buffer.concat([bytes, bytes]) }))
+    await runProcedure(repair(twice, 'boot'))
+    expect(bytesOf(twice, INDEX)).toEqual(written)
+    const size = broker.stored.get(LOG)?.length ?? 0
+    for (let end = 0; end < size; end += 61) {
+      const driver = driverOf(changed(broker, { [LOG]: (bytes) => bytes.subarray(0, end) }))
+      await runProcedure(repair(driver, 'boot'))
+      expect(verify(driver, 'boot').damage, `cut at ${end}`).toEqual([])
+    }
+  })
+
   it('are set aside where a .snapshot is not what was written', async () => {
     const broker = await specimen(stop)
     const size = broker.stored.get(SNAPSHOT)?.length ?? 0

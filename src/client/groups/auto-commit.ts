@@ -83,12 +83,10 @@ export class AutoCommit {
     this.#recordCount = 0
   }
 
-  /** The position of a partition was written, by the user or here. */
-  written(feed: PartitionFeed): void {
-    feed.isUnwritten = false
-    if (this.#unwritten.includes(feed)) {
-      this.#unwritten = this.#unwritten.filter((other) => other !== feed)
-    }
+  /** Positions were written by the user, or are not to be. */
+  written(feeds: readonly PartitionFeed[]): void {
+    for (const feed of feeds) feed.isUnwritten = false
+    this.#unwritten = this.#unwritten.filter((feed) => feed.isUnwritten)
   }
 
   /** Nothing is written by itself any more. */

@@ -9,7 +9,7 @@
  *   I3  what was handled is committed before its partition is released; the hook's own commit wins
  *   I4  where `onRevoked` fails, nothing of those partitions is committed: it comes again
  */
-import { LogError } from '../../errors/log-error.ts'
+import type { LogError } from '../../errors/log-error.ts'
 import type { CommitPosition, OffsetCommit } from '../../log/committed-offsets.ts'
 import type { TopicPartition } from '../group-types.ts'
 import { AutoCommit } from './auto-commit.ts'
@@ -17,6 +17,7 @@ import type { GroupHost } from './group-host.ts'
 import type { GroupMembership } from './group-membership.ts'
 import { HandOver } from './hand-over.ts'
 import type { MemberPort } from './member-port.ts'
+import { hasLeft, isFenced, notOwned } from './member-errors.ts'
 import { MemberPartitions, nameOf } from './member-partitions.ts'
 import { MemberReads } from './member-reads.ts'
 import type { PartitionFeed } from './partition-feed.ts'
@@ -141,13 +142,8 @@ export class GroupMember implements MemberPort {
    */
   checkUsable(call: string): void {
     this.checkFailure()
-    if (this.#state === 'fenced') throw this.#fencedError(call)
-    if (this.#leaving === undefined) return
-    throw new LogError(
-      'CLOSED',
-      `consumer.${call}: this consumer has left group ${this.groupId}: join again for another one`,
-      { call, group: this.groupId, memberId: this.memberId },
-    )
+    if (this.#state === 'fenced') throw isFenced(this, call)
+    if (this.#leaving !== undefined) throw hasLeft(this, call)
   }
 
   /** Throws what a hook or the assignor failed with, where one did. */
@@ -212,8 +208,20 @@ export class GroupMember implements MemberPort {
       throw this.#notOwned(commit, 'commit')
     })
     const position = this.host.offsets.commit(this.groupId, commits)
-    for (const feed of feeds) this.autoCommit.written(feed)
+    this.autoCommit.written(feeds)
     return position
+  }
+
+  /** As `commit`, of what was taken of `feed`. @throws {LogError} REBALANCED where that is lost. */
+  commitTaken(feed: PartitionFeed, offset: number): void {
+    this.checkKept(feed)
+    const { topic, partition } = feed
+    this.commit([{ topic, partition, offset, leaderEpoch: -1, metadata: '' }])
+  }
+
+  /** @throws {LogError} REBALANCED where the partition was lost, though it may be back by now. */
+  checkKept(feed: PartitionFeed): void {
+    if (feed.isLost) throw this.#notOwned(feed, 'commit')
   }
 
   // -------------------------------------------------------------- MemberPort
@@ -234,7 +242,7 @@ export class GroupMember implements MemberPort {
   }
 
   revoke(partitions: readonly TopicPartition[]): void {
-    const feeds = this.#known(partitions)
+    const feeds = this.#taken(partitions)
     for (const feed of feeds) {
       feed.isRevoking = true
       this.reads.drop(feed)
@@ -244,7 +252,7 @@ export class GroupMember implements MemberPort {
   }
 
   lost(partitions: readonly TopicPartition[]): void {
-    const feeds = this.#known(partitions)
+    const feeds = this.#taken(partitions)
     this.partitions.remove(feeds)
     for (const feed of feeds) if (feed.takenCount > 0) this.onRevoking?.(nameOf(feed))
     if (feeds.length > 0) this.#queue.push({ kind: 'lost', feeds })
@@ -293,12 +301,12 @@ export class GroupMember implements MemberPort {
   #giveUp(feeds: readonly PartitionFeed[], hasFailed: boolean): void {
     for (const feed of feeds) {
       feed.isToldRevoked = false
-      if (hasFailed) this.autoCommit.written(feed)
     }
+    if (hasFailed) this.autoCommit.written(feeds)
     try {
       this.autoCommit.write()
     } catch (error) {
-      this.#failure ??= { error }
+      this.#fail(error)
     }
     const released = feeds.filter((feed) => !feed.isLost) // Lost ones are when that is told.
     this.partitions.remove(feeds)
@@ -312,7 +320,10 @@ export class GroupMember implements MemberPort {
     if (untold.length > 0) this.#queue.push({ kind: 'revoked', feeds: untold })
   }
 
-  #known(partitions: readonly TopicPartition[]): PartitionFeed[] {
+  /** Those that were taken in; of the others, whose topics were gone by then, nothing is held. */
+  #taken(partitions: readonly TopicPartition[]): PartitionFeed[] {
+    const unknown = partitions.filter((name) => this.partitions.find(name) === undefined)
+    if (unknown.length > 0) this.#parts.membership.released(this.memberId, unknown)
     return partitions.flatMap((name) => this.partitions.find(name) ?? [])
   }
 
@@ -370,31 +381,8 @@ export class GroupMember implements MemberPort {
     this.#parts.membership.evict(this.memberId)
   }
 
-  #notOwned({ topic, partition }: TopicPartition, call: string): LogError {
+  #notOwned(name: TopicPartition, call: string): LogError {
     this.checkUsable(call)
-    const known = this.host.findTopic(topic)
-    if (known === undefined) {
-      const message = `consumer.${call}: there is no topic '${topic}'`
-      return new LogError('TOPIC_NOT_FOUND', message, { topic })
-    }
-    if (partition >= known.partitions.length) {
-      const message = `consumer.${call}: ${topic} has no partition ${partition}`
-      return new LogError('PARTITION_NOT_FOUND', message, { topic, partition })
-    }
-    return new LogError(
-      'REBALANCED',
-      `consumer.${call}: ${topic}-${partition} is not assigned to this member of group ` +
-        `${this.groupId}: consumer.assignment has what is, onAssigned and onRevoked what changes`,
-      { group: this.groupId, memberId: this.memberId, topic, partition },
-    )
-  }
-
-  #fencedError(call: string): LogError<'FENCED'> {
-    return new LogError(
-      'FENCED',
-      `consumer.${call}: another member of group ${this.groupId} joined with the instanceId ` +
-        `'${this.instanceId}': one member at a time may have it`,
-      { group: this.groupId, memberId: this.memberId, instanceId: this.instanceId },
-    )
+    return notOwned(this, name, this.host.findTopic(name.topic), call)
   }
 }

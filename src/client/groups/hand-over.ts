@@ -76,6 +76,11 @@ export class HandOver {
     if (wasBatch) this.#autoCommit.write()
   }
 
+  /** Partitions of which something is in hand. */
+  get inHand(): readonly PartitionFeed[] {
+    return this.#held === undefined ? this.#handed : [...this.#handed, this.#held]
+  }
+
   /** Everything in hand is handled. */
   handled(): void {
     if (this.#held !== undefined) {

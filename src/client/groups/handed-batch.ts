@@ -4,6 +4,7 @@
 import type { AnyRecord, Batch } from '../group-types.ts'
 import type { GroupMember } from './group-member.ts'
 import type { HandedRun } from './hand-over.ts'
+import type { PartitionFeed } from './partition-feed.ts'
 
 /** A batch in the user's hands. */
 export class HandedBatch<R extends AnyRecord> implements Batch<R> {
@@ -12,6 +13,7 @@ export class HandedBatch<R extends AnyRecord> implements Batch<R> {
   readonly records: readonly R[]
   readonly highWatermark: number
   readonly #member: GroupMember
+  readonly #feed: PartitionFeed
   readonly #nextOffset: number
 
   constructor(member: GroupMember, { feed, records }: HandedRun) {
@@ -21,13 +23,11 @@ export class HandedBatch<R extends AnyRecord> implements Batch<R> {
     this.records = handed as readonly R[] // The consumer's topics say what R is.
     this.highWatermark = feed.log.highWatermark
     this.#member = member
+    this.#feed = feed
     this.#nextOffset = feed.position
   }
 
   async commit(): Promise<void> {
-    const { topic, partition } = this
-    this.#member.commit([
-      { topic, partition, offset: this.#nextOffset, leaderEpoch: -1, metadata: '' },
-    ])
+    this.#member.commitTaken(this.#feed, this.#nextOffset)
   }
 }

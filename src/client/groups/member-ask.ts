@@ -34,8 +34,8 @@ export function beginAsk(member: GroupMember, call: string): boolean {
     member.checkFailure()
     return false
   }
-  member.checkUsable(call)
   member.rejoin()
+  member.checkUsable(call) // Coming back, it may find another one in its place.
   member.stallWatch?.progress()
   return true
 }

@@ -13,7 +13,8 @@ const UNKNOWN_EPOCH = -1
 
 /**
  * The commits that `offsets` mean; without them, everything that was handed over.
- * @throws {LogError} INVALID_ARGUMENT naming what cannot be.
+ * @throws {LogError} INVALID_ARGUMENT naming what cannot be; REBALANCED where what is in hand is
+ *   of a partition that was lost.
  */
 export function offsetsToCommit(member: GroupMember, offsets: unknown): readonly OffsetCommit[] {
   if (offsets === undefined) return handedOver(member)
@@ -35,9 +36,13 @@ export function offsetsToCommit(member: GroupMember, offsets: unknown): readonly
 
 function handedOver(member: GroupMember): readonly OffsetCommit[] {
   const commits: OffsetCommit[] = []
+  for (const feed of member.handOver.inHand) member.checkKept(feed)
   for (const feed of member.partitions) {
     if (!feed.hasPosition) continue
     const { topic, partition, position } = feed
+    const committed = member.host.offsets.get(member.groupId, topic, partition)?.offset
+    // Where the group begins in a partition is no position of its own before it has moved.
+    if (position === (committed ?? feed.earliestStart)) continue
     commits.push({ topic, partition, offset: position, leaderEpoch: UNKNOWN_EPOCH, metadata: '' })
   }
   return commits

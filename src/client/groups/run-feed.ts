@@ -74,8 +74,7 @@ export class RunFeed implements MemberFeed<TypedByHandle>, TakenHost {
   }
 
   commit(feed: PartitionFeed, offset: number): void {
-    const { topic, partition } = feed
-    this.#member.commit([{ topic, partition, offset, leaderEpoch: -1, metadata: '' }])
+    this.#member.commitTaken(feed, offset)
   }
 
   released(feeds: readonly PartitionFeed[]): void {

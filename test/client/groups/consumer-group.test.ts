@@ -326,6 +326,7 @@ describe.each(LOG_KINDS)('a group of consumers of a log on %s', (kind) => {
     expect(offsetsOf(await poll)).toEqual([1, 2])
     expect(told).toEqual(['a+t-0', 'a!t-0', 'b+t-0'])
     expect((await rejection(slow.commit([{ ...tp(), offset: 2 }]))).code).toBe('REBALANCED')
+    expect((await rejection(slow.commit())).code).toBe('REBALANCED')
     const next = iterator.next()
     await waiting.leave()
     expect(await stateOf(next)).toBe('pending')

@@ -61,6 +61,8 @@ export class GroupMembership {
   /** What members have still to be told, in order: told once the state is consistent. */
   readonly #outbox: (() => void)[] = []
   #isTelling = false
+  /** Evicted ones that may come back. */
+  readonly #evicted = new Set<string>()
   #generation = 0
   #isDue = false
   /** An eager rebalance waits until nobody holds anything. */
@@ -91,13 +93,19 @@ export class GroupMembership {
   /**
    * Takes in a member: it gets `generation`, then perhaps `assigned`, in the next rebalance. With an
    * instanceId that a member has, it takes over at once and moves nothing: the older one gets `lost`
-   * and `fenced`, the newer one `generation`, and `assigned` as the older one releases.
+   * and `fenced`, the newer one `generation`, and `assigned` as the older one releases. One that
+   * was evicted and comes back when another has its instanceId is the older one, and `fenced`.
    */
   join(port: MemberPort): void {
     const { memberId, instanceId } = port
     assert(!this.#members.has(memberId), 'a member joins once')
     const older = this.#staticMember(instanceId)
     const member: Member = { port, generation: NO_GENERATION, target: [], hasLeft: false }
+    if (this.#evicted.delete(memberId) && older !== undefined) {
+      this.#post(member, () => port.fenced())
+      this.#tell()
+      return
+    }
     this.#members.set(memberId, member)
     this.#membersVersion += 1
     if (older !== undefined) this.#takeOver(older, member)
@@ -118,6 +126,7 @@ export class GroupMembership {
     }
     const member = this.#members.get(memberId)
     if (member !== undefined) member.hasLeft = true
+    this.#evicted.delete(memberId)
     this.#remove(memberId)
     this.#settle()
     this.#tell()
@@ -128,6 +137,7 @@ export class GroupMembership {
     const member = this.#members.get(memberId)
     if (member === undefined) return
     this.#remove(memberId)
+    this.#evicted.add(memberId)
     this.#lose(({ holder }) => holder === member, 'evicted')
     this.#settle()
     this.#tell()

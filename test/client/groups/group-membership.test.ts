@@ -195,6 +195,23 @@ describe('a static member', () => {
     expect(newer.told).toEqual(['generation 1', 'assigned t-0 t-1'])
   })
 
+  it('is fenced where it stalled and comes back when another one has its place', () => {
+    const made = group('cooperative-sticky', 2)
+    const older = made.join('m1', { instanceId: 'i' })
+    made.settle()
+    made.evict(older)
+    const newer = made.join('m2', { instanceId: 'i' })
+    made.settle()
+    const back = made.join('m1', { instanceId: 'i' })
+    expect(back.told).toEqual(['fenced'])
+    made.settle()
+    expect(made.owned()).toEqual({ m2: ['t-0', 't-1'] })
+    made.leave(newer)
+    made.join('m1', { instanceId: 'i' })
+    made.settle()
+    expect(made.owned()).toEqual({ m1: ['t-0', 't-1'] })
+  })
+
   it('gets what its older self was to get, once that is free', () => {
     const made = twoMembers()
     made.join('m3', { instanceId: 'i' })

@@ -205,6 +205,7 @@ export class CommittedOffsets {
     for (const log of this.#host.partitionsOf(OFFSETS_TOPIC) ?? []) {
       damage.push(...(yield* loadOffsets(log, this.#positions)))
     }
+    this.#positions.prune()
     this.#positions.touchAll(this.#host.clock.monotonicNow())
     return damage
   }
@@ -242,12 +243,14 @@ export class CommittedOffsets {
    */
   *forgetTopic(topic: string): Procedure<void> {
     const changes = new Map<string, PositionChange[]>()
-    for (const position of this.#positions.all(topic)) {
+    for (const position of this.#positions.in(topic)) {
       const ofGroup = changes.get(position.groupId)
       if (ofGroup === undefined) changes.set(position.groupId, [takenBack(position)])
       else ofGroup.push(takenBack(position))
     }
+    if (changes.size === 0) return
     yield* this.#writeAll(changes)
+    this.#positions.prune()
   }
 
   *#writeAll(changes: ReadonlyMap<string, readonly PositionChange[]>): Procedure<void> {

@@ -88,13 +88,29 @@ export class GroupPositions {
     return found.sort(byPlace)
   }
 
-  /** What any group has committed in that topic, or in all of them. */
-  *all(topic?: string): Iterable<GroupPosition> {
+  /** What any group has committed, anywhere. */
+  *all(): Iterable<GroupPosition> {
+    for (const { topics } of this.#groups.values())
+      for (const partitions of topics.values()) yield* committedIn(partitions)
+  }
+
+  /** What any group has committed in that topic. */
+  *in(topic: string): Iterable<GroupPosition> {
     for (const { topics } of this.#groups.values()) {
-      for (const [name, partitions] of topics) {
-        if (topic !== undefined && name !== topic) continue
-        for (const position of partitions.values()) if (position.isCommitted) yield position
+      const partitions = topics.get(topic)
+      if (partitions !== undefined) yield* committedIn(partitions)
+    }
+  }
+
+  /** Lets go of what is not committed any more. */
+  prune(): void {
+    for (const [groupId, { topics }] of this.#groups) {
+      for (const [topic, partitions] of topics) {
+        for (const [partition, { isCommitted }] of partitions)
+          if (!isCommitted) partitions.delete(partition)
+        if (partitions.size === 0) topics.delete(topic)
       }
+      if (topics.size === 0) this.#groups.delete(groupId)
     }
   }
 
@@ -129,6 +145,10 @@ export class GroupPositions {
 }
 
 const NO_TOPICS: Group['topics'] = new Map()
+
+function* committedIn(partitions: ReadonlyMap<number, GroupPosition>): Iterable<GroupPosition> {
+  for (const position of partitions.values()) if (position.isCommitted) yield position
+}
 
 function hasAny(topics: Group['topics']): boolean {
   for (const partitions of topics.values())

@@ -59,6 +59,9 @@ export class FakeMember implements MemberPort {
     for (const tp of partitions) {
       const key = keyOf(tp)
       must(!this.#group.holders.has(key), `I2: ${key} is free when it is assigned`)
+      const before = this.#group.readers.get(key)
+      const isLater = before === undefined || before.generation < generation
+      must(before?.member === this || isLater, `${key} is in another generation than before`)
       this.#group.holders.set(key, this)
       this.own.add(key)
     }
@@ -124,6 +127,9 @@ export class FakeGroup {
   readonly former: FakeMember[] = []
   /** Who has what by its own account: until it answered, what was lost too. */
   readonly holders: Map<string, FakeMember> = new Map()
+  /** Who could read it last, and in which generation. */
+  readonly readers: Map<string, { readonly member: FakeMember; readonly generation: number }> =
+    new Map()
   isDue = false
   #topicsMade = 0
 
@@ -231,6 +237,12 @@ export class FakeGroup {
     for (const [topic, { partitions }] of this.topics) {
       for (let partition = 0; partition < partitions.length; partition += 1) {
         this.#checkOwner(topic, partition)
+      }
+    }
+    for (const member of this.members.values()) {
+      for (const key of member.own) {
+        if (member.toRelease.has(key)) continue
+        this.readers.set(key, { member, generation: member.lastGeneration })
       }
     }
     must(membership.memberCount === this.members.size, 'the same members')

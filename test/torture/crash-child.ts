@@ -8,9 +8,9 @@ import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { EventLog, LogError } from '../../src/index.ts'
 import type { Partition } from '../../src/index.ts'
 import { checkedSequence } from './crash-record.ts'
-import { partitionName, report, topicReports } from './crash-report.ts'
+import { partitionName, positionsReport, report, topicReports } from './crash-report.ts'
 import type { LifePlan, LifeReport, Stage, Work } from './crash-report.ts'
-import { runScript, syncTwice } from './crash-script.ts'
+import { commitPositions, runScript, syncTwice } from './crash-script.ts'
 import { CrashWork, MAIN_TOPIC } from './crash-work.ts'
 import { FsRecorder } from './fs-recorder.ts'
 import { killAtCall } from './self-kill.ts'
@@ -27,6 +27,7 @@ const recorder = plan.trace === null ? null : FsRecorder.start(plan.trace)
 enter('opening')
 const log = await EventLog.open(plan.directory, {
   lockTimeoutMs: plan.lockTimeoutMs,
+  offsetsTopicNumPartitions: 2,
   onWarning: ({ code, message }) => {
     if (code === 'HOUSEKEEPING_FAILED' && plan.roomIsScarce) return
     if (code === 'PARTITION_READ_ONLY' && plan.trace?.failingSync !== undefined) return
@@ -75,7 +76,8 @@ async function workAtRandom(): Promise<void> {
 
 async function workByScript(script: Exclude<Work, 'endless'>): Promise<void> {
   enter('working')
-  await (script === 'script' ? runScript(work) : syncTwice(work))
+  if (script === 'script') return await runScript(work)
+  await (script === 'positions' ? commitPositions(work) : syncTwice(work))
 }
 
 /** Topics come, take some records, change and go; their names come again. */
@@ -118,7 +120,8 @@ function tellOpened(): void {
     .map(({ topic, partition, cutBytes, cutAtOffset }) => {
       return [partitionName(topic, partition), cutBytes, cutAtOffset ?? 0] as const
     })
-  report({ is: 'opened', clean, damage, cuts, topics: topicReports(log) })
+  const positions = positionsReport(log)
+  report({ is: 'opened', clean, damage, cuts, topics: topicReports(log), positions })
 }
 
 function tellRecords(partition: Partition): void {

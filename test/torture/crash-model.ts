@@ -10,6 +10,7 @@
  *   I1  a life sends only after everything in the log was read: `sent` is of one life
  *   I2  what an open has counted is known: not even a power loss takes it any more
  */
+import { CrashPositions } from './crash-positions.ts'
 import { lifeOf } from './crash-record.ts'
 import {
   partitionName,
@@ -59,6 +60,7 @@ export interface KnownContents {
 /** All that a run knows. */
 export class CrashModel {
   readonly #topics = new Map<string, TopicModel>()
+  readonly #positions = new CrashPositions()
   /** Whether the next open may, or must, find the log closed. */
   #closed: 'yes' | 'no' | 'maybe' = 'maybe'
   /** Logs that were not closed, as found at open; by life, for those that opened one. */
@@ -136,6 +138,10 @@ export class CrashModel {
         return void (this.#partition(report.name).nextStart = report.beforeOffset)
       case 'removed':
         return settleStart(this.#partition(report.name))
+      case 'committing':
+        return this.#positions.committing(report)
+      case 'committed':
+        return this.#positions.committed(report)
       case 'closing':
         return void (this.#closed = 'maybe')
       case 'closed':
@@ -147,7 +153,12 @@ export class CrashModel {
 
   // ------------------------------------------------------------------ opened
 
-  #opened({ clean, damage, cuts, topics }: Of<'opened'>): void {
+  #opened({ clean, damage, cuts, topics, positions }: Of<'opened'>): void {
+    const endOf = (name: string): number => {
+      const [topic = '', partition = ''] = name.split('/')
+      return topics[topic]?.partitions[Number(partition)]?.logEndOffset ?? 0
+    }
+    this.#positions.found(positions, this.#loss, endOf)
     check(damage === 0, `${damage} damaged places, though nothing but a ${this.#loss} came between`)
     check(this.#closed === 'maybe' || !clean, 'a log that nobody closed was found clean')
     if (!clean) this.#uncleanOpens += 1

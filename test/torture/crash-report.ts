@@ -31,10 +31,13 @@ export interface SelfKill {
 
 /**
  * What a child works on: 'endless' writes at random until it is killed or may close, 'script' does
- * everything once, in the same order each time, 'failing sync' appends and syncs twice
- * (crash-script.ts).
+ * everything once, in the same order each time, 'failing sync' appends and syncs twice, 'positions'
+ * commits positions of a group (crash-script.ts).
  */
-export type Work = 'endless' | 'script' | 'failing sync'
+export type Work = 'endless' | 'script' | 'failing sync' | 'positions'
+
+/** The group whose positions are told. */
+export const GROUP = 'group'
 
 /** What a child does with its life. */
 export interface LifePlan {
@@ -79,6 +82,14 @@ export interface TopicReport {
   readonly partitions: readonly PartitionReport[]
 }
 
+/** What the group of the children has committed, at open. */
+export interface PositionsReport {
+  /** By `partitionName`. */
+  readonly found: Readonly<Record<string, number>>
+  /** Those that recovery moved back to the end of their data. */
+  readonly moved: readonly (readonly [name: string, from: number, to: number])[]
+}
+
 /** What a child says. */
 export type LifeReport =
   | {
@@ -87,6 +98,7 @@ export type LifeReport =
       readonly damage: number
       readonly cuts: readonly (readonly [name: string, bytes: number, offset: number])[]
       readonly topics: Readonly<Record<string, TopicReport>>
+      readonly positions: PositionsReport
     }
   /** It lies in the log. */
   | {
@@ -131,6 +143,9 @@ export type LifeReport =
   /** Records before an offset are being deleted. */
   | { readonly is: 'removing'; readonly name: string; readonly beforeOffset: number }
   | { readonly is: 'removed'; readonly name: string }
+  /** The group's position in a partition. */
+  | { readonly is: 'committing'; readonly name: string; readonly offset: number }
+  | { readonly is: 'committed'; readonly name: string; readonly isDurable: boolean }
   | { readonly is: 'closing' }
   | { readonly is: 'closed' }
   /** What never may happen. */
@@ -151,6 +166,22 @@ export function topicReports(log: EventLog): Readonly<Record<string, TopicReport
     return [name, { segmentBytes, partitions: reports }] as const
   })
   return Object.fromEntries(topics)
+}
+
+/** What the group has committed, as `opened` tells it. */
+export function positionsReport(log: EventLog): PositionsReport {
+  const committed = log.consumerGroup(GROUP).offsets()
+  const moved = log.recovery.positions.filter(({ group }) => group === GROUP)
+  return {
+    found: Object.fromEntries(
+      committed.map(({ topic, partition, offset }) => [partitionName(topic, partition), offset]),
+    ),
+    moved: moved.map(({ topic, partition, from, to }) => [
+      partitionName(topic, partition),
+      from,
+      to,
+    ]),
+  }
 }
 
 /** Tells the parent; the reports are the kernel's when it returns. */

@@ -8,7 +8,13 @@ import { SeededRandom } from '../support/seeded-random.ts'
 import { CrashLives, type KillMoment } from './crash-lives.ts'
 import { CrashModel, type KnownContents, type Loss } from './crash-model.ts'
 import { checkedSequence, timestampOf } from './crash-record.ts'
-import { partitionName, topicReports, type LifePlan, type SelfKill } from './crash-report.ts'
+import {
+  partitionName,
+  positionsReport,
+  topicReports,
+  type LifePlan,
+  type SelfKill,
+} from './crash-report.ts'
 
 /** Kills between two lives that end by closing the log. */
 const KILLS_PER_CLOSE = 25
@@ -187,6 +193,7 @@ export function readInto(
     clean: log.recovery.clean,
     cuts: [],
     topics: topicReports(log),
+    positions: positionsReport(log),
     damage: log.recovery.partitions.flatMap(({ damage }) => damage).length,
   })
   const { known } = model

@@ -41,6 +41,26 @@ export async function runScript(work: CrashWork): Promise<void> {
   await work.send(main, 1, 1, 2)
 }
 
+/** Commits positions of data that is on stable storage, and of data that is not. */
+export async function commitPositions(work: CrashWork): Promise<void> {
+  const main = await work.ensure(MAIN_TOPIC, { partitions: 2, segmentBytes: SEGMENT_BYTES })
+  const member = await work.join(main)
+  await work.send(main, 0, 'all', 4)
+  await work.commit(member, main, 0, true)
+  work.append(main, 0, 3)
+  await work.commit(member, main, 0, false)
+  await work.send(main, 1, 1, 5)
+  await work.commit(member, main, 1, false)
+  await work.send(main, 0, 0, 3)
+  work.append(main, 1, 2)
+  await work.commit(member, main, 1, true)
+  work.append(main, 1, 20)
+  await work.commit(member, main, 1, false)
+  await work.flush(main, 0)
+  await work.commit(member, main, 0, true)
+  await member.leave()
+}
+
 /** For a life whose second sync fails: what it was for is in the page cache, and nowhere else. */
 export async function syncTwice(work: CrashWork): Promise<void> {
   const main = await work.ensure(MAIN_TOPIC, { partitions: 2, segmentBytes: 65_536 })

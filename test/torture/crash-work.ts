@@ -3,10 +3,17 @@
  * and when it is over. In which order, crash-child.ts and crash-script.ts say.
  */
 import { LogError } from '../../src/index.ts'
-import type { EventLog, Producer, RecordMetadata, Topic, TopicConfig } from '../../src/index.ts'
+import type {
+  Consumer,
+  EventLog,
+  Producer,
+  RecordMetadata,
+  Topic,
+  TopicConfig,
+} from '../../src/index.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 import { crashRecord, sequenceOf, timestampOf, type CrashRecord } from './crash-record.ts'
-import { partitionName, report } from './crash-report.ts'
+import { GROUP, partitionName, report } from './crash-report.ts'
 import type { LifePlan, LifeReport } from './crash-report.ts'
 
 /** Each life makes sure that it is there. */
@@ -186,6 +193,25 @@ export class CrashWork {
     const name = partitionName(record.topic, record.partition)
     report({ is: 'refused', name, sequence: sequenceIn(record) })
     this.inFlight -= 1
+  }
+
+  // --------------------------------------------------------------- positions
+
+  /** A member of the group, which commits when it is told to. */
+  async join(topic: Topic): Promise<Consumer> {
+    const group = this.log.consumerGroup(GROUP, { topics: [topic.name], autoCommit: false })
+    const member = await group.join()
+    await member.ready()
+    return member
+  }
+
+  /** Commits that everything that is in a partition was handled. */
+  async commit(member: Consumer, topic: Topic, partition: number, durable: boolean): Promise<void> {
+    const name = partitionName(topic.name, partition)
+    const offset = topic.partition(partition).logEndOffset
+    report({ is: 'committing', name, offset })
+    await member.commit([{ topic: topic.name, partition, offset }], { durable })
+    report({ is: 'committed', name, isDurable: durable })
   }
 
   // ------------------------------------------------------------------ topics

@@ -73,7 +73,7 @@ export async function killGroups(options: {
   return { kills: options.kills, ...model.result() }
 }
 
-/** Until it has done all, or is killed: while it opens the log now and then, else while it works. */
+/** Until it has done all, or is killed: while it opens the log now and then, or while it works. */
 async function live(program: string, life: GroupLife, random: SeededRandom): Promise<void> {
   const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')

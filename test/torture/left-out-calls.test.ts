@@ -18,7 +18,7 @@ const SYNCS_BEFORE = 3
 
 interface Rule {
   readonly name: string
-  readonly recording: 'script' | 'failing sync'
+  readonly recording: 'script' | 'failing sync' | 'positions'
   readonly leavesOut: (call: TracedCall) => boolean
   /** What is found then. */
   readonly violation: RegExp
@@ -111,6 +111,18 @@ const RULES: readonly Rule[] = [
     violation: /lost|damaged|acknowledged/,
   },
   {
+    name: 'a position is synced before its commit counts as durable',
+    recording: 'positions',
+    leavesOut: (call) => isSyncOfLog(call) && call.path.includes('/__consumer_offsets-'),
+    violation: /position/,
+  },
+  {
+    name: 'the data below a position is synced before its commit counts as durable',
+    recording: 'positions',
+    leavesOut: (call) => isSyncOfLog(call) && call.path.includes('/events-1/'),
+    violation: /position|lost/,
+  },
+  {
     name: 'what recovery accepts is written again, where a failed sync had dropped it',
     recording: 'failing sync',
     leavesOut: ({ action, path, during }) =>
@@ -137,6 +149,7 @@ const recorded = new Map<Rule['recording'], Recording>()
 beforeAll(async () => {
   const unclean = { closesAfter: null }
   recorded.set('script', await recordings.ofLives([{}, unclean, unclean, {}]))
+  recorded.set('positions', await recordings.ofLives([{ work: 'positions', ...unclean }]))
   const failing = { work: 'failing sync', ...unclean, failingSync: SYNCS_BEFORE } as const
   recorded.set('failing sync', await recordings.ofLives([failing, unclean]))
 }, 120_000)

@@ -80,13 +80,23 @@ describe(`a loss of power, seed ${runSeed}`, () => {
   )
 
   it(
+    'takes no position that was durable, and leaves none behind the end of its data',
+    async () => {
+      const kinds = [{ work: 'positions' }, { work: 'positions', closesAfter: null }] as const
+      const recording = await recordings.ofLives([...kinds, { work: 'positions' }])
+      await replayed(recording, budget.disks * 0.1, 'positions')
+    },
+    TIMEOUT_MS,
+  )
+
+  it(
     'takes nothing from lives that recover from another one',
     async () => {
       const chosen = kept.slice(0, keptPerReplay)
       expect(chosen.length).toBeGreaterThan(0)
       for (const { of, disk } of chosen) {
         const recording = await recordings.afterLoss(of, disk, [{ closesAfter: null }, {}])
-        await replayed(recording, (budget.disks * 0.3) / chosen.length, `after ${disk.survival}`)
+        await replayed(recording, (budget.disks * 0.2) / chosen.length, `after ${disk.survival}`)
       }
     },
     TIMEOUT_MS,

@@ -92,7 +92,9 @@ export class Claim<R extends AnyRecord> {
   release(): void {
     if (!this.#isHeld) return
     this.#isHeld = false
-    this.taken.signal.removeEventListener('abort', this.#lost)
+    if (this.#controller !== undefined) {
+      this.taken.signal.removeEventListener('abort', this.#lost)
+    }
     this.owner.released(this)
     this.taken.release()
   }

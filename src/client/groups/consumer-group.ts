@@ -187,6 +187,10 @@ class GroupRunHost<R extends AnyRecord> implements RunHost<R> {
     return this.#coordinator.register(run)
   }
 
+  selects(topic: string): boolean {
+    return this.#settings.subscription.selects(topic)
+  }
+
   topics(): readonly string[] {
     return this.#settings.subscription.topics()
   }

@@ -40,7 +40,9 @@ export class PartitionOrder<R extends AnyRecord> implements WorkOrder<R> {
     } finally {
       claim.handlerCount -= 1
       claim.release()
-      feed.resume(claim.taken)
+      // Once it is lost, the pause of the partition is no longer this claim's: it may have come
+      // back, and be in the hands of another one.
+      if (!claim.isOver) feed.resume(claim.taken)
       slots.release()
     }
   }

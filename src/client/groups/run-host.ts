@@ -47,6 +47,8 @@ export interface RunHost<R extends AnyRecord> {
   register(run: HandlerRun): () => void
   /** The log's own producer, for dead letters: it sends until every handler is done. */
   readonly producer: Producer
+  /** Whether a topic of that name is one of the group's, or would be. */
+  selects(topic: string): boolean
   /** Names of the group's topics as they are now, those of a pattern resolved. */
   topics(): readonly string[]
   /** A topic's settings and how many partitions it has; undefined where there is no such topic. */

@@ -77,13 +77,17 @@ export class GroupRun<R extends AnyRecord> implements Running, HandlerRun {
     this.#over = this.#live()
   }
 
-  /** Joins and begins. @throws {LogError} CLOSED. */
+  /**
+   * Joins and begins.
+   * @throws {LogError} CLOSED; INVALID_ARGUMENT for dead letters that the group itself would get.
+   */
   static start<R extends AnyRecord>(
     host: RunHost<R>,
     handling: Handling<R>,
     plan: RunPlan,
   ): GroupRun<R> {
     host.checkOpen('group.run')
+    checkDeadLetterTopic(host, plan.deadLetterTopic)
     return new GroupRun(host, handling, plan)
   }
 
@@ -234,4 +238,18 @@ export class GroupRun<R extends AnyRecord> implements Running, HandlerRun {
     this.#failure = { error }
     this.#stop(DEFAULT_TIMEOUT_MS)
   }
+}
+
+/** A letter that its own group cannot handle either would become a letter, and so on. */
+function checkDeadLetterTopic<R extends AnyRecord>(
+  host: RunHost<R>,
+  topic: RunPlan['deadLetterTopic'],
+): void {
+  const name = typeof topic === 'string' ? topic : topic?.name
+  if (name === undefined || !host.selects(name)) return
+  throw invalidArgument(
+    `group.run: deadLetterTopic '${name}' is one of the topics of group ${host.group.id}, which ` +
+      'would handle its own dead letters: choose a name that the group does not select',
+    { option: 'deadLetterTopic', value: name, group: host.group.id },
+  )
 }

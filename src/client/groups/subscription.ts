@@ -43,12 +43,19 @@ export class Subscription {
     return [...this.#named.keys()].sort().join(', ')
   }
 
+  /** Whether it selects a topic of that name, or would. */
+  selects(topic: string): boolean {
+    const pattern = this.#pattern
+    if (pattern === null) return this.#named.has(topic)
+    return !isInternalTopic(topic) && pattern.test(topic)
+  }
+
   /** Names of the topics it selects now; those named are among them where they do not exist. */
   topics(): readonly string[] {
     const pattern = this.#pattern
     if (pattern === null) return [...this.#named.keys()]
     const names = this.#host.topics().map(({ name }) => name)
-    return names.filter((name) => !isInternalTopic(name) && pattern.test(name))
+    return names.filter((name) => this.selects(name))
   }
 
   /** How its records are typed; undefined where there is no such topic. */

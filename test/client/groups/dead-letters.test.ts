@@ -7,7 +7,7 @@ import { serdes } from '../../../src/client/serde.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'
 import type { Topic } from '../../../src/client/topic.ts'
 import { LogError } from '../../../src/errors/log-error.ts'
-import { rejection } from '../refusal.ts'
+import { refusal, rejection } from '../refusal.ts'
 import { RunFixture, settle } from './run-fixture.ts'
 
 const fails = (): never => {
@@ -138,6 +138,16 @@ describe('the topic of dead letters', () => {
     await settle()
     expect(group.feed.committed).toEqual([0, 0, 0, 0, 1])
     expect(letters(dead)).toMatchObject([{ partition: dead.partitionFor('k').index, value: 'v' }])
+  })
+
+  it('is none of those that the group itself handles', async () => {
+    const group = await RunFixture.open(1)
+    const { details } = refusal(() => group.run(fails, { deadLetterTopic: 'orders' }))
+    expect(details).toMatchObject({ option: 'deadLetterTopic', group: 'g' })
+    const patterned = group.log.consumerGroup('h', { topics: /^orders/ })
+    expect(refusal(() => patterned.run(fails, { deadLetterTopic: 'orders.dlt' })).code).toBe(
+      'INVALID_ARGUMENT',
+    )
   })
 
   it('may be made by somebody else meanwhile', async () => {

@@ -225,6 +225,33 @@ describe('a run in the order of its partitions', () => {
     expect(handler.context('a').signal.aborted).toBe(false)
   })
 
+  it('takes one at a time of a partition that came back while its old handler still runs', async () => {
+    const group = await RunFixture.open(1)
+    const ends: (() => void)[] = []
+    const called: string[] = []
+    group.run(
+      ({ value }) => {
+        called.push(String(value))
+        return new Promise<void>((resolve) => ends.push(resolve))
+      },
+      { concurrency: 3 },
+    )
+    group.append(0, 'a')
+    await settle()
+    group.feed.lose(0)
+    group.feed.assign(0)
+    await settle()
+    expect(called).toEqual(['a', 'a'])
+    group.append(0, 'b')
+    ends[0]?.()
+    await settle()
+    expect(called).toEqual(['a', 'a']) // The second one has the partition.
+    ends[1]?.()
+    await settle()
+    expect(called).toEqual(['a', 'a', 'b'])
+    expect(group.feed.committed).toEqual([1])
+  })
+
   it('tells a handler that asks late that its partition is lost', async () => {
     const group = await RunFixture.open(1)
     const handler = new HeldHandler()

@@ -98,6 +98,10 @@ export class RunFixture implements RunHost<LogRecord> {
     return this.log.producer()
   }
 
+  selects(topic: string): boolean {
+    return topic === this.topic.name
+  }
+
   topics(): readonly string[] {
     return [this.topic.name]
   }

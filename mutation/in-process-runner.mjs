@@ -2,13 +2,15 @@
  * A test runner for Stryker that keeps everything loaded in one process: a mutant costs what its
  * tests cost, milliseconds, and not the start of a test framework, seconds.
  *
- * It runs test files that ask of vitest no more than describe, it, expect and their `each`, against
- * a small stand-in for it, with vitest's own `expect`, and the corpus of fuzz/, a test a target.
- * Tests that need more (mocks, modules loaded anew) fail in the first run and are left out: what
- * they alone would notice counts as not noticed. Mutants of code that runs at import are not tried.
+ * It runs test files against a small stand-in for vitest, with vitest's own `expect`, and the
+ * corpus of fuzz/, a test a target. Of vitest they have describe, it, expect, their `each`,
+ * onTestFinished, and `vi.resetModules` with the imports after it. Tests that need more (mocks,
+ * fake timers) fail in the first run and are left out: what they alone would notice counts as not
+ * noticed. Mutants of code that runs at import are not tried.
  */
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join, matchesGlob, relative, resolve } from 'node:path'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { register } from 'node:module'
+import { dirname, join, relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { declareClassPlugin, PluginKind } from '@stryker-mutator/api/plugin'
 import { chosenScope } from './scopes.mjs'
@@ -35,6 +37,7 @@ class InProcessRunner {
   async init() {
     const directory = join(process.cwd(), '.in-process')
     writeModules(directory)
+    register(`data:text/javascript,${encodeURIComponent(RENEWING_HOOKS)}`)
     const shim = await import(pathToFileURL(join(directory, 'mutation/vitest-stand-in.js')).href)
     for (const file of testFiles()) {
       shim.begin(file)
@@ -44,8 +47,8 @@ class InProcessRunner {
     const { corpusTests } = await import(
       pathToFileURL(join(directory, 'mutation/corpus-tests.js')).href
     )
-    const { targets } = chosenScope(process.env)
-    const corpus = corpusTests().filter(({ id }) => targets.includes(id.slice('fuzz '.length)))
+    const { tests } = chosenScope(process.env)
+    const corpus = corpusTests().filter(({ id }) => tests.includes(id))
     this.#tests = [...shim.tests, ...corpus]
   }
 
@@ -71,6 +74,10 @@ class InProcessRunner {
 
   async mutantRun({ activeMutant, testFilter, hitLimit }) {
     const wanted = testFilter === undefined ? undefined : new Set(testFilter)
+    const [, own = []] =
+      [...chosenScope(process.env).testsOf].find(([file]) =>
+        activeMutant.fileName.endsWith(`/${file}`),
+      ) ?? []
     let nrOfTests = 0
     namespace.activeMutant = activeMutant.id
     namespace.hitLimit = hitLimit
@@ -78,6 +85,7 @@ class InProcessRunner {
     try {
       for (const test of this.#tests) {
         if (wanted?.has(test.id) === false) continue
+        if (!own.some((name) => test.id === name || test.id.startsWith(`${name} >`))) continue
         nrOfTests += 1
         try {
           await test.run()
@@ -102,11 +110,7 @@ function noted(error, what = '') {
 }
 
 function testFiles() {
-  const patterns = chosenScope(process.env).tests
-  return readdirSync('test', { recursive: true })
-    .map((name) => `test/${name}`)
-    .filter((name) => patterns.some((pattern) => matchesGlob(name, pattern)))
-    .sort()
+  return chosenScope(process.env).tests.filter((name) => name.startsWith('test/'))
 }
 
 /** Compiles the tests, the targets and what they import; `vitest` becomes the stand-in. */
@@ -126,6 +130,7 @@ function writeModules(directory) {
     const besides = `new URL($1${pathToFileURL(dirname(file)).href}/$2`
     const text = outputText
       .replaceAll("from 'vitest'", `from './${up}'`)
+      .replace(/\bimport\((['"]\.[^)]*)\)/g, 'import(globalThis.__renewed__($1))')
       .replace(/new URL\((['`])(\.\.?\/(?:vectors|corpus|findings))/g, besides)
     mkdirSync(dirname(outputOf(file)), { recursive: true })
     writeFileSync(outputOf(file), text)
@@ -140,6 +145,16 @@ function writeModules(directory) {
 const CORPUS_MODULES = ['targets', 'seeds', 'corpus', 'checked-run'].map(
   (name) => `fuzz/${name}.ts`,
 )
+
+/** Loads `?renewed=N` anew with all that it imports: after `vi.resetModules`, as vitest does. */
+const RENEWING_HOOKS = `
+export async function resolve(specifier, context, nextResolve) {
+  const resolved = await nextResolve(specifier, context)
+  const renewed = context.parentURL?.match(/[?]renewed=\\d+$/)?.[0]
+  const isOurs = resolved.url.includes('/.in-process/src/') && !resolved.url.includes('?')
+  return renewed !== undefined && isOurs ? { ...resolved, url: resolved.url + renewed } : resolved
+}
+`
 
 const STAND_IN = `
 import { chai, JestAsymmetricMatchers, JestChaiExpect, JestExtend } from '@vitest/expect'
@@ -156,7 +171,15 @@ setState({ assertionCalls: 0 }, expect)
 export const tests = []
 let path = []
 export function begin(file) { path = [file] }
-function add(name, run) { tests.push({ id: [...path, name].join(' > ') + ' #' + tests.length, run: async () => { await run() } }) }
+let finished = []
+export function onTestFinished(body) { finished.push(body) }
+function add(name, run) {
+  const id = [...path, name].join(' > ') + ' #' + tests.length
+  tests.push({ id, run: async () => {
+    finished = []
+    try { await run() } finally { for (const body of finished.reverse()) await body() }
+  } })
+}
 function group(name, body) { path.push(name); try { body() } finally { path.pop() } }
 function each(make) {
   return (cases) => (name, body) => {
@@ -170,8 +193,13 @@ export const it = Object.assign(add, { each: each(add) })
 export const test = it
 export const describe = Object.assign(group, { each: each(group) })
 const none = () => { throw new Error('not in this stand-in') }
-export const beforeEach = none, afterEach = none, beforeAll = none, afterAll = none, onTestFinished = none
-export const vi = new Proxy({}, { get: none })
+export const beforeEach = none, afterEach = none, beforeAll = none, afterAll = none
+let generation = 0
+globalThis.__renewed__ = (specifier) =>
+  generation === 0 || specifier.endsWith('.json') ? specifier : specifier + '?renewed=' + generation
+export const vi = new Proxy({ resetModules: () => { generation += 1 } }, {
+  get: (has, name) => has[name] ?? none,
+})
 `
 
 const CORPUS_TESTS = `

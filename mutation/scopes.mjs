@@ -1,49 +1,90 @@
 /**
- * What is mutated together, by the tests that are to notice. A scope is as small as its tests allow:
- * a mutant costs a run of all tests that reach it.
+ * What is mutated together, and by which tests: a mutant costs a run of every test that reaches it,
+ * so each file names those that are to notice.
  */
 
-/** By name: which files of src/ are changed, which tests run, and which targets of fuzz/. */
-export const SCOPES = {
-  format: {
-    runner: 'in-process',
-    mutate: ['src/format/**/*.ts'],
-    tests: ['test/format/*.test.ts', 'test/log/record-lookup.test.ts'],
-    targets: [
-      ...['varints', 'control-records', 'batch', 'records', 'lz4-block', 'snappy-block', 'gzip'],
-      ...['snappy', 'lz4', 'zstd', 'producer-snapshot', 'aborted-transactions', 'index-entries'],
-      'names',
-    ],
-  },
-  recovery: {
-    runner: 'vitest',
-    mutate: [
-      'src/log/recovery*.ts',
-      'src/log/segment-scan.ts',
-      'src/log/batch-walk.ts',
-      'src/log/sealed-end.ts',
-      'src/log/damage-search.ts',
-      'src/log/log-cut.ts',
-      'src/log/leader-epochs.ts',
-    ],
-    tests: ['test/log/**/*.test.ts'],
-  },
+/** Tests that reach all of recovery, a little at a time: for files that nothing else asks alone. */
+const WHOLE_RECOVERIES = [
+  ...['recovery-rules', 'recovery-accepted', 'recovery-damage', 'recovery-tears', 'index-ends'],
+  ...['unreadable-sector', 'uncovered-fields', 'log-cursor', 'directory-open', 'broker-changes'],
+]
+
+/** By file of src/log/: its tests in test/log/. */
+const RECOVERY = {
+  recovery: WHOLE_RECOVERIES,
+  'recovery-start': ['recovery-start'],
+  'log-cut': ['log-cut'],
+  'sealed-end': ['sealed-end'],
+  'segment-scan': ['segment-scan'],
+  'batch-walk': ['batch-walk'],
+  'damage-search': WHOLE_RECOVERIES,
+  'sector-reads': ['sector-reads'],
+  'log-window': ['log-window'],
+  'batch-summary': WHOLE_RECOVERIES,
+  'leader-epochs': ['leader-epochs'],
+  'partition-open': ['partition-open'],
+  'partition-evidence': ['partition-open'],
+  'directory-evidence': ['directory-evidence'],
+  'directory-open': WHOLE_RECOVERIES,
 }
 
-/** The scope that `STREAMBED_MUTATE` names, narrowed by lists in `_FILES`, `_TESTS`, `_TARGETS`. */
-export function chosenScope(environment) {
-  const {
-    STREAMBED_MUTATE = 'format',
-    STREAMBED_MUTATE_FILES,
-    STREAMBED_MUTATE_TESTS,
-  } = environment
-  const scope = SCOPES[STREAMBED_MUTATE]
-  if (scope === undefined) throw new Error(`STREAMBED_MUTATE=${STREAMBED_MUTATE}: no such scope`)
-  return {
-    name: STREAMBED_MUTATE,
-    runner: environment.STREAMBED_MUTATE_RUNNER ?? scope.runner,
-    mutate: STREAMBED_MUTATE_FILES?.split(',') ?? scope.mutate,
-    tests: STREAMBED_MUTATE_TESTS?.split(',') ?? scope.tests,
-    targets: environment.STREAMBED_MUTATE_TARGETS?.split(',') ?? scope.targets ?? [],
-  }
+/** By file of src/format/: its tests in test/format/, and targets of fuzz/ as `fuzz <name>`. */
+const FORMAT = {
+  'aborted-transaction': ['aborted-transaction', 'fuzz aborted-transactions'],
+  compression: ['compression', 'other-packages'],
+  'control-record': ['control-record', 'fuzz control-records'],
+  crc32c: ['crc32c', 'other-packages'],
+  'decompression-failure': ['compression', 'gzip-codec'],
+  'empty-batch': ['empty-batch'],
+  'gzip-codec': ['gzip-codec', 'compression'],
+  int64: ['int64'],
+  'lz4-block': ['lz4-codec', 'compression', 'fuzz lz4-block'],
+  'lz4-codec': ['lz4-codec', 'compression', 'other-packages', 'fuzz lz4'],
+  murmur2: ['murmur2'],
+  'murmur2-text': ['murmur2-text'],
+  'offset-commit': ['offset-commit'],
+  'offset-index-entry': ['index-entries', 'fuzz index-entries'],
+  'producer-snapshot': ['producer-snapshot', 'fuzz producer-snapshot'],
+  record: ['record-batch-builder', 'record-batch-reader', 'edges-of-batches', 'fuzz records'],
+  'record-batch': ['record-batch', 'edges-of-batches', 'fuzz batch'],
+  'record-batch-builder': ['record-batch-builder', 'edges-of-batches'],
+  'record-batch-reader': [
+    ...['record-batch-reader', 'edges-of-batches', 'short-records', 'resumed-reads'],
+  ],
+  'record-fields': ['record-fields'],
+  'segment-name': ['segment-name', 'fuzz names'],
+  'snappy-block': ['snappy-codec', 'fuzz snappy-block'],
+  'snappy-codec': ['snappy-codec', 'compression', 'fuzz snappy'],
+  'time-index-entry': ['index-entries', 'fuzz index-entries'],
+  'topic-name': ['topic-name', 'fuzz names'],
+  varint: ['varint', 'fuzz varints'],
+  'xx-hash32': ['lz4-codec'],
+  'zstd-codec': ['zstd-codec', 'built-in-zstd', 'fuzz zstd'],
+  'zstd-frame': ['zstd-codec', 'built-in-zstd', 'fuzz zstd'],
+  'zstd-wasm': ['zstd-codec', 'other-packages'],
+}
+
+/** By name of the scope, then by file of src/: ids of tests start with one of these. */
+export const SCOPES = {
+  format: testsByFile('format', FORMAT),
+  recovery: testsByFile('log', RECOVERY),
+}
+
+/** The scope that `STREAMBED_MUTATE` names, narrowed to the files in `STREAMBED_MUTATE_FILES`. */
+export function chosenScope({ STREAMBED_MUTATE = 'format', STREAMBED_MUTATE_FILES }) {
+  const all = SCOPES[STREAMBED_MUTATE]
+  if (all === undefined) throw new Error(`STREAMBED_MUTATE=${STREAMBED_MUTATE}: no such scope`)
+  const files = STREAMBED_MUTATE_FILES?.split(',') ?? [...all.keys()]
+  const testsOf = new Map(files.map((file) => [file, all.get(file) ?? []]))
+  const tests = [...new Set([...testsOf.values()].flat())]
+  return { name: STREAMBED_MUTATE, files, testsOf, tests }
+}
+
+function testsByFile(layer, names) {
+  return new Map(
+    Object.entries(names).map(([file, tests]) => [
+      `src/${layer}/${file}.ts`,
+      tests.map((test) => (test.startsWith('fuzz ') ? test : `test/${layer}/${test}.test.ts`)),
+    ]),
+  )
 }

@@ -27,19 +27,14 @@ export const strykerPlugins = [
 
 export default {
   packageManager: 'npm',
-  testRunner: scope.runner,
-  plugins: [
-    '@stryker-mutator/vitest-runner',
-    './mutation/in-process-runner.mjs',
-    './mutation/stryker.config.mjs',
-  ],
+  testRunner: 'in-process',
+  plugins: ['./mutation/in-process-runner.mjs', './mutation/stryker.config.mjs'],
   ignorers: ['unobservable'],
-  vitest: { configFile: 'mutation/vitest.config.mjs', related: false },
-  mutate: scope.mutate,
+  mutate: scope.files,
   coverageAnalysis: 'perTest',
   ignoreStatic: true,
   concurrency: 1,
-  timeoutMS: 20_000,
+  timeoutMS: 10_000,
   tempDirName: 'mutation/.stryker',
   ignorePatterns: ['dist', 'docs', 'bench', 'coverage', 'data', 'mutation/reports'],
   reporters: ['progress-append-only', 'clear-text', 'json'],

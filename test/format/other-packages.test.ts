@@ -26,6 +26,32 @@ describe('@node-rs/crc32', () => {
       },
     )
   })
+
+  it('computes long ranges where it is asked for, once and for all, and short ones never', async () => {
+    const { crc32c: right } = await import('../../src/format/crc32c.ts')
+    const lengths: number[] = []
+    const counting = (range: Uint8Array): number => {
+      lengths.push(range.length)
+      return right(range, 0, range.length) | 0 // Signed, as a native one may give it.
+    }
+    const others = new Map([['@node-rs/crc32', { crc32c: counting }]])
+    await withOtherPackages(
+      others,
+      () => import('../../src/format/crc32c.ts'),
+      ({ crc32c, loadNativeCrc32c }) => {
+        const expected = [255, 256, 4_000].map((end) => right(bytes, 1, end + 1))
+        const computed = (): readonly number[] =>
+          [255, 256, 4_000].map((end) => crc32c(bytes, 1, end + 1))
+        expect(computed()).toEqual(expected)
+        expect(lengths).toEqual([])
+        expect(loadNativeCrc32c()).toBe(true)
+        expect(lengths).toEqual([9]) // It was tried out.
+        expect(loadNativeCrc32c()).toBe(true)
+        expect(computed()).toEqual(expected)
+        expect(lengths).toEqual([9, 256, 4_000])
+      },
+    )
+  })
 })
 
 describe('lz4-napi', () => {

@@ -6,8 +6,8 @@
  * for the group's coordinator to say. Synchronous but for what waits for the device.
  *   I1  what is in memory is in the log: a position changes after its record was appended, and not
  *       at all where that failed
- *   I2  no position lies above the end of what its epoch has: checked at a commit; `open` cuts those
- *       back that have outlived their data, before anything is appended
+ *   I2  no position lies above the end of what its epoch has: checked at a commit; `open` cuts
+ *       those back that have outlived their data, before anything is appended
  *   I3  no topic begins with positions of an older one of its name: these are taken back, durably,
  *       before it is made
  */
@@ -95,7 +95,7 @@ export class CommittedOffsets {
     this.#host = host
   }
 
-  /** Whether anything can be committed: the topic is there. Else LogHost.prepareOffsets makes it. */
+  /** Whether anything can be committed: the topic is there. LogHost.prepareOffsets makes it. */
   get isPrepared(): boolean {
     return this.#host.partitionsOf(OFFSETS_TOPIC) !== undefined
   }
@@ -126,8 +126,8 @@ export class CommittedOffsets {
    * Commits positions of one group: in the page cache when it returns, in one batch unless they are
    * too many for one. The topic is there (`isPrepared`).
    * @throws {LogError} TOPIC_NOT_FOUND, PARTITION_NOT_FOUND; OFFSET_OUT_OF_RANGE above the end of
-   *   the log, or of what `leaderEpoch` has; INVALID_ARGUMENT for metadata or a group id that cannot
-   *   be kept; NO_SPACE, IO, READ_ONLY, CLOSED: what was committed before stays.
+   *   the log, or of what `leaderEpoch` has; INVALID_ARGUMENT for metadata or a group id that
+   *   cannot be kept; NO_SPACE, IO, READ_ONLY, CLOSED: what was committed before stays.
    */
   commit(groupId: string, commits: readonly OffsetCommit[]): CommitPosition {
     const commitTimestampMs = this.#host.clock.now()

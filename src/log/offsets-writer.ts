@@ -27,7 +27,7 @@ export class OffsetsWriter {
   readonly #plainValue = Buffer.alloc(offsetValueBytes(0))
 
   /**
-   * Appends these changes of one group, in one batch unless that would be too large, and makes them.
+   * Appends these changes of one group, in one batch unless that would be too large; makes them.
    * @throws {LogError} NO_SPACE, IO, READ_ONLY, CLOSED: the changes of batches that were appended
    *   before are made, no others.
    */

@@ -20,6 +20,7 @@ import { checkOffset, positionOf, signalOf, type Position } from '../position.ts
 import type { RecordStream } from '../record-stream.ts'
 import { BatchIteration } from './batch-iteration.ts'
 import { ConsumerHooks } from './consumer-hooks.ts'
+import { shownPosition } from './group-admin.ts'
 import type { GroupMember } from './group-member.ts'
 import { countOf, waitOf } from './group-options.ts'
 import { awaitAnswer } from './member-ask.ts'
@@ -200,9 +201,7 @@ export class Consumer<R extends AnyRecord = AnyRecord>
     const { host, groupId } = this.#member
     return this.assignment.flatMap(({ topic, partition }) => {
       const committed = host.offsets.get(groupId, topic, partition)
-      if (committed === undefined) return []
-      const { offset, leaderEpoch, metadata } = committed
-      return [{ topic, partition, offset, leaderEpoch, metadata }]
+      return committed === undefined ? [] : [shownPosition({ topic, partition, ...committed })]
     })
   }
 

@@ -60,7 +60,7 @@ export class GroupAdministration implements GroupAdmin {
     return this.#group.id
   }
 
-  /** State, members, positions and lag; `Dead` for a group that has neither members nor positions. */
+  /** State, members, positions and lag; `Dead` for a group without members and positions. */
   describe(): GroupDescription {
     const committed = this.offsets()
     const activity = this.#group.activity()
@@ -83,8 +83,8 @@ export class GroupAdministration implements GroupAdmin {
   }
 
   /**
-   * From the committed offsets to the highWatermark. A partition of the group's topics that it never
-   * committed in counts from where the group would start. Topics that are gone are left out.
+   * From the committed offsets to the highWatermark. A partition of the group's topics in which it
+   * never committed counts from where the group would start. Topics that are gone are left out.
    */
   lag(): Lag {
     this.#checkOpen('lag')

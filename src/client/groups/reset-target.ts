@@ -42,7 +42,7 @@ export function resetTargetOf(to: unknown, where: string): ResetTarget {
  * Positions that somebody names, checked and complete; `leaderEpoch` is -1 where it is not given.
  * @throws {LogError} INVALID_ARGUMENT for what can never be, and for a partition named twice.
  */
-export function offsetsOf(offsets: unknown, where: string): readonly OffsetCommit[] {
+function offsetsOf(offsets: unknown, where: string): readonly OffsetCommit[] {
   if (!isArray(offsets)) {
     throw invalidArgument(
       `${where}: offsets are an array of { topic, partition, offset }, not ` +

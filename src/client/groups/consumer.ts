@@ -178,7 +178,7 @@ export class Consumer<R extends AnyRecord = AnyRecord>
   }
 
   /**
-   * Commits: without `offsets`, everything handed over so far, with what is in hand. Survives a
+   * Commits: without `offsets`, its place in every partition, with what is in hand. Survives a
    * kill of the process when it resolves; with `durable`, a power cut, and the data before it does.
    * @throws {LogError} REBALANCED for a partition that is not this member's; OFFSET_OUT_OF_RANGE
    *   past the end of the log; TOPIC_NOT_FOUND, PARTITION_NOT_FOUND; CLOSED; NO_SPACE; IO.
@@ -190,10 +190,11 @@ export class Consumer<R extends AnyRecord = AnyRecord>
     checkOptions(options, ['durable'], 'consumer.commit')
     const member = this.#member
     if (member.partitions.count === 0) member.checkUsable('commit')
-    const commits = offsetsToCommit(member, offsets)
+    const isDurable = options?.durable === true
+    const commits = offsetsToCommit(member, offsets, isDurable)
     if (commits.length === 0) return
     const position = member.commit(commits)
-    if (options?.durable === true) await member.host.offsets.durable(position)
+    if (isDurable) await member.host.offsets.durable(position)
   }
 
   /** What the group committed of the partitions that this consumer has. */

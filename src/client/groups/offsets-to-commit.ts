@@ -12,12 +12,16 @@ const WHERE = 'consumer.commit'
 const UNKNOWN_EPOCH = -1
 
 /**
- * The commits that `offsets` mean; without them, everything that was handed over.
+ * The commits that `offsets` mean; without them, the member's place in each of its partitions.
  * @throws {LogError} INVALID_ARGUMENT naming what cannot be; REBALANCED where what is in hand is
  *   of a partition that was lost.
  */
-export function offsetsToCommit(member: GroupMember, offsets: unknown): readonly OffsetCommit[] {
-  if (offsets === undefined) return handedOver(member)
+export function offsetsToCommit(
+  member: GroupMember,
+  offsets: unknown,
+  isDurable: boolean,
+): readonly OffsetCommit[] {
+  if (offsets === undefined) return placesOf(member, isDurable)
   if (!isArray(offsets)) {
     throw invalidArgument(
       `${WHERE}: offsets are an array of { topic, partition, offset }, not ` +
@@ -34,15 +38,17 @@ export function offsetsToCommit(member: GroupMember, offsets: unknown): readonly
   return [...commits.values()]
 }
 
-function handedOver(member: GroupMember): readonly OffsetCommit[] {
+function placesOf(member: GroupMember, isDurable: boolean): readonly OffsetCommit[] {
   const commits: OffsetCommit[] = []
-  for (const feed of member.handOver.inHand) member.checkKept(feed)
+  for (const feed of member.handOver.inHand) {
+    if (feed.log.end === undefined) member.checkKept(feed) // Else nobody will ever read it again.
+  }
   for (const feed of member.partitions) {
     if (!feed.hasPosition) continue
     const { topic, partition, position } = feed
     const committed = member.host.offsets.get(member.groupId, topic, partition)?.offset
-    // Where the group begins in a partition is no position of its own before it has moved.
-    if (position === (committed ?? feed.earliestStart)) continue
+    // What is committed already need not be durable yet.
+    if (!isDurable && position === committed) continue
     commits.push({ topic, partition, offset: position, leaderEpoch: UNKNOWN_EPOCH, metadata: '' })
   }
   return commits

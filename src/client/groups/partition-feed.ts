@@ -60,8 +60,6 @@ export class PartitionFeed {
   takenCount = 0
   /** `handled` is not written. */
   isUnwritten = false
-  /** Where nothing was committed and it began at the earliest: where that was. */
-  earliestStart: number | undefined
   /** Counts seeks: what was taken before one says nothing about positions any more. */
   seekCount = 0
   readonly #options: FeedOptions
@@ -296,7 +294,6 @@ export class PartitionFeed {
     const { autoOffsetReset } = this.#options
     if (autoOffsetReset === 'none') return
     this.#startAt(this.#offsetOf(autoOffsetReset))
-    if (autoOffsetReset === 'earliest') this.earliestStart = this.#position
     // 'latest' is another place each time it is looked up: uncommitted, whatever is appended until
     // the next start would be passed over, with the record that was in hand.
     if (autoOffsetReset === 'latest') this.#handledIs(this.#handled)

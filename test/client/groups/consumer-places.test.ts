@@ -145,19 +145,14 @@ describe.each(LOG_KINDS)('the place of a consumer of a log on %s', (kind) => {
     expect(offsetsOf(await none.poll())).toEqual([4])
   })
 
-  it('commits places that moved, and none where nothing was handed over', async () => {
+  it('commits the place it has in every partition, wherever it came from', async () => {
     const { log } = await groupLog(kind, { partitions: 3, records: 2 })
     const consumer = await log.consumerGroup('g', TOPICS).join()
-    await consumer.commit()
-    expect(log.consumerGroup('g').offsets()).toEqual([])
     consumer.pause([tp(1), tp(2)])
     await consumer.poll({ max: 1 })
     consumer.seek(tp(2), 2)
     await consumer.commit()
-    expect(consumer.committed()).toMatchObject([
-      { ...tp(0), offset: 1 },
-      { ...tp(2), offset: 2 },
-    ])
+    expect(consumer.committed().map(({ offset }) => offset)).toEqual([1, 0, 2])
     await consumer.commit([{ ...tp(0), offset: 0 }])
     await consumer.commit()
     expect(committedIn(log)).toBe(1)

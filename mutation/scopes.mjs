@@ -37,6 +37,7 @@ const FORMAT = {
   'decompression-failure': ['compression', 'gzip-codec'],
   'empty-batch': ['empty-batch'],
   'gzip-codec': ['gzip-codec', 'compression'],
+  'group-partition': ['offset-commit'],
   int64: ['int64'],
   'lz4-block': ['lz4-codec', 'compression', 'fuzz lz4-block'],
   'lz4-codec': ['lz4-codec', 'compression', 'other-packages', 'fuzz lz4'],

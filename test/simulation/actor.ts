@@ -12,7 +12,7 @@
  *   4  add it to the list in actors/all.ts, and the rules that it shows to mutants.ts
  */
 import type { SeededRandom } from '../../src/testing/seeded-random.ts'
-import type { PartitionModel } from './partition-model.ts'
+import type { PartitionModel, Stop } from './partition-model.ts'
 import type { ProcessLife } from './process-life.ts'
 import type { RecordBook, WrittenRecord } from './record-book.ts'
 import type { TopicModel } from './topic-model.ts'
@@ -44,9 +44,17 @@ export interface Stage {
   plan(random: SeededRandom, topic: TopicModel, partition: number, sender: number): WrittenRecord
 }
 
-/** How much of everything a run has. */
+/** What a run is like: how much of everything it has, and how unlucky it is. */
 export interface Scale {
   readonly topics: number
+  /** Partitions of a new topic, at most. */
+  readonly partitions: number
+  /** Segments of a new topic; undefined: of any size. */
+  readonly segmentBytes: number | undefined
+  /** Consumer groups. */
+  readonly groups: number
+  /** Of ten calls that failed so many are followed by a crash. */
+  readonly misfortune: number
   readonly recordsPerBatch: number
   readonly valueBytes: number
 }
@@ -58,8 +66,10 @@ export interface Actor {
   readonly steps: Readonly<Record<string, number>>
   /** Does one step; all that it leaves open depends on `random` alone. */
   step(kind: string, random: SeededRandom): void
-  /** A process is there with an open log, which was held against the model. */
-  opened?(): void
+  /** A process is there with an open log, which was held against the model, after such a stop. */
+  opened?(how: Stop): void
+  /** After every step, and before the process goes: what can be seen without a read. */
+  look?(): void
   /** Nothing is under way but live reads. */
   atRest?(): void
   /** The process is gone. */

@@ -10,7 +10,10 @@ import { EventLog } from '../../src/client/event-log.ts'
 import { openOver } from '../../src/client/log-opening.ts'
 import { checkLogOptions } from '../../src/client/log-options.ts'
 import type { Clock } from '../../src/log/clock.ts'
+import { RECOVERY_POINTS } from '../../src/log/log-checkpoints.ts'
+import { parseOffsetCheckpoint } from '../../src/storage/offset-checkpoint.ts'
 import { DiskMachine } from '../../src/testing/disk-machine.ts'
+import type { CachedBytes } from '../../src/testing/cached-bytes.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { type FaultCounts, FaultPlan } from './fault-plan.ts'
@@ -102,7 +105,8 @@ export class Computer {
   checkNothingIsLeft(): void {
     const { scheduler, driver } = this.life
     must(scheduler.timerCount === 0, () => `${scheduler.timerCount} timers are left after close`)
-    must(scheduler.callCount === 0, () => 'driver calls are under way after close')
+    const { callNames } = scheduler
+    must(callNames.length === 0, () => `under way after close: ${callNames.join(', ')}`)
     must(driver.isClosed, () => 'the driver is open after close')
     const leftOpen = driver.leftOpen.filter((path) => !LEFT_TO_THE_DRIVER.has(path))
     must(leftOpen.length === 0, () => `left open: ${leftOpen.join(', ')}`)
@@ -137,9 +141,22 @@ export class Computer {
     )
     const bytes = files[random.below(files.length)]?.bytes
     if (bytes === undefined) return
-    bytes.flipBit(random.below(bytes.sizeBytes), random.below(8))
+    bytes.flipBit(
+      random.below(random.below(4) > 0 ? usedBytesOf(bytes) : bytes.sizeBytes),
+      random.below(8),
+    )
     bytes.evict()
     this.life.faults.count('rotten bit')
+  }
+
+  /** Up to where each partition is synced, as the checkpoint says. */
+  recoveryPoints(): ReadonlyMap<string, number> {
+    const node = this.disk.tree.find(RECOVERY_POINTS)
+    if (node?.kind !== 'file') return new Map()
+    const bytes = Buffer.alloc(node.bytes.sizeBytes)
+    node.bytes.read(bytes, 0, bytes.length, 0)
+    const entries = parseOffsetCheckpoint(bytes) ?? []
+    return new Map(entries.map(({ topic, partition, offset }) => [`${topic}-${partition}`, offset]))
   }
 
   /** Bytes of every file whose name ends so, by path. */
@@ -209,4 +226,11 @@ export class Computer {
     must(driver.isClosed, () => 'the driver is open after an open that failed')
     return 'refused'
   }
+}
+
+/** Bytes up to the last one that is not zero; behind it there is free space. */
+function usedBytesOf(bytes: CachedBytes): number {
+  const content = Buffer.alloc(bytes.sizeBytes)
+  bytes.read(content, 0, content.length, 0)
+  return Math.max(1, content.findLastIndex((byte) => byte !== 0) + 1)
 }

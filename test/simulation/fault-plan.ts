@@ -44,6 +44,10 @@ export class FaultPlan {
   readonly seen: Set<Blame> = new Set()
   /** Calls until the process stops; undefined: it does not. */
   stopAfter: number | undefined
+  /** Calls that `stopAfter` counts; undefined: all. */
+  stopAt: Pick<CallFault, 'action' | 'suffix'> | undefined
+  /** How many calls failed. */
+  struck = 0
   /** It has stopped: nothing that it says or does counts any more. */
   isStopped = false
   /** Passes over calls, as an engine would that leaves a rule out. */
@@ -69,6 +73,7 @@ export class FaultPlan {
     this.#machine.faults.clear()
     this.#faults = []
     this.stopAfter = undefined
+    this.stopAt = undefined
   }
 
   /** True where nothing is set up to go wrong. */
@@ -105,9 +110,10 @@ export class FaultPlan {
   /** What becomes of a call that changes something. */
   readonly decide = (call: DiskCall): DiskFault | undefined => {
     if (this.leftOut?.(call) === true) return 'skip'
-    if (this.stopAfter !== undefined && this.stopAfter-- <= 0) {
+    if (this.stopAfter !== undefined && isOf(call, this.stopAt) && this.stopAfter-- <= 0) {
       this.isStopped = true
       this.stopAfter = undefined
+      this.stopAt = undefined
       this.count('stop in a call')
       return 'stop'
     }
@@ -130,9 +136,10 @@ export class FaultPlan {
   #faultOf(call: DiskCall): DiskFault | undefined {
     const faults = this.#faults
     for (const [index, one] of faults.entries()) {
-      if (one.action !== call.action || !call.path.endsWith(one.suffix)) continue
+      if (!isOf(call, one)) continue
       if (one.after-- > 0) continue
       one.left -= 1
+      this.struck += 1
       if (one.left <= 0) faults.splice(index, 1)
       this.count(`${one.fault} at ${call.action}`)
       if (!SILENT.has(one.fault)) this.#blame(one.fault, call.action)
@@ -147,4 +154,11 @@ export class FaultPlan {
     if (action === 'flush' || action === 'flushDirectory') this.seen.add('sync')
     if (action === 'read') this.seen.add('read')
   }
+}
+
+/** Whether a call is one of those that `wanted` names; no path but the log's own folder is ''. */
+function isOf(call: DiskCall, wanted: FaultPlan['stopAt']): boolean {
+  if (wanted === undefined) return true
+  if (wanted.action !== call.action) return false
+  return wanted.suffix === '/' ? call.path === '' : call.path.endsWith(wanted.suffix)
 }

@@ -1,13 +1,77 @@
 /** History: which steps a seed plays, and with which faults. Each seed likes other steps. */
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import type { FaultGroup } from './fault-plan.ts'
-import { CRASH_STEPS, LIFE_STEPS, ROT_STEP, Simulation, type Step } from './simulation.ts'
+import { CRASH_STEPS, LIFE_STEPS, ROT_STEP } from './life-steps.ts'
+import { Simulation, type Step } from './simulation.ts'
 
 /** A history to be played. */
 export interface History {
   readonly seed: number
   readonly faults: readonly FaultGroup[]
   readonly steps: readonly Step[]
+}
+
+/**
+ * Steps in a row that lead to where one rule counts and little else does. Chance alone comes to
+ * some of them in one history of thousands.
+ */
+const MOTIFS: readonly { readonly needs: readonly FaultGroup[]; readonly steps: string }[] = [
+  { needs: ['crash'], steps: 'stop at a call, create' },
+  { needs: ['crash'], steps: 'append more, checkpoint, stop at a call, recreate' },
+  { needs: ['crash'], steps: 'append, stop at a call, delete' },
+  { needs: ['crash'], steps: 'append more, stop at a call, checkpoint' },
+  { needs: ['crash'], steps: 'append more, stop at a call, append, flush' },
+  { needs: ['crash'], steps: 'append, kill, power cut' },
+  { needs: ['crash'], steps: 'append, flush, power cut, append, power cut, power cut' },
+  { needs: ['crash'], steps: 'append, time passes, append more, append more, tick, power cut' },
+  { needs: ['crash'], steps: 'append, checkpoint, append more, append more, power cut' },
+  { needs: ['crash', 'io'], steps: 'append, dropping sync, flush, rest, kill, power cut' },
+  { needs: ['crash', 'io'], steps: 'append much, dropping sync, flush, rest, kill, power cut' },
+  {
+    needs: ['crash', 'io'],
+    steps: 'append more, append more, dropping index sync, checkpoint, checkpoint, power cut',
+  },
+  {
+    needs: ['crash', 'io'],
+    steps: 'append much, dropping index sync, checkpoint, append more, checkpoint, power cut',
+  },
+  {
+    needs: ['crash', 'io'],
+    steps: 'append more, checkpoint, failing checkpoint, recreate, rest, append, kill',
+  },
+  {
+    needs: ['crash', 'full'],
+    steps: 'append, failing roll, append more, append more, flush, rest, power cut',
+  },
+  { needs: ['crash', 'full'], steps: 'append, no space, append, kill' },
+  { needs: [], steps: 'append more, flush, delete, close' },
+  {
+    needs: ['crash'],
+    steps: 'append more, time passes, append more, time passes, append more, tick, power cut',
+  },
+  {
+    needs: ['crash'],
+    steps: 'join, append more, rest, poll, rest, poll, rest, commit durably, rest, power cut',
+  },
+  {
+    needs: ['crash'],
+    steps: 'join, append more, rest, poll, rest, commit, power cut, append more, flush, rest, kill',
+  },
+  {
+    needs: ['crash'],
+    steps:
+      'join, append more, rest, poll, rest, commit durably, rest, recreate, rest, append more, ' +
+      'append more, flush, rest, power cut',
+  },
+]
+
+function motifsOf(
+  faults: readonly FaultGroup[],
+  kinds: ReadonlySet<string>,
+): readonly (readonly string[])[] {
+  return MOTIFS.filter(({ needs }) => needs.every((group) => faults.includes(group)))
+    .map(({ steps }) => steps.split(', '))
+    .filter((steps) => steps.every((kind) => kinds.has(kind)))
 }
 
 /** The history of a seed; of `allowed` faults it has some. */
@@ -20,8 +84,12 @@ export function historyOf(
   const faults = allowed.filter((group) => random.below(group === 'crash' ? 8 : 2) > 0)
   const weights = weightsOf(seed, faults, random)
   const steps: Step[] = [{ kind: 'create', seed: random.below(2 ** 31) }]
+  const motifs = motifsOf(faults, new Set(weights.map(([kind]) => kind)))
+  const motifRate = random.oneOf(0, 0.05, 0.2)
   while (steps.length < stepCount) {
-    steps.push({ kind: drawn(weights, random), seed: random.below(2 ** 31) })
+    const isMotif = random.fraction() < motifRate
+    const kinds = isMotif ? (motifs[random.below(motifs.length)] ?? []) : [drawn(weights, random)]
+    for (const kind of kinds) steps.push({ kind, seed: random.below(2 ** 31) })
   }
   if (faults.includes('rot')) {
     const at = Math.floor(steps.length * 0.8)

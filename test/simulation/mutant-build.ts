@@ -69,21 +69,28 @@ export class MutantBuilds {
   }
 
   #change(directory: string, mutant: Mutant): void {
-    const file = join(directory, mutant.file.replace(/ts$/, 'js'))
-    const { outputText } = ts.transpileModule(mutatedText(mutant), {
-      compilerOptions: PLAIN_OPTIONS,
-    })
-    unlinkSync(file) // It is shared with the others.
-    writeFileSync(file, outputText)
+    for (const [name, text] of mutatedTexts(mutant)) {
+      const file = join(directory, name.replace(/ts$/, 'js'))
+      const { outputText } = ts.transpileModule(text, { compilerOptions: PLAIN_OPTIONS })
+      unlinkSync(file) // It is shared with the others.
+      writeFileSync(file, outputText)
+    }
   }
 }
 
-/** The source of a mutant's file with the rule left out; throws where the place is not there. */
-export function mutatedText({ file, find, replace }: Mutant): string {
-  const source = readFileSync(join(ROOT, file), 'utf8')
-  const places = source.split(find).length - 1
-  if (places !== 1) throw new Error(`${relative(ROOT, file)}: ${places} places are: ${find}`)
-  return source.replace(find, () => replace)
+/** The sources of a mutant with the rule left out, by file; throws where a place is not there. */
+export function mutatedTexts(mutant: Mutant): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>()
+  for (const { file, find, replace } of [mutant, ...(mutant.also ?? [])]) {
+    const source = texts.get(file) ?? readFileSync(join(ROOT, file), 'utf8')
+    const places = source.split(find).length - 1
+    if (places !== 1) throw new Error(`${relative(ROOT, file)}: ${places} places are: ${find}`)
+    texts.set(
+      file,
+      source.replace(find, () => replace),
+    )
+  }
+  return texts
 }
 
 function output(args: readonly string[]): Promise<string> {

@@ -4,21 +4,28 @@
  * has the table, with the rules that it cannot find. A rule that joins gets its mutant here.
  */
 import type { FaultGroup } from './fault-plan.ts'
+import { GROUP_MUTANTS } from './group-mutants.ts'
 import { RECOVERY_MUTANTS } from './recovery-mutants.ts'
 
 /** Steps of the histories that look for mutants. */
 export const MUTANT_STEPS = 300
 
-/** A build without one rule. */
-export interface Mutant {
-  /** The rule that is left out. */
-  readonly rule: string
-  /** Where the design has it. */
-  readonly section: 3 | 4 | 5 | 6
+/** One place in the sources, changed. */
+export interface MutatedPlace {
   readonly file: string
   /** Occurs once in the file. */
   readonly find: string
   readonly replace: string
+}
+
+/** A build without one rule. */
+export interface Mutant extends MutatedPlace {
+  /** The rule that is left out. */
+  readonly rule: string
+  /** Where the design has it. */
+  readonly section: 3 | 4 | 5 | 6
+  /** Places that cover for it, left out as well. */
+  readonly also?: readonly MutatedPlace[]
   /** Faults under which it shows; all but rot where nothing is said. */
   readonly faults?: readonly FaultGroup[]
   /** A seed that finds it; null where it takes more seeds than a run has (docs/simulation.md). */
@@ -216,6 +223,22 @@ export const MUTANTS: readonly Mutant[] = [
     seed: 30,
   },
   {
+    rule: 'no checkpoint counts on an index that another one is syncing',
+    section: 4,
+    file: 'src/log/partition-log.ts',
+    find: 'this.#indexesFlushed.then(async () => {',
+    replace: 'Promise.resolve().then(async () => {',
+    seed: null,
+  },
+  {
+    rule: 'a close ends after the last sync',
+    section: 4,
+    file: 'src/log/log-directory.ts',
+    find: 'if (!driver.volatile) yield () => this.barrier.idle()',
+    replace: '',
+    seed: null,
+  },
+  {
     rule: 'an index whose sync failed is written again as a whole',
     section: 4,
     file: 'src/storage/index-file.ts',
@@ -271,6 +294,15 @@ export const MUTANTS: readonly Mutant[] = [
     seed: 1,
   },
   {
+    rule: 'where indexes cannot be rebuilt the segment stays what it was',
+    section: 5,
+    file: 'src/log/index-rebuild.ts',
+    find: 'segment.undoRewind(contents)',
+    replace: '',
+    faults: IO,
+    seed: null,
+  },
+  {
     rule: 'a read of what is durable ends at the durable offset',
     section: 5,
     file: 'src/client/record-source.ts',
@@ -280,4 +312,5 @@ export const MUTANTS: readonly Mutant[] = [
     seed: 1,
   },
   ...RECOVERY_MUTANTS,
+  ...GROUP_MUTANTS,
 ]

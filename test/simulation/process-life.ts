@@ -42,6 +42,8 @@ export class ProcessLife {
   isTainted: () => boolean = () => false
   /** Hears of each partition whose sync failed. */
   onReadOnly: (details: LogWarning['details']) => void = () => undefined
+  /** Whether a position that is not in the log any more was moved as it should be. */
+  isRightReset: (details: LogWarning['details']) => boolean = () => false
   /** What broke while nobody could be told. */
   failure: unknown
   #log: EventLog | undefined
@@ -140,7 +142,8 @@ export class ProcessLife {
     const fits =
       this.isTainted() ||
       (code === 'PARTITION_READ_ONLY' && seen.has('sync')) ||
-      (code === 'HOUSEKEEPING_FAILED' && seen.size > 0)
+      (code === 'HOUSEKEEPING_FAILED' && seen.size > 0) ||
+      (code === 'OFFSET_RESET' && this.isRightReset(warning.details))
     if (!fits) {
       this.failure ??= unexplained(
         `the log warned of ${code}`,

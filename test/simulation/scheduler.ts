@@ -70,8 +70,8 @@ export class Scheduler {
   }
 
   /** Driver calls that have not ended. */
-  get callCount(): number {
-    return this.#calls.length
+  get callNames(): readonly string[] {
+    return this.#calls.map(({ name }) => name)
   }
 
   /** A driver call begins: resolves when the seed has it end. */
@@ -234,7 +234,11 @@ export function takeOverTurns(current: () => Scheduler): () => void {
     setInterval: hold,
     clearInterval: (handle: object) => holds.delete(handle),
   })
+  // What is collected, and when, is nothing that a seed decides: nobody hears of it.
+  const { register } = FinalizationRegistry.prototype
+  Object.assign(FinalizationRegistry.prototype, { register: () => undefined })
   return () => {
+    Object.assign(FinalizationRegistry.prototype, { register })
     Object.assign(globalThis, {
       setImmediate: REAL_TURN,
       setInterval: REAL_INTERVAL.set,

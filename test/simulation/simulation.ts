@@ -8,6 +8,7 @@
  *   scheduled-driver  the disk as one process has it
  *   *-model.ts        what was promised; record-book.ts: every record that anybody tried to write
  *   computer.ts       the process and its disk: start, stop, what may be left behind
+ *   life-steps.ts     steps that are nobody's, and what a seed is like besides them
  *   this file         the steps, and what must hold around a close, a kill and a power cut
  *
  * A step is a name and a number, and depends on nothing that steps before it drew: so steps can be
@@ -19,13 +20,15 @@ import type { Actor, Scale, Stage } from './actor.ts'
 import { allActors } from './actors/all.ts'
 import { Computer } from './computer.ts'
 import type { FaultCounts, FaultGroup, FaultPlan } from './fault-plan.ts'
+import { checkIndexes } from './index-watch.ts'
 import type { PartitionModel, Stop } from './partition-model.ts'
 import type { ProcessLife } from './process-life.ts'
+import { ROT_STEP, scaleOf, setUpStop } from './life-steps.ts'
 import { RecordBook, type WrittenRecord } from './record-book.ts'
 import { SalvageWatch } from './salvage-watch.ts'
 import { takeOverTurns, Trace } from './scheduler.ts'
 import { must } from './simulation-failure.ts'
-import { takeOverTopics, type TopicModel } from './topic-model.ts'
+import { checkEnds, takeOverTopics, type TopicModel } from './topic-model.ts'
 
 /** One step of a history. */
 export interface Step {
@@ -53,24 +56,6 @@ export interface SimulationResult {
   readonly faults: FaultCounts
 }
 
-/** Steps that are not an actor's, and how often each comes. */
-export const LIFE_STEPS: Readonly<Record<string, number>> = {
-  rest: 2,
-  wait: 1,
-  checkpoint: 1.5,
-  close: 1.5,
-  'close, power cut': 1.5,
-}
-/** As above, where a run has crashes. */
-export const CRASH_STEPS: Readonly<Record<string, number>> = {
-  kill: 1,
-  'power cut': 2,
-  'stop in a call': 2,
-  'stop at open': 1,
-}
-/** As above, once, where a run has damaged bytes. */
-export const ROT_STEP = 'rot'
-
 /** See the file's header. */
 export class Simulation implements Stage {
   readonly book: RecordBook = new RecordBook()
@@ -92,12 +77,7 @@ export class Simulation implements Stage {
   constructor(settings: SimulationSettings) {
     const { seed, leftOut, listener, faults } = settings
     this.#settings = settings
-    const random = new SeededRandom(seed)
-    this.scale = {
-      topics: random.oneOf(1, 2, 3),
-      recordsPerBatch: random.oneOf(4, 10, 40),
-      valueBytes: random.oneOf(20, 100, 600),
-    }
+    this.scale = scaleOf(seed)
     this.#trace.listener = listener
     this.#computer = new Computer({
       seed,
@@ -212,11 +192,17 @@ export class Simulation implements Stage {
     const { life } = this
     life.scheduler.random = new SeededRandom(seed ^ 0x5bd1e995)
     this.said = kind
+    const { struck } = life.faults
     const actor = this.actors.find((one) => kind in one.steps)
     if (actor === undefined) await this.#ownStep(kind, random)
     else actor.step(kind, random)
     await this.life.scheduler.events(random.oneOf(0, 0, 1, 4, 15))
     await this.#afterEvents(random)
+    const isStruck = life === this.life && life.faults.struck > struck
+    if (isStruck && random.below(10) < this.scale.misfortune) {
+      this.said += ', and then a crash'
+      await this.#crash(random.below(2) === 0, random)
+    }
     this.#trace.number(this.book.count)
   }
 
@@ -237,6 +223,11 @@ export class Simulation implements Stage {
       }
       case 'checkpoint':
         return await this.life.scheduler.wait(60_001)
+      case 'time passes': {
+        const ms = random.oneOf(1_001, 60_001)
+        this.say(`${ms} ms pass at once`)
+        return this.life.scheduler.pass(ms)
+      }
       case 'close':
         return await this.#close(false, random)
       case 'close, power cut':
@@ -245,14 +236,9 @@ export class Simulation implements Stage {
         return await this.#crash(false, random)
       case 'power cut':
         return await this.#crash(true, random)
-      case 'stop in a call': {
-        const withPower = random.below(2) === 0
-        const after = random.below(random.oneOf(4, 30))
-        this.#computer.stopsWithPower = withPower
-        this.life.faults.stopAfter = after
-        this.say(`stop after ${after} calls${withPower ? ', with the power' : ''}`)
-        return
-      }
+      case 'stop in a call':
+      case 'stop at a call':
+        return this.say(setUpStop(kind, this.#computer, random))
       case 'stop at open':
         this.#computer.stopsWithPower = random.below(2) === 0
         this.#computer.stopAtOpen = random.below(random.oneOf(10, 40, 100))
@@ -282,7 +268,9 @@ export class Simulation implements Stage {
     }
     this.#stop(random.below(2) === 0, random)
     for (let bits = random.oneOf(1, 1, 5); bits > 0; bits--) this.#computer.rot(suffix, random)
+    const points = suffix === '' ? new Map<string, number>() : this.#computer.recoveryPoints()
     await this.#start('killed')
+    checkEnds(this.topics, points)
   }
 
   /** Until nothing is under way but live reads. */
@@ -302,6 +290,7 @@ export class Simulation implements Stage {
   #look(): void {
     for (const topic of this.topics)
       if (topic.isLive) for (const partition of topic.partitions) partition.look()
+    for (const actor of this.actors) actor.look?.()
   }
 
   /** What is not seen before the process goes cannot be held against what comes back. */
@@ -373,7 +362,8 @@ export class Simulation implements Stage {
     this.#read += takeOverTopics(log, this.topics, clean ? 'clean' : stop, this.isTainted)
     this.book.closeChapter()
     this.#salvage.look(this.isTainted)
-    for (const actor of this.actors) actor.opened?.()
+    if (!this.isTainted) checkIndexes(this.#computer.disk, this.topics)
+    for (const actor of this.actors) actor.opened?.(clean ? 'clean' : stop)
     this.life.throwFailure()
   }
 

@@ -138,7 +138,9 @@ export function takeOverTopics(
       models.find((one) => one.id === handle.id && one.state !== 'gone') ??
       models.findLast(
         (one) => one.id === null && one.name === handle.name && one.state === 'coming',
-      )
+      ) ??
+      // Where its id was damaged it has another one now.
+      models.findLast((one) => isTainted && one.name === handle.name && one.state !== 'gone')
     must(model !== undefined || isTainted, () => `${handle.name} was never created, or deleted`)
     if (model === undefined) continue
     found.add(model)
@@ -150,4 +152,20 @@ export function takeOverTopics(
     model.state = 'gone'
   }
   return records
+}
+
+/** What was synced once is missing at worst: its offsets are never used again. */
+export function checkEnds(
+  topics: readonly TopicModel[],
+  points: ReadonlyMap<string, number>,
+): void {
+  for (const { partitions } of topics.filter(({ isLive }) => isLive)) {
+    for (const { name, handle } of partitions) {
+      const point = points.get(name) ?? 0
+      must(
+        handle.logEndOffset >= point,
+        () => `${name}: was synced up to ${point}, and ends at ${handle.logEndOffset}`,
+      )
+    }
+  }
 }

@@ -3,6 +3,7 @@ import type { Actor, Stage } from '../actor.ts'
 import type { FaultGroup } from '../fault-plan.ts'
 import { AppendActor } from './append-actor.ts'
 import { FaultActor } from './fault-actor.ts'
+import { GroupActor } from './group-actor.ts'
 import { LiveReadActor } from './live-read-actor.ts'
 import { ReadActor } from './read-actor.ts'
 import { SendActor } from './send-actor.ts'
@@ -19,6 +20,7 @@ export function allActors(stage: Stage, faults: ReadonlySet<FaultGroup>): readon
     new ReadActor(stage),
     new LiveReadActor(stage),
     new TrimActor(stage),
+    new GroupActor(stage),
     new TimeActor(stage, faults.has('clock')),
     new FaultActor(stage, faults),
   ]

@@ -12,6 +12,8 @@ export class AppendActor implements Actor {
   readonly name = 'appends'
   readonly steps: Readonly<Record<string, number>> = {
     append: 10,
+    'append more': 2,
+    'append much': 0.3,
     'append at': 1,
     'append in vain': 1,
     flush: 3,
@@ -33,7 +35,7 @@ export class AppendActor implements Actor {
     const partition = topic?.partitions[random.below(topic.partitions.length)]
     if (topic === undefined || partition === undefined) return
     if (kind !== 'flush') {
-      for (let batches = random.oneOf(1, 1, 2, 6); batches > 0; batches--)
+      for (let batches = batchCount(kind, random); batches > 0; batches--)
         this.#append(kind, random, topic, partition)
       return
     }
@@ -88,6 +90,12 @@ export class AppendActor implements Actor {
       },
     })
   }
+}
+
+/** 'append much' fills more than a page of an index, where every batch has an entry. */
+function batchCount(kind: string, random: SeededRandom): number {
+  if (kind === 'append much') return 100 + random.below(600)
+  return kind === 'append more' ? 6 + random.below(20) : random.oneOf(1, 1, 2, 6)
 }
 
 /** A record as the library takes it. */

@@ -35,9 +35,17 @@ export class FaultActor implements Actor {
   constructor(stage: Stage, groups: ReadonlySet<FaultGroup>) {
     this.#stage = stage
     this.steps = {
-      ...(groups.has('full') ? { full: 1, 'no space': 1 } : {}),
+      ...(groups.has('full') ? { full: 1, 'no space': 1, 'failing roll': 0.5 } : {}),
       ...(groups.has('io')
-        ? { 'failing calls': 1, 'failing sync': 1, 'failing reads': 0.5, 'short counts': 0.5 }
+        ? {
+            'failing calls': 1,
+            'failing sync': 1,
+            'dropping sync': 0.5,
+            'dropping index sync': 0.5,
+            'failing checkpoint': 0.5,
+            'failing reads': 0.5,
+            'short counts': 0.5,
+          }
         : {}),
       ...(groups.has('slow') ? { 'slow reads': 0.5, 'slow calls': 0.5 } : {}),
       ...(groups.has('full') || groups.has('io') ? { calm: 2 } : {}),
@@ -76,6 +84,24 @@ export class FaultActor implements Actor {
         )
         const fault = random.oneOf('EIO', 'EIO', 'EROFS')
         return this.#fail({ action, suffix, fault, after: random.below(4), left: 1 })
+      }
+      case 'failing roll': {
+        const suffix = random.oneOf('.log', '.index', '.timeindex')
+        return this.#fail({ action: 'create', suffix, fault: 'ENOSPC', after: 0, left: 1 })
+      }
+      case 'dropping sync': {
+        const after = random.below(2)
+        return this.#fail({ action: 'flush', suffix: '.log', fault: 'drop', after, left: 1 })
+      }
+      case 'dropping index sync': {
+        const suffix = random.oneOf('.index', '.timeindex')
+        const fault = random.oneOf('drop', 'dropUnreadable')
+        return this.#fail({ action: 'flush', suffix, fault, after: random.below(2), left: 1 })
+      }
+      case 'failing checkpoint': {
+        const action = random.oneOf('create', 'write', 'flush')
+        const suffix = '-checkpoint.tmp'
+        return this.#fail({ action, suffix, fault: 'EIO', after: random.below(2), left: 1 })
       }
       case 'failing sync':
         return this.#failSync(random)

@@ -1,7 +1,7 @@
 /** TopicActor creates, alters, grows and deletes topics; one such call a topic at a time. */
 import type { TopicConfig } from '../../../src/index.ts'
 import type { SeededRandom } from '../../../src/testing/seeded-random.ts'
-import type { Actor, Stage } from '../actor.ts'
+import type { Actor, Scale, Stage } from '../actor.ts'
 import { must } from '../simulation-failure.ts'
 import { TopicModel } from '../topic-model.ts'
 
@@ -34,7 +34,9 @@ export class TopicActor implements Actor {
       case 'delete':
         return this.#delete(random, () => undefined)
       case 'recreate':
-        return this.#delete(random, (name) => this.#make(name, topicConfig(random), false))
+        return this.#delete(random, (name) =>
+          this.#make(name, topicConfig(random, this.#stage.scale), false),
+        )
       case 'alter':
         return this.#alter(random)
       case 'grow':
@@ -50,7 +52,7 @@ export class TopicActor implements Actor {
     const ofName = topics.filter((topic) => topic.name === name && topic.state !== 'gone')
     if (ofName.some((topic) => topic.isBusy)) return
     const known = ofName.find((topic) => topic.state !== 'coming')
-    const config = topicConfig(random)
+    const config = topicConfig(random, scale)
     const what = `${ensures ? 'ensure' : 'create'} ${name}`
     this.#stage.say(`${what} ${JSON.stringify(config)}`)
     if (known !== undefined) {
@@ -115,7 +117,7 @@ export class TopicActor implements Actor {
     const topic = this.#idleTopic(random)
     if (topic === undefined) return
     const { life } = this.#stage
-    const { partitions: _partitions, ...all } = topicConfig(random)
+    const { partitions: _partitions, ...all } = topicConfig(random, this.#stage.scale)
     const changes: TopicConfig =
       random.below(2) === 0 ? all : { segmentBytes: all.segmentBytes, flushMs: all.flushMs }
     this.#stage.say(`alter ${topic.name} ${JSON.stringify(changes)}`)
@@ -173,10 +175,10 @@ export class TopicActor implements Actor {
   }
 }
 
-function topicConfig(random: SeededRandom): TopicConfig {
+function topicConfig(random: SeededRandom, scale: Scale): TopicConfig {
   return {
-    partitions: random.oneOf(1, 1, 2, 3),
-    segmentBytes: random.oneOf(1_024, 2_048, 8_192, 65_536),
+    partitions: Math.min(random.oneOf(1, 1, 2, 3), scale.partitions),
+    segmentBytes: scale.segmentBytes ?? random.oneOf(1_024, 2_048, 8_192, 65_536),
     indexIntervalBytes: random.oneOf(0, 200, 4_096),
     preallocate: random.oneOf(true, false),
     segmentMs: random.oneOf(50, 604_800_000, 604_800_000),

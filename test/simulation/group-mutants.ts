@@ -1,0 +1,89 @@
+/**
+ * Mutants of consumer groups and of the positions that they commit (mutants.ts says what a mutant
+ * is).
+ */
+import type { FaultGroup } from './fault-plan.ts'
+import type { Mutant } from './mutants.ts'
+
+const CRASH: readonly FaultGroup[] = ['crash']
+
+/** Builds that lack a rule of groups. */
+export const GROUP_MUTANTS: readonly Mutant[] = [
+  {
+    rule: 'the data is synced before a durable commit of it counts',
+    section: 6,
+    file: 'src/log/committed-offsets.ts',
+    find: 'await Promise.all(sources.map(durableUnlessDeleted))',
+    replace: 'void sources; void durableUnlessDeleted',
+    faults: CRASH,
+    seed: null,
+  },
+  {
+    rule: 'a durable commit is synced before it counts',
+    section: 6,
+    file: 'src/log/committed-offsets.ts',
+    find: 'await written.log.makeDurable(written.offset)',
+    replace: 'void written',
+    faults: CRASH,
+    seed: null,
+  },
+  {
+    rule: 'positions never outlive their data',
+    section: 6,
+    file: 'src/log/directory-open.ts',
+    find: 'return yield* log.offsets.cutBack()',
+    replace: 'return []',
+    faults: CRASH,
+    seed: null,
+  },
+  {
+    rule: 'a name is used again only when groups have forgotten its topic',
+    section: 3,
+    file: 'src/log/log-directory.ts',
+    find: 'for (const { name } of wanted) yield* this.offsets.forgetTopic(name)',
+    replace: '',
+    also: [
+      {
+        file: 'src/log/log-directory.ts',
+        find: 'for (const name of names) yield* this.offsets.forgetTopic(name)',
+        replace: '',
+      },
+    ],
+    faults: CRASH,
+    seed: null,
+  },
+  {
+    rule: 'what groups forget of a topic is synced before its name is used again',
+    section: 3,
+    file: 'src/log/committed-offsets.ts',
+    find: 'yield () => Promise.all(written.map(({ log, offset }) => log.makeDurable(offset)))',
+    replace: '',
+    faults: CRASH,
+    seed: null,
+  },
+  {
+    rule: 'only what was handled is committed by itself',
+    section: 5,
+    file: 'src/client/groups/partition-feed.ts',
+    find: 'return this.#handled\n',
+    replace: 'return this.#position ?? this.#handled\n',
+    faults: CRASH,
+    seed: null,
+  },
+  {
+    rule: 'a partition gets a new owner only after the old one has let go of it',
+    section: 5,
+    file: 'src/client/groups/group-membership.ts',
+    find: 'if (holder === undefined && heir !== undefined) {',
+    replace: 'if (holder !== heir && heir !== undefined) {',
+    also: [
+      {
+        file: 'src/client/groups/partition-holdings.ts',
+        find: 'assert(slot.holder === undefined && slot.heir !== undefined,',
+        replace: 'assert(slot.heir !== undefined,',
+      },
+    ],
+    faults: CRASH,
+    seed: null,
+  },
+]

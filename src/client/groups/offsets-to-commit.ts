@@ -13,8 +13,8 @@ const UNKNOWN_EPOCH = -1
 
 /**
  * The commits that `offsets` mean; without them, the member's place in each of its partitions.
- * @throws {LogError} INVALID_ARGUMENT naming what cannot be; REBALANCED where what is in hand is
- *   of a partition that was lost.
+ * @throws {LogError} INVALID_ARGUMENT naming what cannot be; REBALANCED, or TOPIC_NOT_FOUND,
+ *   where what is in hand is of a partition that was lost.
  */
 export function offsetsToCommit(
   member: GroupMember,
@@ -40,9 +40,7 @@ export function offsetsToCommit(
 
 function placesOf(member: GroupMember, isDurable: boolean): readonly OffsetCommit[] {
   const commits: OffsetCommit[] = []
-  for (const feed of member.handOver.inHand) {
-    if (feed.log.end === undefined) member.checkKept(feed) // Else nobody will ever read it again.
-  }
+  for (const feed of member.handOver.inHand) member.checkKept(feed)
   for (const feed of member.partitions) {
     if (!feed.hasPosition) continue
     const { topic, partition, position } = feed

@@ -8,7 +8,10 @@
  *   commit              `consumer.commit()` of one offset, awaited one after the other: to the
  *                       page cache on disk, and `{ durable: true }`
  *
- * The times of the first and of the last are those of one record and of one commit.
+ *   open                a log that was closed cleanly, with 100,000 commits of a batch each to read,
+ *                       of ten groups in 16 partitions, and with none
+ *
+ * The times of the first and of `commit` are those of one record and of one commit.
  */
 import { loadStreambed } from './contestants/streambed.ts'
 import type { Measurement, Question } from './runner/question.ts'
@@ -39,6 +42,13 @@ export const groupTimes: Question = {
       contestants: [
         { name: 'written', role: 'ours', measure: (directory) => commits(directory, false) },
         { name: 'durable', role: 'ours', measure: (directory) => commits(directory, true) },
+      ],
+    },
+    {
+      name: 'open with 100,000 commits',
+      contestants: [
+        { name: 'all of them', role: 'ours', measure: (directory) => opening(directory, 100_000) },
+        { name: 'none', role: 'ours', measure: (directory) => opening(directory, 0) },
       ],
     },
   ],
@@ -127,6 +137,31 @@ async function commits(directory: string, durable: boolean): Promise<Measurement
     userNs: userNs / commitCount,
     systemNs: systemNs / commitCount,
   }
+}
+
+async function opening(directory: string, commitCount: number): Promise<Measurement> {
+  const { EventLog } = await loadStreambed()
+  const options = { housekeepingIntervalMs: null }
+  const log = await EventLog.open(directory, options)
+  const topic = await log.createTopic('bench', { partitions: 16 })
+  for (const partition of topic.partitions) {
+    partition.append(Array.from({ length: 1_000 }, () => ({ value: VALUE })))
+  }
+  const groups = Array.from({ length: 10 }, (_, index) =>
+    log.consumerGroup(`group-${index}`, { topics: ['bench'] }),
+  )
+  const consumers = await Promise.all(groups.map((group) => group.join()))
+  for (let index = 0; index < commitCount; index += 1) {
+    const offset = 1 + (index % 999)
+    await consumers[index % 10]?.commit([{ topic: 'bench', partition: index % 16, offset }])
+  }
+  await log.close()
+  let opened = log
+  const { wallNs, userNs, systemNs } = await timed(1, 0, async () => {
+    opened = await EventLog.open(directory, options)
+  })
+  await opened.close()
+  return { recordCount: 1, byteCount: 0, wallNs, userNs, systemNs }
 }
 
 function measured(wallNs: number): Measurement {

@@ -66,6 +66,8 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   #defaultProducer: Producer | undefined
   #isOpen = true
   #freesSpace = false
+  #wantsCheckpoint = false
+  #isCheckpointing = false
   #checkpointTimer: unknown
   #rollTimer: unknown
 
@@ -339,10 +341,21 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   /**
    * What the checkpoints may count is synced first: nobody who changes topics waits for that (I1).
+   * One at a time, and once more where one was wanted meanwhile.
    */
   async #checkpoint(): Promise<void> {
-    await this.#directory.syncForCheckpoint()
-    if (this.#isOpen) await this.#procedures.run(() => this.#directory.writeCheckpoints())
+    this.#wantsCheckpoint = true
+    if (this.#isCheckpointing) return
+    this.#isCheckpointing = true
+    try {
+      while (this.#wantsCheckpoint && this.#isOpen) {
+        this.#wantsCheckpoint = false
+        await this.#directory.syncForCheckpoint()
+        if (this.#isOpen) await this.#procedures.run(() => this.#directory.writeCheckpoints())
+      }
+    } finally {
+      this.#isCheckpointing = false
+    }
   }
 
   /** One at a time; a log that closes meanwhile leaves it to the next one (I3). */

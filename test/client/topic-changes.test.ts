@@ -121,6 +121,8 @@ describe('beside data whose sync takes long', () => {
     disk.hold(({ path }) => path.startsWith('flooded-0/'))
     clock.advance(CHECKPOINT_INTERVAL_MS)
     await settled()
+    clock.advance(3 * CHECKPOINT_INTERVAL_MS) // Nor do others begin meanwhile.
+    await settled()
     expect(disk.held.map(({ path }) => path)).toEqual(['flooded-0/00000000000000000000.log'])
     await log.createTopic('new')
     await log.deleteTopic('old')

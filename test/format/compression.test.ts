@@ -10,6 +10,7 @@ import { InvariantError } from '../../src/errors/invariant.ts'
 import {
   COMPRESSION_CODECS,
   type Codec,
+  type CodecDirection,
   attributeBitsOf,
   codecOfAttributes,
   compress,
@@ -17,8 +18,11 @@ import {
   isCodecAvailable,
   missingPackageOf,
 } from '../../src/format/compression.ts'
+import { LZ4_PACKAGE } from '../../src/format/lz4-codec.ts'
+import { ZSTD_PACKAGE } from '../../src/format/zstd-wasm.ts'
 import { enableZstdPackage } from '../../src/storage/zstd-package.ts'
 import { fromHex, loadBatchVectors, loadVectors } from './vectors.ts'
+import { withoutPackages } from './without-packages.ts'
 
 enableZstdPackage()
 
@@ -102,6 +106,21 @@ describe('with all optional packages', () => {
     expect(missingPackageOf(codec, 'compress')).toBeNull()
     expect(missingPackageOf(codec, 'decompress')).toBeNull()
     expect(isCodecAvailable(codec, 'compress')).toBe(true)
+  })
+})
+
+describe('without any optional package', () => {
+  it('says of each codec what it needs, and what for', async () => {
+    const load = () => import('../../src/format/compression.ts')
+    const zstd = 'zstdCompressSync' in process.getBuiltinModule('node:zlib') ? null : ZSTD_PACKAGE
+    await withoutPackages([ZSTD_PACKAGE, LZ4_PACKAGE], load, (codec) => {
+      const missing = (direction: CodecDirection): readonly (string | null)[] =>
+        COMPRESSION_CODECS.map((name) => codec.missingPackageOf(name, direction))
+      expect(missing('compress')).toEqual([null, null, null, LZ4_PACKAGE, zstd])
+      expect(missing('decompress')).toEqual([null, null, null, null, zstd])
+      expect(codec.isCodecAvailable('lz4', 'compress')).toBe(false)
+      expect(codec.isCodecAvailable('lz4', 'decompress')).toBe(true)
+    })
   })
 })
 

@@ -171,12 +171,25 @@ export interface ShareConsumer<R extends AnyRecord = AnyRecord>
 }
 /** How `run` calls its handler. */
 export interface RunOptions {
+  /** How many members join; each has partitions of its own. Default 1. */
   members?: number | undefined
+  /** How many handlers of one member run at once. Default 1. */
   concurrency?: number | undefined
+  /**
+   * What is handled one after the other: the records of a partition (default), or those of a key. A
+   * record without a key waits for nobody then.
+   */
   orderedBy?: 'partition' | 'key' | undefined
+  /** Attempts after the first one; may be Infinity. Default 0. */
   retries?: number | undefined
+  /**
+   * Milliseconds before the next attempt: doubled each time, up to 30,000, or what a function gives
+   * for the attempt that failed. Default 100.
+   */
   backoffMs?: number | ((attempt: number) => number) | undefined
+  /** Where records go that no attempt handled. Default none: such a record ends the run. */
   deadLetterTopic?: string | AnyTopicRef | undefined
+  /** Stops the run, and aborts the signal of its handlers at once. */
   signal?: AbortSignal | undefined
 }
 /** How a share group's `run` calls its handler. */
@@ -188,15 +201,28 @@ export interface ShareRunOptions {
 }
 /** What a handler is told beside its record. */
 export interface RunContext {
+  /** Aborts when the partition is lost, and when the handler is given up. */
   readonly signal: AbortSignal
+  /** Counts from 1. */
   readonly attempt: number
   readonly memberId: string
   readonly group: GroupAdmin
 }
 /** A running handler. */
 export interface Running extends AsyncDisposable {
+  /** Every member has its partitions and a position in each. Rejects where the run ended before. */
   readonly ready: Promise<void>
+  /**
+   * Resolves once the run was stopped and its members left; rejects where it failed: with what the
+   * handler threw as `cause`, where that ended it. Not marked as handled: a failure that nobody
+   * waits for is an unhandled rejection.
+   */
   readonly done: Promise<void>
+  /**
+   * Begins nothing more, waits for the handlers at work, commits what they finished, and leaves.
+   * After `timeoutMs` (default 10,000) their signal aborts, and what they have is given up: it
+   * comes again. Resolves when it is over, failed or not.
+   */
   stop(options?: { timeoutMs?: number | undefined }): Promise<void>
 }
 

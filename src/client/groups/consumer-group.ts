@@ -81,7 +81,23 @@ export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmi
     return await Consumer.join<R>(member, checked)
   }
 
-  /** Calls `handler` for each record, with members of its own. */
+  /**
+   * Calls `handler` for each record, with members of its own, and commits what it finished: at
+   * least once. Begins at once; keeps the process alive, unless the log is in memory, until it is
+   * stopped, fails, or the log closes. A handler fails by throwing or rejecting; what happens then,
+   * `retries` and `deadLetterTopic` say. What holds the event loop, nobody can interrupt.
+   *
+   * @example
+   * ```ts
+   * const running = log.consumerGroup('mailer', { topics: ['mails'] }).run(
+   *   async (mail, { signal }) => { await deliver(mail.value, signal) },
+   *   { concurrency: 8, orderedBy: 'key', retries: 3, deadLetterTopic: 'mails.dlt' },
+   * )
+   * await running.done // rejects where it failed
+   * ```
+   * @throws {LogError} INVALID_ARGUMENT for an option that cannot be; CLOSED. What else keeps it
+   *   from starting, TOPIC_NOT_FOUND for example, rejects `ready` and `done`.
+   */
   run(
     handler: (record: R, ctx: RunContext) => void | Promise<unknown>,
     options?: RunOptions,
@@ -91,7 +107,9 @@ export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmi
   }
 
   /**
-   * As `run`, by batches: up to `max` records of one partition, waiting up to `waitMs` for them.
+   * As `run`, by batches: up to `max` records of one partition, waiting up to `waitMs` for them. A
+   * batch is handled, tried again and put aside as a whole; there is no order by key.
+   * @throws {LogError} INVALID_ARGUMENT, CLOSED.
    */
   runBatches(
     handler: (batch: Batch<R>, ctx: RunContext) => void | Promise<unknown>,

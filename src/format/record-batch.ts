@@ -27,7 +27,8 @@ export const BATCH_MAGIC = 2
 
 const BATCH_LENGTH_AT = 8
 const LEADER_EPOCH_AT = 12
-const MAGIC_AT = 16
+/** Where in a batch the byte is that says its version, whichever version it has. */
+export const MAGIC_AT = 16
 const CRC_AT = 17
 const ATTRIBUTES_AT = 21
 const LAST_OFFSET_DELTA_AT = 23

@@ -12,6 +12,7 @@ import {
   checkBatch,
   checkBatchHeader,
   lastOffsetOf,
+  MAGIC_AT,
   magicOf,
   nextOffsetOf,
 } from '../format/record-batch.ts'
@@ -106,14 +107,30 @@ export class BatchWalk {
     const claimed = this.claimedEnd(position)
     if (this.#isFound(position, search) && this.#isConfirmed(position, search)) return position
     if (claimed < end && this.#isFound(claimed, search)) return claimed
-    for (let at = position + 1; at + BATCH_HEADER_BYTES <= end; at++) {
+    for (let from = position + 1; from + BATCH_HEADER_BYTES <= end;) {
+      const at = this.#skipTo(from)
+      if (at + BATCH_HEADER_BYTES > end) return -1
       if (this.#isFound(at, search)) return at
-      this.#searchedBytes += 1
+      this.#searchedBytes += at + 1 - from
+      from = at + 1
       if (this.#searchedBytes < SLICE_BYTES) continue
       this.#searchedBytes = 0
       yield nextTurn
     }
     return -1
+  }
+
+  /**
+   * The next position from `from` on whose magic is that of a batch; where the window has none, one
+   * that it has not looked at. Noise is passed over at the speed of memory.
+   */
+  #skipTo(from: number): number {
+    const at = this.#window.at(from, BATCH_HEADER_BYTES)
+    const { buffer, end } = this.#window
+    const unseen = Math.max(at, end - BATCH_HEADER_BYTES + 1)
+    const found = buffer.indexOf(BATCH_MAGIC, at + MAGIC_AT)
+    const next = found < 0 ? unseen : Math.min(found - MAGIC_AT, unseen)
+    return from + next - at
   }
 
   /**

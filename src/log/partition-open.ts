@@ -180,6 +180,7 @@ function openAsDescribed(
   described: CleanPartition,
 ): SegmentList | undefined {
   const names = driver.list(directory)
+  const present = new Set(names)
   const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
   const next = segmentFileName(described.logEndOffset, '.log')
   const hasNext = logs.length > 1 && logs.at(-1) === next && isEmpty(driver, directory, next)
@@ -189,6 +190,8 @@ function openAsDescribed(
     const name = segmentFileName(segment.baseOffset, '.log')
     if (logs[index] !== name) return undefined
     if (driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes) return undefined
+    // Recovery builds an index anew step by step; a reader who needs it would have to wait.
+    if (!hasIndexes(present, segment.baseOffset)) return undefined
   }
   const segments = described.segments.map((segment, index) => {
     const place = { driver, directory, baseOffset: segment.baseOffset }
@@ -202,4 +205,9 @@ function openAsDescribed(
 
 function isEmpty(driver: StorageDriver, directory: string, name: string): boolean {
   return driver.status(`${directory}/${name}`)?.sizeBytes === 0
+}
+
+function hasIndexes(names: ReadonlySet<string>, baseOffset: number): boolean {
+  const kinds = ['.index', '.timeindex'] as const
+  return kinds.every((kind) => names.has(segmentFileName(baseOffset, kind)))
 }

@@ -17,11 +17,12 @@ import {
   range,
   readFromFiles,
 } from './open-log.ts'
+import { overwrite } from './tampering.ts'
 
 const RECORDS = 40
 
-/** A log of one segment, closed cleanly, whose index files got lost; and the driver of the next. */
-async function withoutIndexes(segmentBytes: number): Promise<FaultDriver> {
+/** A log that was closed cleanly, and whose index files are not what was written. */
+async function withWrongIndexes(segmentBytes: number): Promise<FaultDriver> {
   let driver = new FaultDriver()
   const { log } = await openLog(driver)
   await runProcedure(log.createTopic('t', { segmentBytes, indexIntervalBytes: 0 }))
@@ -29,7 +30,7 @@ async function withoutIndexes(segmentBytes: number): Promise<FaultDriver> {
   await runProcedure(log.close())
   driver = driver.processKill()
   for (const name of driver.list('t-0')) {
-    if (name.endsWith('index')) await driver.unlink(`t-0/${name}`)
+    if (name.endsWith('index')) overwrite(driver, `t-0/${name}`, Buffer.alloc(24, 0xff))
   }
   return driver
 }
@@ -41,7 +42,7 @@ function failOneRead(driver: FaultDriver): void {
 
 describe('a rebuild of indexes that cannot read the log', () => {
   it('leaves the end of the newest segment where it is: nothing is written over', async () => {
-    const driver = await withoutIndexes(1_048_576)
+    const driver = await withWrongIndexes(1_048_576)
     const { log, report } = await openLog(driver)
     expect(report.clean).toBe(true)
     const partition = partitionOf(log, 't')
@@ -56,7 +57,7 @@ describe('a rebuild of indexes that cannot read the log', () => {
   })
 
   it('leaves the end of a sealed one where it is, and builds the indexes at the next need', async () => {
-    const driver = await withoutIndexes(1024)
+    const driver = await withWrongIndexes(1024)
     const partition = partitionOf((await openLog(driver)).log, 't')
     failOneRead(driver)
     expect(() => readFromFiles(partition)).toThrow(expect.objectContaining({ code: 'IO' }))

@@ -128,11 +128,24 @@ describe('a partition that was closed', () => {
     expect([state.epochs.latest, state.segments.active.baseOffset]).toEqual([2, 5])
     // An empty segment that the marker knows of is no such one.
     const rolled = await closed()
-    overwrite(rolled, segmentFile(6), NONE)
+    for (const suffix of ['.log', '.index', '.timeindex'] as const) {
+      overwrite(rolled, segmentFile(6, suffix), NONE)
+    }
     const empty = { ...emptyContents(6), baseOffset: 6 }
     const segments = [...described.segments, empty]
     const both = await open(rolled, { described: { ...described, segments } })
     expect([both.state.epochs.latest, both.state.segments.active.baseOffset]).toEqual([2, 6])
+  })
+
+  it('is recovered where an index file is missing: a reader would have to wait for it', async () => {
+    for (const suffix of ['.index', '.timeindex'] as const) {
+      const driver = await closed()
+      await driver.unlink(segmentFile(5, suffix))
+      const { state } = await open(driver, { described })
+      expect(state.epochs.latest).toBeGreaterThan(2)
+      expect(state.segments.active.nextOffset).toBe(described.logEndOffset)
+      expect(driver.status(segmentFile(5, suffix))).toBeDefined()
+    }
   })
 
   it.each([

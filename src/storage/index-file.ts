@@ -11,7 +11,12 @@
  *       recovery takes as it is stays in memory until it takes the place of the file as a whole
  */
 import { assert } from '../errors/invariant.ts'
-import { applyReplacement, prepareReplacement, readWholeFile } from './checkpoint-file.ts'
+import {
+  applyReplacement,
+  prepareReplacement,
+  readWholeFile,
+  UNREADABLE_FILE,
+} from './checkpoint-file.ts'
 import { isDeviceFailure } from './file-failure.ts'
 import { type Procedure, runProcedure } from './procedure.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
@@ -229,14 +234,10 @@ export class IndexFile {
     this.#unflushed = false
   }
 
-  /** True where the file is there with just these bytes. */
+  /** True where the file is there with just these bytes; one that cannot be read is not. */
   #holds(bytes: Buffer): boolean {
-    try {
-      return readWholeFile(this.#driver, this.#path)?.equals(bytes) === true
-    } catch (error) {
-      if (isDeviceFailure(error)) return false
-      throw error
-    }
+    const held = readWholeFile(this.#driver, this.#path)
+    return held !== UNREADABLE_FILE && held?.equals(bytes) === true
   }
 
   #open(): StorageFile {

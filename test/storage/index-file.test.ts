@@ -181,4 +181,13 @@ describe('an index file', () => {
     await index.flush()
     expect(stored(driver)).toEqual([2])
   })
+
+  it('that the device cannot read is replaced by one without a slot as well', async () => {
+    const driver = newDriver()
+    overwrite(driver, PATH, Buffer.alloc(SLOT_BYTES, 1))
+    driver.machine.faults.inject({ fault: 'EIO', action: 'read', count: 2 })
+    const index = IndexFile.load(driver, PATH, SLOT_BYTES)
+    await index.flush()
+    expect(stored(driver)).toEqual([])
+  })
 })

@@ -161,13 +161,20 @@ export class RecordSource {
   finish(): void {
     this.#isDone = true
     this.#inBatch = false
+    this.#letGo()
+  }
+
+  /** Nothing is at hand: a thousand sources that wait hold no batches. */
+  #letGo(): void {
     this.#run = NO_RUN
     this.#at = 0
+    this.#reader.buffer = NO_RUN.buffer
   }
 
   #accept(run: BatchRun | undefined): boolean {
     if (this.#isDone) return false // It was finished while the device was waited for.
     if (run === undefined) {
+      this.#letGo()
       if (this.#cursor.offset >= this.#to) this.finish()
       return false
     }

@@ -49,9 +49,29 @@ async function run(): Promise<void> {
       await log.close()
       return
     }
+    case 'catches up':
+      say(JSON.stringify({ bytes: await bytesOfWaiting(log) }))
+      await log.close()
+      return
     default:
       throw new Error(`unknown: ${what}`)
   }
+}
+
+/** Reads 100 partitions of 240 KB each to their ends, and says how much memory stays. */
+async function bytesOfWaiting(log: EventLog): Promise<number> {
+  const topic = await log.createTopic('many', { partitions: 100 })
+  const value = Buffer.alloc(1_000)
+  for (const partition of topic.partitions) {
+    partition.append(Array.from({ length: 240 }, () => ({ value })))
+  }
+  const consumer = await log.consumerGroup('h', { topics: ['many'] }).join()
+  await collectGarbage()
+  const before = process.memoryUsage().external
+  for (let left = 24_000; left > 0;) left -= (await consumer.poll()).length
+  await consumer.poll({ timeoutMs: 0 })
+  await collectGarbage()
+  return process.memoryUsage().external - before
 }
 
 /** Joins, with hooks, and loses its consumer and an iterator over it. */

@@ -78,4 +78,10 @@ describe('a process with a consumer', () => {
     const child = start('forgets', temporaryDirectory())
     expect(await child.output).toBe('0 members\n1 members, 1 records\n')
   })
+
+  it('holds no batches of partitions in which it waits', async () => {
+    const child = start('catches up', temporaryDirectory())
+    const { bytes } = JSON.parse(await child.output) as { bytes: number } // Ours to shape.
+    expect(bytes).toBeLessThan(100 * 65_536)
+  })
 })

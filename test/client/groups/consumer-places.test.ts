@@ -157,4 +157,16 @@ describe.each(LOG_KINDS)('the place of a consumer of a log on %s', (kind) => {
     await consumer.commit()
     expect(committedIn(log)).toBe(1)
   })
+
+  it('keeps what it committed though it went back before and came there again', async () => {
+    const { log } = await groupLog(kind, { records: 2 })
+    const consumer = await log.consumerGroup('g', TOPICS).join()
+    await consumer.poll()
+    await consumer.poll({ timeoutMs: 0 })
+    consumer.seek(tp(), 1)
+    await consumer.poll()
+    await consumer.commit()
+    await consumer[Symbol.asyncDispose]()
+    expect(committedIn(log)).toBe(2)
+  })
 })

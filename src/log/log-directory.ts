@@ -61,7 +61,7 @@ export class LogDirectory {
   readonly #topics: OpenTopics
   #publisher: WatermarkPublisher | undefined
   /** Folders of deleted topics whose space is still to be freed, by topic id. */
-  readonly #removals = new Map<string, string[]>()
+  readonly #removals = new Map<string, readonly string[]>()
   readonly #writtenStarts: WrittenCheckpoint = { bytes: null }
   readonly #writtenPoints: WrittenCheckpoint = { bytes: null }
   /** The checkpoints may still have lines of a deleted topic (I3). */
@@ -191,24 +191,32 @@ export class LogDirectory {
         if (!this.#stored.metadata.topics.has(topic.name)) this.#endTopic(topic)
       }
     }
-    const outcomes = topics.map((topic) => this.#setAside(topic))
+    const asides = new Map<string, readonly string[]>()
+    const outcomes = topics.map((topic) => this.#setAside(topic, asides))
     yield () => driver.flushDirectory('')
     yield* this.writeCheckpoints()
     for (const { partitions } of topics) {
       for (const partition of partitions) this.#publisher?.remove(partition)
     }
+    // Not before: what is freed is forgotten, and of a topic that is no longer listed as deleting,
+    // or whose folder lost the file with its id, whatever else a crash leaves would be adopted.
+    for (const [topicId, directories] of asides) this.#removals.set(topicId, directories)
     for (const name of names) yield* this.offsets.forgetTopic(name)
     return outcomes
   }
 
-  #setAside({ id, partitions }: LogTopic): PromiseSettledResult<void> {
-    const uniqueId = Buffer.from(this.#environment.randomBytes(16)).toString('hex')
-    const asides: string[] = []
-    this.#removals.set(id, asides)
+  /** All its folders, or it fails: what has been renamed then is for the next open to remove. */
+  #setAside(
+    { id, partitions }: LogTopic,
+    asides: Map<string, readonly string[]>,
+  ): PromiseSettledResult<void> {
+    const { driver, randomBytes } = this.#environment
+    const uniqueId = Buffer.from(randomBytes(16)).toString('hex')
     try {
-      for (const { directory } of partitions) {
-        asides.push(setFolderAside(this.#environment.driver, directory, uniqueId, 'delete'))
-      }
+      const renamed = partitions.map(({ directory }) =>
+        setFolderAside(driver, directory, uniqueId, 'delete'),
+      )
+      asides.set(id, renamed)
       return { status: 'fulfilled', value: undefined }
     } catch (reason) {
       return { status: 'rejected', reason }

@@ -41,7 +41,7 @@ async function openLife(): Promise<Life> {
   const driver = new FaultDriver()
   const { log } = await openLog(driver)
   for (const name of OLD) {
-    await runProcedure(log.createTopic(name, {}))
+    await runProcedure(log.createTopic(name, { partitions: 2 }))
     appendMany(partitionOf(log, name), COUNT)
     await partitionOf(log, name).makeDurable(COUNT)
   }
@@ -214,15 +214,28 @@ describe('topics deleted together', () => {
     expect(seen.size).toBe(2)
   })
 
+  it('have their space freed only when nothing but their space is left of them', async () => {
+    const { log } = await openLife()
+    await log.freeSpace() // What opening found, which is nothing.
+    const deletion = log.deleteTopics(OLD)
+    for (let step = deletion.next(); step.done !== true; step = deletion.next()) {
+      expect(log.hasSpaceToFree).toBe(false)
+      await step.value()
+    }
+    expect(log.hasSpaceToFree).toBe(true)
+  })
+
   it('that meet a failure at any call never take records and are about to go', async () => {
     for await (const { log, driver } of failingAtEachCall(remove, 'EIO')) {
+      await runProcedure(log.forgetDeleted(await log.freeSpace()))
       const there = OLD.filter((name) => log.topic(name) !== undefined)
       for (const name of there) {
         appendMany(partitionOf(log, name), 1)
         await partitionOf(log, name).makeDurable(COUNT + 1)
       }
       await nextTurn()
-      const { log: again } = await openLog(driver.processKill())
+      const { log: again, report } = await openLog(driver.processKill())
+      expect(report.adopted).toEqual([])
       expect(OLD.filter((name) => again.topic(name) !== undefined)).toEqual(there)
       for (const name of there) expect(partitionOf(again, name).logEndOffset).toBe(COUNT + 1)
     }

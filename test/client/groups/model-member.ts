@@ -41,6 +41,8 @@ export class ModelMember {
   readonly feeds: Map<string, ModelFeed> = new Map()
   /** Partitions of which its user has something. */
   readonly inHand: Set<string> = new Set()
+  /** Something that its user has in hand was lost. */
+  hasLostInHand = false
   consumer: Consumer | undefined
   /** Nothing more is asked of it. */
   isOver = false
@@ -78,6 +80,7 @@ export class ModelMember {
     const { consumer } = this
     if (consumer === undefined || this.isWaiting || this.isOver) return
     this.lastAskMs = this.#world.nowMs
+    this.hasLostInHand = false
     if (!this.isFenced) this.#handleAll()
     this.isWaiting = true
     this.#watch(
@@ -219,7 +222,7 @@ export class ModelMember {
       const key = keyOf(name)
       must(this.feeds.has(key), `${key} was its own before it is lost`)
       this.feeds.delete(key)
-      this.inHand.delete(key)
+      if (this.inHand.delete(key)) this.hasLostInHand = true
       this.#world.checkLoss(this, key)
     }
   }

@@ -32,13 +32,17 @@ export class AutoCommit {
   #timer: unknown
   #isDueAfterTurn = false
   #isStopped = false
-  /** The last write by itself failed. */
   #hasFailed = false
 
   constructor(clock: Clock, options: AutoCommitOptions | null, write: WritePositions) {
     this.#clock = clock
     this.#options = options
     this.#write = write
+  }
+
+  /** The last write failed: the next ask is to try again. */
+  get hasFailed(): boolean {
+    return this.#hasFailed
   }
 
   /** A partition's handled position moved; said once until it is written. */

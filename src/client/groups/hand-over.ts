@@ -73,7 +73,7 @@ export class HandOver {
     const wasBatch = this.#handed.length > 0
     this.handled()
     this.abandon()
-    if (wasBatch) this.#autoCommit.write()
+    if (wasBatch || this.#autoCommit.hasFailed) this.#autoCommit.write()
   }
 
   /** Partitions of which something is in hand. */

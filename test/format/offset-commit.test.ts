@@ -69,6 +69,15 @@ function writtenValue(value: OffsetValue): Buffer {
   return target
 }
 
+/** As Kafka's flexible versions count: seven bits a byte, low ones first. */
+function uvarint(value: number): Buffer {
+  const bytes: number[] = []
+  for (let rest = value; ; rest >>>= 7) {
+    if (rest < 0x80) return Buffer.from([...bytes, rest])
+    bytes.push((rest & 0x7f) | 0x80)
+  }
+}
+
 const corrupt: unknown = expect.objectContaining({ name: 'CorruptBytes' })
 
 describe('a key of Kafka', () => {
@@ -124,7 +133,26 @@ describe('a value of Kafka', () => {
     expect(readValue(fromHex(hex))).toEqual(readValue(fromHex(value?.hex ?? '')))
   })
 
+  it.each([126, 127, 128, 200, 16_383, 20_000])(
+    'with %i bytes of compact metadata is read',
+    (bytes) => {
+      const metadata = 'm'.repeat(bytes)
+      const head = fromHex(`0004${'00'.repeat(7)}07000000ff`)
+      const value = Buffer.concat([
+        head,
+        uvarint(bytes + 1),
+        Buffer.from(metadata),
+        Buffer.alloc(9),
+      ])
+      expect(readValue(value)).toMatchObject({ offset: 7, leaderEpoch: 255, metadata })
+      for (const cut of [2, 9, 10, bytes]) {
+        expect(() => readValue(value.subarray(0, value.length - cut))).toThrow(corrupt)
+      }
+    },
+  )
+
   it('of a version that is not known is told apart', () => {
+    expect(readValue(fromHex('0005'))).toBeUndefined()
     expect(readValue(fromHex('00050000000000000001'))).toBeUndefined()
   })
 })

@@ -19,9 +19,11 @@ function saved(driver: FaultDriver): readonly string[] {
 describe('leader epochs', () => {
   it('are none where there is no file, or none that can be read', () => {
     const driver = folder()
-    expect(LeaderEpochs.load(driver, 't-0').latest).toBe(-1)
+    expect(LeaderEpochs.load(driver, 't-0')).toMatchObject({ latest: -1, wasUnusable: false })
     overwrite(driver, `t-0/${LEADER_EPOCH_FILE}`, Buffer.from('0\n2\n1 0\n'))
-    expect(LeaderEpochs.load(driver, 't-0').latest).toBe(-1)
+    expect(LeaderEpochs.load(driver, 't-0')).toMatchObject({ latest: -1, wasUnusable: true })
+    overwrite(driver, `t-0/${LEADER_EPOCH_FILE}`, Buffer.from('0\n1\n1 0\n'))
+    expect(LeaderEpochs.load(driver, 't-0')).toMatchObject({ latest: 1, wasUnusable: false })
   })
 
   it('ascend, and those without a record are forgotten', async () => {

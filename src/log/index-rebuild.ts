@@ -28,7 +28,8 @@ export function rebuildIndexes(segment: Segment): void {
   try {
     walk(segment, contents)
   } catch (error) {
-    // What it had come to is not where the segment ends: the next batch would be written over others.
+    // What it had come to is not where the segment ends: the next batch would be written over
+    // others.
     segment.undoRewind(contents)
     throw error
   }

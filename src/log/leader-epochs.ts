@@ -64,14 +64,14 @@ export class LeaderEpochs {
     this.#entries = [...kept, { leaderEpoch, startOffset }]
   }
 
-  /** The epoch that the record at `offset` was written in; -1 where no epoch reaches so far back. */
+  /** The epoch that the record at `offset` was written in; -1 where none reaches so far back. */
   at(offset: number): number {
     return this.#entries.findLast((entry) => entry.startOffset <= offset)?.leaderEpoch ?? -1
   }
 
   /**
-   * Where the records of `leaderEpoch`, and of those before it, end: where the next epoch starts, or
-   * the end of the log, `logEndOffset`, of the newest one and of one that is not known (-1).
+   * Where the records of `leaderEpoch`, and of those before it, end: where the next epoch starts,
+   * or the end of the log, `logEndOffset`, of the newest one and of one that is not known (-1).
    */
   endOf(leaderEpoch: number, logEndOffset: number): number {
     if (leaderEpoch < 0) return logEndOffset

@@ -13,8 +13,8 @@
  *   I5  topics that are changed together are there, or gone, with one replacement of metadata.json:
  *       a crash leaves all changes or none, and nobody is told before. One that fails by itself is
  *       left out; where metadata.json cannot be replaced, all fail
- *   I6  no procedure waits for data to be synced: they are short, however much is being appended. But for
- *       the positions that consumer groups lose with a topic: these are few
+ *   I6  no procedure waits for data to be synced, but for positions of consumer groups that go
+ *       with their topics: they are short, however much is being appended
  */
 import { assert } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
@@ -147,7 +147,7 @@ export class LogDirectory {
     // I3: a checkpoint that could not be written then must not meet the new topics.
     if (this.#remembersDeleted) yield* this.writeCheckpoints()
     // I3: nor may positions of older topics.
-    for (const { name } of wanted) yield* this.offsets.forgetTopic(name)
+    yield* this.offsets.forgetTopics(wanted.map(({ name }) => name))
     return yield* this.#topics.create(wanted)
   }
 
@@ -201,7 +201,7 @@ export class LogDirectory {
     // Not before: what is freed is forgotten, and of a topic that is no longer listed as deleting,
     // or whose folder lost the file with its id, whatever else a crash leaves would be adopted.
     for (const [topicId, directories] of asides) this.#removals.set(topicId, directories)
-    for (const name of names) yield* this.offsets.forgetTopic(name)
+    yield* this.offsets.forgetTopics(names)
     return outcomes
   }
 

@@ -5,7 +5,8 @@
  *   I1  order: a request is served after everything that was asked for before it, and before
  *       everything that was asked for later; it joins those that wait last in the queue, or nobody
  *   I2  two requests of one key are never served together: the later one meets what the first did
- *   I3  a request fails by itself; all that are served together fail where the procedure itself does
+ *   I3  a request fails by itself; all that are served together fail where the procedure itself
+ *       does
  */
 import { assert } from '../errors/invariant.ts'
 import type { Procedure, ProcedureQueue } from './procedure.ts'

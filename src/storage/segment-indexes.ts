@@ -42,6 +42,7 @@ export class SegmentIndexes implements LoadedIndexes {
   #time: TimeIndex | undefined
   #isTrusted = false
   #isFinal = false
+  #isClosed = false
   lastUse = 0
 
   /** Of files that exist, or should; they are read at the first use. */
@@ -165,16 +166,18 @@ export class SegmentIndexes implements LoadedIndexes {
   /** Forces what was written out to stable storage. */
   async flush(): Promise<void> {
     await this.#offset?.file.flush()
-    await this.#time?.file.flush()
+    if (!this.#isClosed) await this.#time?.file.flush()
   }
 
   /** As `flush`, for whoever forces the directory afterwards. */
   async flushBytes(): Promise<void> {
     await this.#offset?.file.flushBytes()
-    await this.#time?.file.flushBytes()
+    if (!this.#isClosed) await this.#time?.file.flushBytes()
   }
 
+  /** Also while they are flushed: the next file would be opened by a name that may be another's. */
   close(): void {
+    this.#isClosed = true
     this.#budget.gave(this)
     this.#offset?.close()
     this.#time?.close()

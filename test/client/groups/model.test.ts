@@ -57,7 +57,7 @@ describe('a consumer group', () => {
           seed: (runSeed + round) | 0,
           numRuns: HISTORIES_AT_ONCE,
           // As short as it got by then is what is told of a history that fails.
-          interruptAfterTimeLimit: MAX_MS,
+          plugins: [fc.interruptAfterTimeLimit(MAX_MS)],
         })
       }
       const counts = Object.entries(tally).map(([what, count]) => `${count} ${what}`)

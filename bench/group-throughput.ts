@@ -82,7 +82,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       (directory) => new SqliteLog(directory, 'NORMAL'),
       (log) => () => consumed(log),
     )
-    .add({ name: 'records()', role: 'limit' }, open, (groups) => () => scanned(groups))
+    .add({ name: 'records()', role: 'limit' }, open, (groups) => () => groups.scanned())
   return contest.contestants
 }
 
@@ -91,17 +91,5 @@ function consumed(log: SqliteLog): GroupPass {
   const visited = log.consume(({ value }) => {
     sum += touch(value, 0, value.length)
   })
-  return { visited, sum }
-}
-
-function scanned({ topic }: StreambedGroups): GroupPass {
-  let sum = 0
-  let visited = 0
-  for (const partition of topic.partitions) {
-    for (const { value } of partition.records()) {
-      if (value !== null) sum += touch(value, 0, value.length)
-      visited += 1
-    }
-  }
   return { visited, sum }
 }

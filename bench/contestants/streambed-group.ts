@@ -52,6 +52,15 @@ export class StreambedGroups {
     return this.log.consumerGroup(`bench-${this.#groupCount}`, { topics: [TOPIC] })
   }
 
+  /** A pass without a group. */
+  scanned(): GroupPass {
+    const count = new Count(this.recordCount)
+    for (const partition of this.topic.partitions) {
+      for (const record of partition.records()) count.take(record)
+    }
+    return count
+  }
+
   /** A pass in which `memberCount` members iterate over records. */
   async iterated(memberCount: number): Promise<GroupPass> {
     return await this.#pass(memberCount, async (consumer, count) => {

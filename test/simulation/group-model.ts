@@ -21,8 +21,10 @@ interface Place {
   committed: number
   /** No power cut takes it back below; −1: it may be forgotten. */
   floor: number
-  /** How often it was told to go back. */
+  /** How often it was told to go on elsewhere. */
   returns: number
+  /** The lowest of these places in this life: closing commits where a member is. */
+  sought: number
 }
 
 /** See the file's header. */
@@ -34,17 +36,17 @@ export class GroupModel {
     this.id = id
   }
 
-  /** A member has handled the record at `offset`, or was told to pass over it. */
-  handled(partition: PartitionModel, offset: number): void {
-    const id = partition.ids[offset]
-    if (id !== undefined) this.#place(partition).handled.add(id)
+  /** A member has handled a record. */
+  handled(partition: PartitionModel, id: number): void {
+    this.#place(partition).handled.add(id)
   }
 
   /** A member goes on at `offset`: it wants nothing of what is passed over. */
   sought(partition: PartitionModel, offset: number): void {
     const place = this.#place(partition)
-    for (let passed = partition.logStart; passed < offset; passed++) this.handled(partition, passed)
+    for (const id of partition.ids.slice(partition.logStart, offset)) place.handled.add(id)
     place.floor = Math.min(place.floor, offset)
+    place.sought = Math.min(place.sought, offset)
     place.returns += 1
   }
 
@@ -105,7 +107,8 @@ export class GroupModel {
   #takeOver(model: PartitionModel, found: ReadonlyMap<PartitionModel, number>, how: Stop): void {
     const place = this.#place(model)
     const offset = found.get(model) ?? -1
-    const least = how === 'cut' ? place.floor : place.committed
+    const closed = Math.min(place.committed, place.sought)
+    const least = how === 'cut' ? place.floor : how === 'clean' ? closed : place.committed
     must(
       offset >= least,
       () => `${this.id}: ${how}, goes on at ${offset} of ${model.name}, not at ${least}`,
@@ -113,6 +116,7 @@ export class GroupModel {
     if (offset >= 0) this.#check(model, place, model.logStart, offset)
     place.committed = offset
     place.floor = offset
+    place.sought = Infinity
   }
 
   /** I1 and I2. */
@@ -134,7 +138,8 @@ export class GroupModel {
   #place(partition: PartitionModel): Place {
     const known = this.#places.get(partition)
     if (known !== undefined) return known
-    const place = { handled: new Set<number>(), committed: -1, floor: -1, returns: 0 }
+    const start = { committed: -1, floor: -1, returns: 0, sought: Infinity }
+    const place = { ...start, handled: new Set<number>() }
     this.#places.set(partition, place)
     return place
   }

@@ -21,6 +21,9 @@ const MAX_MEMBERS = 4
 /** Of topics that may come and go. */
 const TOPICS = /^t\d$/
 
+/** A record by its number, and whose it is. */
+type HandedRecord = readonly [partition: PartitionModel, id: number]
+
 interface Member {
   readonly group: Group
   readonly consumer: Consumer<LogRecord>
@@ -28,7 +31,7 @@ interface Member {
   isBusy: boolean
   hasLeft: boolean
   /** Handed over by the last poll, and not handled before the next one. */
-  inHand: readonly (readonly [PartitionModel, offset: number])[]
+  inHand: readonly HandedRecord[]
 }
 
 interface Group {
@@ -163,7 +166,7 @@ export class GroupActor implements Actor {
   async #take({ group }: Member, { records }: Batch<LogRecord>): Promise<void> {
     const places = this.#see(`${group.model.id}: loop`, records)
     await this.#stage.life.scheduler.call('handler')
-    for (const [partition, offset] of places) group.model.handled(partition, offset)
+    for (const [partition, id] of places) group.model.handled(partition, id)
   }
 
   #run(random: SeededRandom): void {
@@ -176,7 +179,7 @@ export class GroupActor implements Actor {
     const running = group.handle.run(async (record) => {
       const places = this.#see(what, [record])
       await life.scheduler.call('handler')
-      for (const [partition, offset] of places) group.model.handled(partition, offset)
+      for (const [partition, id] of places) group.model.handled(partition, id)
     }, options)
     this.#runs.push(running)
     void this.#judged(what, () => running.done)
@@ -270,28 +273,28 @@ export class GroupActor implements Actor {
 
   /** Who asks for more, commits or leaves has handled what was handed over. */
   #handled(member: Member): void {
-    for (const [partition, offset] of member.inHand) member.group.model.handled(partition, offset)
+    for (const [partition, id] of member.inHand) member.group.model.handled(partition, id)
     member.inHand = []
   }
 
-  /** Records as members get them; where they are. */
-  #see(
-    what: string,
-    records: readonly LogRecord[],
-  ): readonly (readonly [PartitionModel, number])[] {
-    const places: (readonly [PartitionModel, number])[] = []
+  /** Records as members get them, of topics that may be going by now. */
+  #see(what: string, records: readonly LogRecord[]): readonly HandedRecord[] {
+    const handed: HandedRecord[] = []
     const { topics, life } = this.#stage
-    if (life.faults.isStopped) return places
+    if (life.faults.isStopped) return handed
     for (const record of records) {
       const { topic, partition, offset } = record
-      const model = partitionOf(topics, topic, partition)
-      if (model === undefined || !this.#stage.catchUp(model)) continue
-      model.check(what, record, Number.parseInt(String(record.value), 10))
+      const id = Number.parseInt(String(record.value), 10)
+      const going = topics.find((one) => one.state === 'going' && one.name === topic)
+      const model = partitionOf(topics, topic, partition) ?? going?.partitions[partition]
+      if (model === undefined) continue
+      handed.push([model, id])
+      if (going !== undefined || !this.#stage.catchUp(model)) continue
+      model.check(what, record, id)
       must(offset < model.written, () => `${what}: shows ${offset} of ${model.name}`)
-      places.push([model, offset])
     }
     this.#stage.count('read', records.length)
-    return places
+    return handed
   }
 
   async #judged(what: string, work: () => Promise<unknown>): Promise<void> {

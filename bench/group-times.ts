@@ -8,8 +8,8 @@
  *   commit              `consumer.commit()` of one offset, awaited one after the other: to the
  *                       page cache on disk, and `{ durable: true }`
  *
- *   open                a log that was closed cleanly, with 100,000 commits of a batch each to read,
- *                       of ten groups in 16 partitions, and with none
+ *   open                a log that was closed cleanly, with 100,000 commits of a batch each to
+ *                       read, of ten groups in 16 partitions, and with none
  *
  * The times of the first and of `commit` are those of one record and of one commit.
  */

@@ -8,7 +8,7 @@ import { nextTurn, type Clock } from '../../log/clock.ts'
 /** Then the turn is given back. */
 const TURN_MS = 2
 
-/** Shared by all members of a run. */
+/** Of a member, or shared by all members of a run. */
 export class TurnBudget {
   readonly #clock: Clock
   #startedMs: number
@@ -22,6 +22,11 @@ export class TurnBudget {
   /** Enough was done in this turn. */
   get isSpent(): boolean {
     return this.#next !== undefined || this.#clock.monotonicNow() - this.#startedMs > TURN_MS
+  }
+
+  /** Something was waited for: others had their turn. */
+  began(): void {
+    this.#startedMs = this.#clock.monotonicNow()
   }
 
   /** Resolves in the next turn, for all that wait for it at once. */

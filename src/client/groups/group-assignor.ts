@@ -1,6 +1,6 @@
 /**
- * GroupAssignor: how the membership of a group asks who shall own what. Implemented once for each of
- * Kafka's assignors (the table is assignors.ts) and once around an assignor of the user's.
+ * GroupAssignor: how the membership of a group asks who shall own what. Implemented once for each
+ * of Kafka's assignors (the table is assignors.ts) and once around an assignor of the user's.
  */
 import type { TopicPartition } from '../group-types.ts'
 

@@ -91,10 +91,10 @@ export class GroupMembership {
   }
 
   /**
-   * Takes in a member: it gets `generation`, then perhaps `assigned`, in the next rebalance. With an
-   * instanceId that a member has, it takes over at once and moves nothing: the older one gets `lost`
-   * and `fenced`, the newer one `generation`, and `assigned` as the older one releases. One that
-   * was evicted and comes back when another has its instanceId is the older one, and `fenced`.
+   * Takes in a member: it gets `generation`, then perhaps `assigned`, in the next rebalance. With
+   * an instanceId that a member has, it takes over at once and moves nothing: the older one gets
+   * `lost` and `fenced`, the newer one `generation`, and `assigned` as the older one releases. One
+   * that was evicted and finds another with its instanceId is the older one, and `fenced`.
    */
   join(port: MemberPort): void {
     const { memberId, instanceId } = port
@@ -132,7 +132,7 @@ export class GroupMembership {
     this.#tell()
   }
 
-  /** It stalled: its partitions are `lost` to it and move on once it calls `released` or `leave`. */
+  /** It stalled: its partitions are `lost` to it, and move on when it calls `released`. */
   evict(memberId: string): void {
     const member = this.#members.get(memberId)
     if (member === undefined) return

@@ -1,7 +1,7 @@
 /**
- * The order in which range and round-robin serve members: static ones first, by instanceId, then the
- * others by memberId, as Kafka orders them. So a static member that comes back under a new memberId
- * is given what it had.
+ * The order in which range and round-robin serve members: static ones first, by instanceId, then
+ * the others by memberId, as Kafka orders them. So a static member that comes back under a new
+ * memberId is given what it had.
  */
 import type { AssigningMember } from './group-assignor.ts'
 

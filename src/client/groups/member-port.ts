@@ -7,13 +7,12 @@
 import type { LogError } from '../../errors/log-error.ts'
 import type { TopicPartition } from '../group-types.ts'
 
-/** Why partitions were taken away without waiting for the member. */
-export const LOSS_REASONS = ['evicted', 'fenced', 'deleted'] as const
 /**
+ * Why partitions were taken away without waiting for the member.
  * `evicted`: the member stalled longer than `maxPollIntervalMs`. `fenced`: another member took over
  * its instanceId. `deleted`: the topic is gone.
  */
-export type LossReason = (typeof LOSS_REASONS)[number]
+export type LossReason = 'evicted' | 'fenced' | 'deleted'
 
 /** One member, as the membership of its group sees it. */
 export interface MemberPort {

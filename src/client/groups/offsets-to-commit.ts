@@ -45,7 +45,7 @@ function placesOf(member: GroupMember, isDurable: boolean): readonly OffsetCommi
     if (!feed.hasPosition) continue
     const { topic, partition, position } = feed
     const committed = member.host.offsets.get(member.groupId, topic, partition)?.offset
-    // What is committed already need not be durable yet, nor stay: an older place may be on its way.
+    // What is committed already need not be durable, nor stay: an older place may be on its way.
     if (!isDurable && !feed.isUnwritten && position === committed) continue
     commits.push({ topic, partition, offset: position, leaderEpoch: UNKNOWN_EPOCH, metadata: '' })
   }

@@ -1,7 +1,7 @@
 /**
- * An assignor of the user's, made safe: it works on copies, and an answer that cannot be carried out
- * is refused as a whole, before anything of it happens. What it leaves out nobody reads; what it
- * moves, moves as with cooperative-sticky.
+ * An assignor of the user's, made safe: it works on copies, and an answer that cannot be carried
+ * out is refused as a whole, before anything of it happens. What it leaves out nobody reads; what
+ * it moves, moves as with cooperative-sticky.
  */
 import { LogError, invalidArgument } from '../../errors/log-error.ts'
 import { describeValue, isArray } from '../check-options.ts'

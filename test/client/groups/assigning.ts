@@ -69,7 +69,7 @@ export function allPartitions(counts: ReadonlyMap<string, number>): TopicPartiti
   )
 }
 
-/** Every member is named; every partition that somebody wants is given once, to one who wants it. */
+/** Every member is named; every partition that somebody wants is given once, to such a member. */
 export function expectWhole({ members, partitionCounts }: Case, assignment: Assignment): void {
   expect([...assignment.keys()].toSorted()).toEqual(members.map((m) => m.memberId).toSorted())
   for (const { memberId, topics } of members) {

@@ -1,7 +1,8 @@
 /**
- * Random lives of groups: members of every kind join, leave, stall, come back and answer late, while
- * topics come, grow and go. After each step the members' own accounts (membership-harness.ts) and the
- * membership's agree, and nothing is owned twice; once all is quiet, everything is owned, evenly.
+ * Random lives of groups: members of every kind join, leave, stall, come back and answer late,
+ * while topics come, grow and go. After each step the members' own accounts (membership-harness.ts)
+ * and the membership's agree, and nothing is owned twice; once all is quiet, everything is owned,
+ * evenly.
  */
 import fc from 'fast-check'
 import { describe, it } from 'vitest'

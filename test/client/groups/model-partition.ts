@@ -1,6 +1,6 @@
 /**
- * One partition as the model of a group knows it: what was appended, what the group handed out of it
- * and what it may have committed. `must` states what is checked where.
+ * One partition as the model of a group knows it: what was appended, what the group handed out of
+ * it and what it may have committed. `must` states what is checked where.
  */
 import { must } from './membership-harness.ts'
 

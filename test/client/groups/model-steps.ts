@@ -1,6 +1,6 @@
 /**
- * What can happen in the world of the model, one step at a time. A step that makes no sense where it
- * comes does nothing, so that any shorter history is one as well.
+ * What can happen in the world of the model, one step at a time. A step that makes no sense where
+ * it comes does nothing, so that any shorter history is one as well.
  */
 import fc from 'fast-check'
 import { LogError, type LogErrorCode } from '../../../src/errors/log-error.ts'

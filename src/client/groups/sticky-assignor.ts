@@ -1,7 +1,7 @@
 /**
  * Sticky: loads that differ by at most one, and as few partitions moved as that takes (KIP-54),
  * with the results of Kafka's StickyAssignor where all members subscribe to the same topics. The
- * two assignors here divide alike; how partitions move, where they differ, is the membership's part.
+ * two assignors here divide alike; how partitions move then is the membership's part.
  */
 import { assert } from '../../errors/invariant.ts'
 import { Allotment, NOBODY } from './allotment.ts'

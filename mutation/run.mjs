@@ -2,9 +2,9 @@
  * npm run mutation [-- scope …]
  *
  * Changes the code of each scope (scopes.mjs) in small ways and counts how many of the changes the
- * tests notice. Fails where it is fewer than 85 % of a scope, or than 75 % of a file. Takes a
- * quarter of an hour on an idle core. Stryker is installed beside this file first:
- * npm ci --prefix mutation.
+ * tests notice. Fails where it is fewer than 85 % of a scope, or than 75 % of a file. A file
+ * takes from some seconds to some minutes of a core, the codecs the longest. Stryker is installed
+ * beside this file first: npm ci --prefix mutation.
  *
  * Properties run few cases: a mutant that needs thousands is not one that tests are made for.
  * Those that nothing notices are looked through in README.md.

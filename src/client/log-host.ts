@@ -88,7 +88,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     const catalog = new TopicCatalog(this, directory, settings, warn)
     this.#catalog = catalog
     this.#makings = new SharedProcedure(this.#procedures, PARTITIONS_TOGETHER, (wanted) => {
-      this.checkOpen('log.createTopic')
+      this.checkOpen(wanted[0]?.where ?? 'log.createTopic')
       return catalog.makings(wanted)
     })
     this.#deletions = new SharedProcedure(this.#procedures, PARTITIONS_TOGETHER, (unwanted) => {

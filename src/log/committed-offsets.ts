@@ -238,15 +238,17 @@ export class CommittedOffsets {
   }
 
   /**
-   * Takes back every position in a topic that does not exist any more, durably (I3).
-   * @throws {LogError} NO_SPACE, IO, READ_ONLY: no topic of that name may be made.
+   * Takes back every position in topics that do not exist any more, durably (I3).
+   * @throws {LogError} NO_SPACE, IO, READ_ONLY: no topics of these names may be made.
    */
-  *forgetTopic(topic: string): Procedure<void> {
+  *forgetTopics(topics: readonly string[]): Procedure<void> {
     const changes = new Map<string, PositionChange[]>()
-    for (const position of this.#positions.in(topic)) {
-      const ofGroup = changes.get(position.groupId)
-      if (ofGroup === undefined) changes.set(position.groupId, [takenBack(position)])
-      else ofGroup.push(takenBack(position))
+    for (const topic of topics) {
+      for (const position of this.#positions.in(topic)) {
+        const ofGroup = changes.get(position.groupId)
+        if (ofGroup === undefined) changes.set(position.groupId, [takenBack(position)])
+        else ofGroup.push(takenBack(position))
+      }
     }
     if (changes.size === 0) return
     yield* this.#writeAll(changes)

@@ -153,9 +153,8 @@ class DirectoryOpening {
         this.#reports.push({ ...nothingDone({ topic, partition }), damage: [found] })
       }
     }
-    for (const { name } of log.metadata.deleting) {
-      if (log.topic(name) === undefined) yield* log.offsets.forgetTopic(name)
-    }
+    const deleted = log.metadata.deleting.map(({ name }) => name)
+    yield* log.offsets.forgetTopics(deleted.filter((name) => log.topic(name) === undefined))
     return yield* log.offsets.cutBack()
   }
 

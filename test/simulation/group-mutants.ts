@@ -40,12 +40,12 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     rule: 'a name is used again only when groups have forgotten its topic',
     section: 3,
     file: 'src/log/log-directory.ts',
-    find: 'for (const { name } of wanted) yield* this.offsets.forgetTopic(name)',
+    find: 'yield* this.offsets.forgetTopics(wanted.map(({ name }) => name))',
     replace: '',
     also: [
       {
         file: 'src/log/log-directory.ts',
-        find: 'for (const name of names) yield* this.offsets.forgetTopic(name)',
+        find: 'yield* this.offsets.forgetTopics(names)',
         replace: '',
       },
     ],

@@ -30,8 +30,8 @@ export interface MemoryLogOptions {
    */
   offsetsRetentionMs?: number | undefined
   /**
-   * Partitions of the topic of committed offsets, which is made when the first group joins; it keeps
-   * those that it has. Default 1, Kafka's is 50: each is a folder with its files.
+   * Partitions of the topic of committed offsets, which is made when the first group joins; it
+   * keeps those that it has. Default 1, Kafka's is 50: each is a folder with its files.
    */
   offsetsTopicNumPartitions?: number | undefined
   /** Milliseconds between housekeeping passes; null: only by hand. Default 300,000. */

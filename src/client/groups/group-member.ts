@@ -25,6 +25,7 @@ import type { CheckedGroupOptions } from './group-options.ts'
 import { RebalanceQueue, type PartitionsMoved } from './rebalance-queue.ts'
 import { StallWatch } from './stall-watch.ts'
 import type { Subscription } from './subscription.ts'
+import { TurnBudget } from './turn-budget.ts'
 
 /** What its user wants to hear of partitions that come and go. */
 export interface MemberHooks {
@@ -55,6 +56,7 @@ export class GroupMember implements MemberPort {
   readonly reads: MemberReads = new MemberReads()
   readonly autoCommit: AutoCommit
   readonly handOver: HandOver
+  readonly turn: TurnBudget
   /** Null: it may take as long as it wants to. */
   readonly stallWatch: StallWatch | null
   /** Called when a partition of which something is taken has to be given up, or is lost. */
@@ -85,6 +87,7 @@ export class GroupMember implements MemberPort {
       maxBytes: options.maxBytes,
       released: (feeds) => this.released(feeds),
     })
+    this.turn = new TurnBudget(clock)
     const { maxPollIntervalMs } = options
     this.stallWatch =
       maxPollIntervalMs === null

@@ -3,7 +3,8 @@
  * await`, `batches`, `poll` and `run` wait in.
  *
  *   I1  nothing wakes unheard: between a look that found nothing and the sleep nothing else runs
- *   I2  a waiting ask of a log on disk keeps the process alive, as an open socket does
+ *   I2  who asks again and again, and always finds something, gives the event loop back every 2 ms
+ *   I3  a waiting ask of a log on disk keeps the process alive, as an open socket does
  */
 import { LogError } from '../../errors/log-error.ts'
 import { releaseProcess, retainProcess } from '../../log/clock.ts'
@@ -62,6 +63,7 @@ export async function awaitAnswer<T>(
   member.stallWatch?.waitBegan()
   if (member.host.holdsProcess) retainProcess()
   try {
+    if (member.turn.isSpent) await member.turn.next()
     for (;;) {
       if (signal?.aborted === true) throw abortedBy(signal, call)
       if (!beginAsk(member, call)) return undefined
@@ -71,6 +73,7 @@ export async function awaitAnswer<T>(
       if (isLate && !member.reads.isLoading) return undefined
       timer.lookAgainAfter(limits.dueInMs())
       await member.reads.sleep()
+      member.turn.began()
     }
   } finally {
     timer.stop()

@@ -10,6 +10,8 @@ import type { GroupMember } from './group-member.ts'
 import { awaitAnswer, beginAsk, NO_LIMITS } from './member-ask.ts'
 
 type Result<R> = IteratorResult<R, undefined>
+/** Reading the clock costs half of what a record does. */
+const ASKS_PER_LOOK = 64
 const END: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
 
 /** The records of one member, one after the other. */
@@ -18,6 +20,7 @@ export class RecordIteration<R> implements AsyncIterator<R, undefined> {
   /** What the member belongs to in the user's hands: kept, so that it is not taken for gone. */
   readonly #owner: object
   #isOver = false
+  #askCount = 0
   /** Calls of `next` that wait, and when the last of them is answered. */
   #waitingCount = 0
   #lastAnswer: Promise<unknown> = Promise.resolve()
@@ -36,6 +39,7 @@ export class RecordIteration<R> implements AsyncIterator<R, undefined> {
   next(): Promise<Result<R>> {
     if (this.#waitingCount > 0) return this.#waitInTurn()
     if (this.#isOver) return Promise.resolve(END)
+    if (this.#mayGiveBack()) return this.#waitInTurn()
     try {
       const record = this.#nextNow()
       if (record !== undefined) return Promise.resolve({ done: false, value: record })
@@ -55,6 +59,12 @@ export class RecordIteration<R> implements AsyncIterator<R, undefined> {
   async throw(error?: unknown): Promise<Result<R>> {
     await this.return()
     throw error
+  }
+
+  /** Whether others are to have their turn of the event loop; the clock is asked now and then. */
+  #mayGiveBack(): boolean {
+    this.#askCount += 1
+    return this.#askCount % ASKS_PER_LOOK === 0 && this.#member.turn.isSpent
   }
 
   #nextNow(): R | undefined {

@@ -19,10 +19,11 @@ async function run(): Promise<void> {
       return
     case 'waits':
     case 'waits in memory': {
+      const consumer = await group.join()
       process.once('exit', () => say('ended'))
       setTimeout(() => say('still there'), 200).unref()
       process.once('SIGTERM', () => void log.close())
-      for await (const record of await group.join()) say(`unexpected ${record.offset}`)
+      for await (const record of consumer) say(`unexpected ${record.offset}`)
       say('the loop has ended')
       return
     }

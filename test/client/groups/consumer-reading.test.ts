@@ -12,10 +12,10 @@ import { fill, groupLog, offsetsOf, places, stateOf, take, tp } from './group-lo
 
 const TOPICS = { topics: ['t'] } as const
 
-/** By this clock every read takes two milliseconds: none is from memory. */
-function slowClock(): Clock {
+/** By this clock every read takes so long: by default none is from memory. */
+function slowClock(readMs = 2): Clock {
   let nowMs = 0
-  return { ...systemClock, monotonicNow: () => (nowMs += 2) }
+  return { ...systemClock, monotonicNow: () => (nowMs += readMs) }
 }
 
 /** A log whose topic has three batches of a record each, the second of them damaged. */
@@ -109,5 +109,20 @@ describe('a consumer', () => {
     expect(offsetsOf(await consumer.poll())).toEqual([2, 3])
     const small = await log.consumerGroup('h', { ...TOPICS, maxBytes: 10 }).join()
     expect(offsetsOf(await small.poll())).toEqual([0])
+  })
+
+  it('gives the event loop back while it has more, and its loop waits for nothing', async () => {
+    const log = await openLog('memory', { clock: slowClock(0.5) })
+    fill((await log.createTopic('t')).partition(0), 2_000)
+    const consumer = await log.consumerGroup('g', TOPICS).join()
+    let seen = 0
+    let seenByOthers = -1
+    setImmediate(() => (seenByOthers = seen))
+    for await (const _ of consumer) {
+      seen += 1
+      if (seen === 2_000) break
+    }
+    expect(seenByOthers).toBeGreaterThan(-1)
+    expect(seenByOthers).toBeLessThan(2_000)
   })
 })

@@ -167,7 +167,9 @@ export class ModelMember {
       const key = keyOf(name)
       must(this.#world.holderOf(key) === undefined, `${key} was given up before it is assigned`)
       const partition = this.#world.partition(name)
-      const { start } = partition
+      const { start, promised = start } = partition
+      must(start === promised, `${key} was given up at ${promised}, and is committed at ${start}`)
+      partition.promised = undefined
       const position = consumer.position(name)
       must(position === start, `${key} begins at what is committed, ${start}, not at ${position}`)
       this.feeds.set(key, {
@@ -210,6 +212,7 @@ export class ModelMember {
         partition.mayBecome.clear()
       } else if (this.#world.options.autoCommit && feed.isUnwritten) {
         partition.mayBecome.add(feed.handled)
+        if (revoker === 'nothing') partition.promised = feed.handled
       }
       this.feeds.delete(key)
     }

@@ -17,6 +17,8 @@ export class ModelPartition {
   readonly delivered: boolean[] = []
   readonly excused: boolean[] = []
   committed: number | undefined
+  /** What a member had handled that gave it up in order: committed before the next one has it. */
+  promised: number | undefined
   /** What may be committed the next time somebody looks, beside what is. */
   readonly mayBecome: Set<number> = new Set()
   /** What a power cut may leave: the last commit that was synced, and all after it. */

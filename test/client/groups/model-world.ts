@@ -201,6 +201,7 @@ export class ModelWorld {
     const committed = new Map(this.group.offsets().map((entry) => [keyOf(entry), entry.offset]))
     for (const partition of this.partitions.values()) {
       const { topic, partition: number, key } = partition
+      partition.promised = undefined
       const { logEndOffset } = this.log.topic(topic).partition(number)
       if (!keepsAll) {
         partition.reopened(logEndOffset, committed.get(key))

@@ -9,64 +9,11 @@ import {
   PARTITION_UNSYNCED_BYTES,
 } from '../../src/log/commit-barrier.ts'
 import { nextTurn } from '../../src/log/clock.ts'
-import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import type { DiskCall } from '../../src/testing/disk-faults.ts'
-import { FaultDriver } from '../../src/testing/fault-driver.ts'
+import { SyncedLog } from './synced-log.ts'
 import { appendMany, offsetsOf, openLog, partitionOf, range, readFromFiles } from './open-log.ts'
-
-/** A log whose syncs are counted, and held while `gate` is there. */
-class SyncedLog {
-  readonly driver: FaultDriver = new FaultDriver()
-  readonly clock: FakeClock = new FakeClock()
-  /** Paths synced, in order. */
-  readonly synced: string[] = []
-  running = 0
-  mostRunning = 0
-  gate: Promise<void> | undefined
-  /** The next sync of a .log is held. */
-  holdAtLog = false
-  #open: (() => void) | undefined
-
-  static async open(
-    config: TopicConfig,
-  ): Promise<{ readonly held: SyncedLog; readonly log: LogDirectory }> {
-    const held = new SyncedLog()
-    const { log } = await openLog(held.driver, { clock: held.clock })
-    await runProcedure(log.createTopic('t', { preallocate: false, ...config }))
-    held.driver.onCall = (call) => held.#note(call)
-    held.driver.flushWait = async () => {
-      held.running += 1
-      held.mostRunning = Math.max(held.mostRunning, held.running)
-      await held.gate
-      held.running -= 1
-    }
-    return { held, log }
-  }
-
-  /** Syncs that begin from now on end with `release`. */
-  hold(): void {
-    this.gate = new Promise((resolve) => {
-      this.#open = resolve
-    })
-  }
-
-  async release(): Promise<void> {
-    this.gate = undefined
-    this.#open?.()
-    await nextTurn()
-  }
-
-  #note({ action, path }: DiskCall): undefined {
-    if (action === 'flush' || action === 'flushDirectory') this.synced.push(path)
-    if (!this.holdAtLog || action !== 'flush' || !path.endsWith('.log')) return undefined
-    this.holdAtLog = false
-    this.hold()
-    return undefined
-  }
-}
 
 describe('a sync round', () => {
   it('serves all who came before it began; who comes later shares the next one', async () => {

@@ -16,7 +16,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     find: 'await Promise.all(sources.map(durableUnlessDeleted))',
     replace: 'void sources; void durableUnlessDeleted',
     faults: CRASH,
-    seed: null,
+    seed: 10,
   },
   {
     rule: 'a durable commit is synced before it counts',
@@ -25,7 +25,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     find: 'await written.log.makeDurable(written.offset)',
     replace: 'void written',
     faults: CRASH,
-    seed: null,
+    seed: 2,
   },
   {
     rule: 'positions never outlive their data',
@@ -34,7 +34,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     find: 'return yield* log.offsets.cutBack()',
     replace: 'return []',
     faults: CRASH,
-    seed: null,
+    seed: 44,
   },
   {
     rule: 'a name is used again only when groups have forgotten its topic',
@@ -50,7 +50,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
       },
     ],
     faults: CRASH,
-    seed: null,
+    seed: 1,
   },
   {
     rule: 'what groups forget of a topic is synced before its name is used again',
@@ -59,7 +59,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     find: 'yield () => Promise.all(written.map(({ log, offset }) => log.makeDurable(offset)))',
     replace: '',
     faults: CRASH,
-    seed: null,
+    seed: 25,
   },
   {
     rule: 'only what was handled is committed by itself',
@@ -68,7 +68,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     find: 'return this.#handled\n',
     replace: 'return this.#position ?? this.#handled\n',
     faults: CRASH,
-    seed: null,
+    seed: 2,
   },
   {
     rule: 'a partition gets a new owner only after the old one has let go of it',

@@ -1,6 +1,6 @@
 /**
- * Life steps: those of a process that no actor takes: waiting, closing, crashing; and what a seed is
- * like besides its steps. Swarm testing: what every run had a little of, some runs have much of.
+ * Life steps: those of a process that no actor takes: waiting, closing, crashing; and what a seed
+ * is like besides its steps. Swarm testing: what every run had a little of, some runs have much of.
  */
 import type { DiskAction } from '../../src/testing/disk-faults.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'

@@ -54,7 +54,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: "yield () => driver.flushDirectory('')",
     replace: '',
     faults: CRASH,
-    seed: null,
+    seed: 33,
   },
   {
     rule: 'a small file is synced before it takes the place of the old one',
@@ -81,7 +81,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: "yield () => driver.flushDirectory('') // 5",
     replace: '',
     faults: CRASH,
-    seed: 3,
+    seed: 2,
   },
   {
     rule: 'metadata.json lists a topic as deleting before its folders are touched',
@@ -90,7 +90,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'deleting.push({ id, name, partitions: partitions.length })',
     replace: '',
     faults: CRASH,
-    seed: 29,
+    seed: 3,
   },
   {
     rule: 'a name is used again only when the checkpoints have forgotten its topic',
@@ -107,7 +107,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/log/log-directory.ts',
     find: 'if (this.#remembersDeleted) yield* this.writeCheckpoints()',
     replace: '',
-    seed: null,
+    seed: 8,
   },
   {
     rule: 'what the control file publishes as durable is durable',
@@ -119,7 +119,7 @@ export const MUTANTS: readonly Mutant[] = [
       'logStartOffset: partition.logStartOffset, logEndOffset: partition.logEndOffset, ' +
       'highWatermark: partition.highWatermark, lastStableOffset: partition.lastStableOffset, ' +
       'layoutEpoch: partition.layoutEpoch })',
-    seed: null,
+    seed: 3,
   },
   {
     rule: 'the control file of another boot says nothing',
@@ -128,7 +128,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: '.bootId !== this.#bootId',
     replace: '.bootId === null',
     faults: CRASH,
-    seed: 4,
+    seed: 2,
   },
   {
     rule: 'sealed files are synced before what follows them counts as durable',
@@ -184,7 +184,7 @@ export const MUTANTS: readonly Mutant[] = [
       '{ const next = this.#addSegment(); this.#unsyncedSegments.push(active); return next }\n' +
       '    return this.#addSegment()',
     faults: FULL,
-    seed: null,
+    seed: 12,
   },
   {
     rule: 'acks all waits for its sync',
@@ -202,7 +202,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'this.#failure = error\n',
     replace: '',
     faults: IO,
-    seed: 12,
+    seed: 1,
   },
   {
     rule: 'a sync that failed is not tried again',
@@ -212,7 +212,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       'const failure = this.#partition.roundFailed(cause); this.#rejectWaiters(failure); return',
     faults: IO,
-    seed: 57,
+    seed: 17,
   },
   {
     rule: 'indexes are synced before the recovery point passes them',
@@ -236,7 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: 'src/log/log-directory.ts',
     find: 'if (!driver.volatile) yield () => this.barrier.idle()',
     replace: '',
-    seed: null,
+    seed: 59,
   },
   {
     rule: 'an index whose sync failed is written again as a whole',
@@ -245,7 +245,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'this.#writtenSlots = 0\n      this.#unflushed = true\n      throw error',
     replace: 'throw error',
     faults: IO,
-    seed: null,
+    seed: 6,
   },
   {
     rule: 'data is synced before the recovery point passes it',
@@ -263,7 +263,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'this.#cutBack()\n      throw error',
     replace: 'throw error',
     faults: FULL,
-    seed: null,
+    seed: 25,
   },
   {
     rule: 'a leader epoch rises at every open after an unclean stop',

@@ -46,7 +46,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'else this.#indexes.truncateToOffset(to.nextOffset)',
     replace: '',
     faults: CRASH,
-    seed: null,
+    seed: 3,
   },
   {
     rule: 'what recovery accepts is written again',
@@ -81,7 +81,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'nextBase < checkpointedPoint',
     replace: 'nextBase <= checkpointedPoint',
     faults: CRASH,
-    seed: null,
+    seed: 5,
   },
   {
     rule: 'the start of the log is synced before a reader notices it',
@@ -99,6 +99,6 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'return offset < this.#leastEnd(0)',
     replace: 'return offset < -this.#leastEnd(0)',
     faults: ROT,
-    seed: null,
+    seed: 41,
   },
 ]

@@ -187,10 +187,7 @@ describe('a log', () => {
   it('says which calls are not part of this version', async () => {
     const log = await open(temporaryDirectory())
     const topic = await log.createTopic('t')
-    for (const call of [
-      () => log.shareGroup('g', { topics: ['t'] }),
-      () => log.share(),
-    ]) {
+    for (const call of [() => log.shareGroup('g', { topics: ['t'] }), () => log.share()]) {
       expect(refusal(call)).toMatchObject({
         code: 'INVALID_ARGUMENT',
         details: { feature: ANY_STRING },

@@ -11,6 +11,7 @@ import { openOver } from '../../src/client/log-opening.ts'
 import { checkLogOptions } from '../../src/client/log-options.ts'
 import type { Clock } from '../../src/log/clock.ts'
 import { RECOVERY_POINTS } from '../../src/log/log-checkpoints.ts'
+import { BATCH_HEADER_BYTES, batchSizeBytesOf } from '../../src/format/record-batch.ts'
 import { parseOffsetCheckpoint } from '../../src/storage/offset-checkpoint.ts'
 import { DiskMachine } from '../../src/testing/disk-machine.ts'
 import type { CachedBytes } from '../../src/testing/cached-bytes.ts'
@@ -25,6 +26,8 @@ import { must } from './simulation-failure.ts'
 
 /** Files that the engine leaves to the driver to close. */
 const LEFT_TO_THE_DRIVER: ReadonlySet<string> = new Set(['streambed.control'])
+
+const BASE_OFFSET_BYTES = 8
 
 /** Holds of a process that was killed stay: the count says nothing any more. */
 let holdsWereLost = false
@@ -139,12 +142,15 @@ export class Computer {
     const files = [...this.disk.tree.files()].filter(
       ({ bytes, name }) => bytes.sizeBytes > 0 && name.endsWith(suffix),
     )
-    const bytes = files[random.below(files.length)]?.bytes
-    if (bytes === undefined) return
-    bytes.flipBit(
-      random.below(random.below(4) > 0 ? usedBytesOf(bytes) : bytes.sizeBytes),
-      random.below(8),
-    )
+    const file = files[random.below(files.length)]
+    if (file === undefined) return
+    const { bytes, name } = file
+    const usedBytes = random.below(4) > 0 ? usedBytesOf(bytes) : bytes.sizeBytes
+    let position = random.below(usedBytes)
+    // No CRC covers a base offset: recovery may take a batch with another one for what comes behind
+    // damage (docs/simulation.md).
+    if (name.endsWith('.log') && isInBaseOffset(bytes, position)) position += BASE_OFFSET_BYTES
+    bytes.flipBit(position, random.below(8))
     bytes.evict()
     this.life.faults.count('rotten bit')
   }
@@ -233,4 +239,15 @@ function usedBytesOf(bytes: CachedBytes): number {
   const content = Buffer.alloc(bytes.sizeBytes)
   bytes.read(content, 0, content.length, 0)
   return Math.max(1, content.findLastIndex((byte) => byte !== 0) + 1)
+}
+
+/** Whether the byte is of the base offset of one of the batches. */
+function isInBaseOffset(bytes: CachedBytes, position: number): boolean {
+  const header = Buffer.alloc(BATCH_HEADER_BYTES)
+  for (let at = 0; at <= position; at += batchSizeBytesOf(header, 0)) {
+    const read = bytes.read(header, 0, BATCH_HEADER_BYTES, at)
+    if (read < BATCH_HEADER_BYTES || header.readInt32BE(BASE_OFFSET_BYTES) <= 0) return false
+    if (position < at + BASE_OFFSET_BYTES) return true
+  }
+  return false
 }

@@ -84,6 +84,6 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
       },
     ],
     faults: CRASH,
-    seed: null,
+    seed: 2,
   },
 ]

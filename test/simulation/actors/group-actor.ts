@@ -206,7 +206,7 @@ export class GroupActor implements Actor {
     const promised = model.durably(topics, isDurable ? positions : [])
     life.track(committed, {
       what,
-      mayFailWith: ['CLOSED', 'TOPIC_NOT_FOUND'],
+      mayFailWith: ['CLOSED', 'TOPIC_NOT_FOUND', 'REBALANCED'],
       done: () => {
         if (!this.#stage.isTainted) promised()
       },

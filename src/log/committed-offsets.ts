@@ -90,6 +90,8 @@ export class CommittedOffsets {
   readonly #host: OffsetsHost
   readonly #writer = new OffsetsWriter()
   readonly #positions = new GroupPositions()
+  /** By topic, up to where the log says that positions in it were taken back: I3 waits for that. */
+  readonly #takenBack = new Map<string, Map<PartitionLog, number>>()
 
   constructor(host: OffsetsHost) {
     this.#host = host
@@ -250,9 +252,23 @@ export class CommittedOffsets {
         else ofGroup.push(takenBack(position))
       }
     }
-    if (changes.size === 0) return
-    yield* this.#writeAll(changes)
-    this.#positions.prune()
+    for (const [groupId, ofGroup] of changes) this.#write(groupId, ofGroup)
+    // Also what an earlier call has written, whose sync failed or was nobody's to wait for.
+    yield* this.#syncTakenBack(topics)
+    if (changes.size > 0) this.#positions.prune()
+  }
+
+  *#syncTakenBack(topics: readonly string[]): Procedure<void> {
+    const ends = new Map<PartitionLog, number>()
+    for (const topic of topics) {
+      for (const [log, end] of this.#takenBack.get(topic) ?? []) {
+        if (end > log.durableOffset) ends.set(log, Math.max(end, ends.get(log) ?? 0))
+      }
+    }
+    if (ends.size > 0) {
+      yield () => Promise.all([...ends].map(([log, end]) => log.makeDurable(end)))
+    }
+    for (const topic of topics) this.#takenBack.delete(topic)
   }
 
   *#writeAll(changes: ReadonlyMap<string, readonly PositionChange[]>): Procedure<void> {
@@ -265,8 +281,23 @@ export class CommittedOffsets {
     const partitions = this.#host.partitionsOf(OFFSETS_TOPIC)
     const log = partitions?.[partitionOfGroup(groupId, partitions.length)]
     assert(log !== undefined, 'the topic is made before anything is committed')
-    this.#writer.write(log, changes, this.#host.clock.now())
+    try {
+      this.#writer.write(log, changes, this.#host.clock.now())
+    } finally {
+      // Part of it may have been written.
+      this.#noteTakenBack(log, changes)
+    }
     return { log, offset: log.logEndOffset }
+  }
+
+  #noteTakenBack(log: PartitionLog, changes: readonly PositionChange[]): void {
+    for (const { position, offset } of changes) {
+      if (offset !== null) continue
+      const ends = this.#takenBack.get(position.topic)
+      if (ends === undefined)
+        this.#takenBack.set(position.topic, new Map([[log, log.logEndOffset]]))
+      else ends.set(log, log.logEndOffset)
+    }
   }
 
   #sourceOf(topic: string, partition: number): PartitionLog {

@@ -208,6 +208,39 @@ describe('a position in a topic that was deleted', () => {
     await runProcedure(log.createTopic('orders', {}))
     expect(log.offsets.get(GROUP, 'orders', 0)).toBeUndefined()
   })
+
+  it('keeps its name from being used again where no disk may know that it is gone', async () => {
+    const driver = new FaultDriver()
+    const { log } = await openLog(driver)
+    await makeTopics(log)
+    append(log, 20)
+    commit(log, 15)
+    await runProcedure(log.checkpoint())
+    driver.onCall = ({ action, path }) =>
+      action === 'flush' && path.startsWith(OFFSETS_TOPIC) ? 'EIO' : undefined
+    await expect(runProcedure(log.deleteTopic('orders'))).rejects.toMatchObject({ code: 'IO' })
+    driver.onCall = undefined
+    await expect(runProcedure(log.createTopic('orders', {}))).rejects.toMatchObject({ code: 'IO' })
+    await runProcedure(log.createTopic('others', {}))
+    const { log: again } = await openLog(driver.powerCut(undefined, 'none'), { bootId: 'later' })
+    await runProcedure(again.createTopic('orders', {}))
+    expect(again.offsets.get(GROUP, 'orders', 0)).toBeUndefined()
+  })
+
+  it('is not back after a power cut where its group was deleted before', async () => {
+    const driver = new FaultDriver()
+    const { log } = await openLog(driver)
+    await makeTopics(log)
+    append(log, 20)
+    commit(log, 15)
+    await runProcedure(log.checkpoint())
+    log.offsets.remove(GROUP)
+    await runProcedure(log.deleteTopic('orders'))
+    await runProcedure(log.createTopic('orders', {}))
+    const { log: again } = await openLog(driver.powerCut(undefined, 'none'), { bootId: 'later' })
+    expect(again.topic('orders')).toBeDefined()
+    expect(again.offsets.get(GROUP, 'orders', 0)).toBeUndefined()
+  })
 })
 
 async function deleteAndMake(log: LogDirectory): Promise<boolean> {

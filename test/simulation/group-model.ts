@@ -50,14 +50,6 @@ export class GroupModel {
     place.returns += 1
   }
 
-  /** Whatever the positions are, they count as right. */
-  forgive(topics: readonly TopicModel[], offsets: readonly TopicPartitionOffset[]): void {
-    for (const { topic, partition, offset } of offsets) {
-      const model = partitionOf(topics, topic, partition)
-      if (model !== undefined) this.sought(model, offset)
-    }
-  }
-
   /** The positions as they are, while the process runs. */
   look(topics: readonly TopicModel[], offsets: readonly TopicPartitionOffset[]): void {
     for (const { topic, partition, offset } of offsets) {

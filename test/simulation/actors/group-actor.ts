@@ -47,7 +47,6 @@ export class GroupActor implements Actor {
   readonly #groups: readonly Group[]
   #members: Member[] = []
   #runs: Running[] = []
-  #hadFailedSync = false
 
   constructor(stage: Stage) {
     this.#stage = stage
@@ -67,8 +66,6 @@ export class GroupActor implements Actor {
       const options = { topics: TOPICS, autoOffsetReset: 'earliest' } as const
       const handle: ConsumerGroup<LogRecord> = life.log.consumerGroup(group.model.id, options)
       group.handle = handle
-      // What a failed sync has taken back of the positions of a deleted topic may come again: open.
-      if (how === 'cut' && this.#hadFailedSync) group.model.forgive(topics, handle.offsets())
       if (!isTainted) group.model.takeOver(topics, handle.offsets(), how)
     }
   }
@@ -80,7 +77,6 @@ export class GroupActor implements Actor {
 
   look(): void {
     const { topics, isTainted, life } = this.#stage
-    this.#hadFailedSync = life.faults.seen.has('sync')
     if (life.isClosing) for (const member of this.#members) this.#handled(member)
     const owners = new Map<string, Member>()
     for (const member of this.#members) {

@@ -1,15 +1,10 @@
 /**
- * What a user asks to be committed, read and checked: offsets that can be, of partitions named
- * once. Whether they exist is for whoever commits them to say.
+ * What a user asks to be committed: what is given, or the places of a member. Whether these offsets
+ * exist is for whoever commits them to say.
  */
-import { invalidArgument } from '../../errors/log-error.ts'
 import type { OffsetCommit } from '../../log/committed-offsets.ts'
-import { describeValue, isArray } from '../check-options.ts'
-import { checkOffset } from '../position.ts'
+import { givenOffsets, UNKNOWN_EPOCH } from './given-offsets.ts'
 import type { GroupMember } from './group-member.ts'
-
-const WHERE = 'consumer.commit'
-const UNKNOWN_EPOCH = -1
 
 /**
  * The commits that `offsets` mean; without them, the member's place in each of its partitions.
@@ -22,17 +17,9 @@ export function offsetsToCommit(
   isDurable: boolean,
 ): readonly OffsetCommit[] {
   if (offsets === undefined) return placesOf(member, isDurable)
-  if (!isArray(offsets)) {
-    throw invalidArgument(
-      `${WHERE}: offsets are an array of { topic, partition, offset }, not ` +
-        describeValue(offsets),
-      { value: offsets },
-    )
-  }
   // The last one of a partition counts: records are often mapped to offsets one by one.
   const commits = new Map<string, OffsetCommit>()
-  for (const entry of offsets) {
-    const commit = commitOf(entry)
+  for (const commit of givenOffsets(offsets, 'consumer.commit')) {
     commits.set(`${commit.topic}/${commit.partition}`, commit)
   }
   return [...commits.values()]
@@ -50,39 +37,4 @@ function placesOf(member: GroupMember, isDurable: boolean): readonly OffsetCommi
     commits.push({ topic, partition, offset: position, leaderEpoch: UNKNOWN_EPOCH, metadata: '' })
   }
   return commits
-}
-
-function commitOf(entry: unknown): OffsetCommit {
-  const isEntry = typeof entry === 'object' && entry !== null
-  if (!isEntry || !('topic' in entry) || !('partition' in entry) || !('offset' in entry)) {
-    throw refused(entry)
-  }
-  const { topic } = entry
-  if (typeof topic !== 'string') throw refused(entry)
-  const leaderEpoch = 'leaderEpoch' in entry ? entry.leaderEpoch : undefined
-  const metadata = 'metadata' in entry ? entry.metadata : undefined
-  if (metadata !== undefined && typeof metadata !== 'string') {
-    throw invalidArgument(`${WHERE}: metadata is a string, not ${describeValue(metadata)}`, {
-      value: metadata,
-    })
-  }
-  return {
-    topic,
-    partition: checkOffset(entry.partition, `${WHERE}: partition`),
-    offset: checkOffset(entry.offset, `${WHERE}: offset`),
-    leaderEpoch: epochOf(leaderEpoch),
-    metadata: metadata ?? '',
-  }
-}
-
-function epochOf(leaderEpoch: unknown): number {
-  if (leaderEpoch === undefined || leaderEpoch === UNKNOWN_EPOCH) return UNKNOWN_EPOCH
-  return checkOffset(leaderEpoch, `${WHERE}: leaderEpoch`)
-}
-
-function refused(entry: unknown): Error {
-  return invalidArgument(
-    `${WHERE}: an offset is { topic, partition, offset }, not ${describeValue(entry)}`,
-    { value: entry },
-  )
 }

@@ -145,11 +145,7 @@ describe('a position above the end of its data', () => {
 
 describe('a position in a topic that was deleted', () => {
   it('is gone with it', async () => {
-    const driver = new FaultDriver()
-    const { log } = await openLog(driver)
-    await makeTopics(log)
-    append(log, 20)
-    commit(log, 15)
+    const { driver, log } = await positionAt15()
     await runProcedure(log.deleteTopic('orders'))
     expect(log.offsets.groups()).toEqual([])
     const { log: again } = await openLog(driver.powerCut(undefined, 'none'))
@@ -160,11 +156,7 @@ describe('a position in a topic that was deleted', () => {
     let wasDeletedOnly = false
     for (let calls = 0, isDone = false; !isDone; calls++) {
       for (const how of ['kill', 'none', 'some'] as const) {
-        const driver = new FaultDriver()
-        const { log } = await openLog(driver)
-        await makeTopics(log)
-        append(log, 20)
-        commit(log, 15)
+        const { driver, log } = await positionAt15()
         await runProcedure(log.checkpoint())
         const { id } = log.topic('orders') ?? { id: '' }
         let left = calls
@@ -189,11 +181,7 @@ describe('a position in a topic that was deleted', () => {
   })
 
   it('keeps its name from being used again while it cannot be taken back', async () => {
-    const driver = new FaultDriver()
-    const { log } = await openLog(driver)
-    await makeTopics(log)
-    append(log, 20)
-    commit(log, 15)
+    const { driver, log } = await positionAt15()
     driver.onCall = ({ action, path }) =>
       action === 'write' && path.startsWith(OFFSETS_TOPIC) ? 'ENOSPC' : undefined
     await expect(runProcedure(log.deleteTopic('orders'))).rejects.toMatchObject({
@@ -210,11 +198,7 @@ describe('a position in a topic that was deleted', () => {
   })
 
   it('keeps its name from being used again where no disk may know that it is gone', async () => {
-    const driver = new FaultDriver()
-    const { log } = await openLog(driver)
-    await makeTopics(log)
-    append(log, 20)
-    commit(log, 15)
+    const { driver, log } = await positionAt15()
     await runProcedure(log.checkpoint())
     driver.onCall = ({ action, path }) =>
       action === 'flush' && path.startsWith(OFFSETS_TOPIC) ? 'EIO' : undefined
@@ -228,11 +212,7 @@ describe('a position in a topic that was deleted', () => {
   })
 
   it('is not back after a power cut where its group was deleted before', async () => {
-    const driver = new FaultDriver()
-    const { log } = await openLog(driver)
-    await makeTopics(log)
-    append(log, 20)
-    commit(log, 15)
+    const { driver, log } = await positionAt15()
     await runProcedure(log.checkpoint())
     log.offsets.remove(GROUP)
     await runProcedure(log.deleteTopic('orders'))
@@ -242,6 +222,16 @@ describe('a position in a topic that was deleted', () => {
     expect(again.offsets.get(GROUP, 'orders', 0)).toBeUndefined()
   })
 })
+
+/** A group that committed 15 of 20 records. */
+async function positionAt15(): Promise<{ driver: FaultDriver; log: LogDirectory }> {
+  const driver = new FaultDriver()
+  const { log } = await openLog(driver)
+  await makeTopics(log)
+  append(log, 20)
+  commit(log, 15)
+  return { driver, log }
+}
 
 async function deleteAndMake(log: LogDirectory): Promise<boolean> {
   try {

@@ -6,6 +6,7 @@ import { baseOffsetOf } from '../format/record-batch.ts'
 import { completeProcedure } from '../storage/procedure.ts'
 import type { Segment } from '../storage/segment.ts'
 import { BatchWalk } from './batch-walk.ts'
+import type { ReadableLog } from './log-window.ts'
 
 /** A whole batch. */
 export interface FoundBatch {
@@ -16,15 +17,16 @@ export interface FoundBatch {
 
 /**
  * The next whole batch of `segment` from `position` on that starts at `offset` or behind it;
- * undefined where there is none.
+ * undefined where there is none. `log` is what its bytes are read from.
  */
 export function findBehindDamage(
   segment: Segment,
   position: number,
   offset: number,
+  log: ReadableLog,
 ): FoundBatch | undefined {
   const { baseOffset, offsetIndex, sizeBytes, nextOffset } = segment
-  const walk = new BatchWalk({ log: segment, baseOffset, fileBytes: sizeBytes })
+  const walk = new BatchWalk({ log, baseOffset, fileBytes: sizeBytes })
   let from = position
   for (let slot = offsetIndex.slotForPosition(position) + 1; from < sizeBytes; slot++) {
     const end = slot < offsetIndex.slotCount ? offsetIndex.positionOfSlot(slot) : sizeBytes

@@ -23,7 +23,9 @@ import type { Segment } from '../storage/segment.ts'
 import { isSafeHeader } from './batch-walk.ts'
 import { findBehindDamage } from './damage-search.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
+import type { ReadableLog } from './log-window.ts'
 import { ReusedBuffer } from './reused-buffer.ts'
+import { SectorReads } from './sector-reads.ts'
 import type { SegmentList } from './segment-list.ts'
 import type { BatchRun, Tail } from './tail.ts'
 
@@ -57,6 +59,8 @@ export interface CursorOptions {
   readonly borrow?: boolean
   /** Bytes of one read; a larger batch is read whole all the same. */
   readonly readBytes?: number
+  /** What the device cannot read is CORRUPT too, for whoever does without it; not `nextAhead`. */
+  readonly passesBadSectors?: boolean
 }
 
 /** One read to make. */
@@ -73,6 +77,7 @@ export class LogCursor {
   /** Borrowed by whoever got the last run. */
   readonly #room = new ReusedBuffer()
   readonly #borrows: boolean
+  readonly #passesBadSectors: boolean
   #offset: number
   #segment: Segment | undefined
   #position = 0
@@ -91,6 +96,7 @@ export class LogCursor {
     this.#offset = offset
     this.#readBytes = options.readBytes ?? READ_BYTES
     this.#borrows = options.borrow === true
+    this.#passesBadSectors = options.passesBadSectors === true
   }
 
   /** First offset not read yet. */
@@ -118,7 +124,7 @@ export class LogCursor {
       const { segment, byteLength, position } = plan
       const lent = this.#borrows ? segment.borrow(byteLength, position) : undefined
       const buffer = lent ?? this.#room.of(byteLength)
-      const read = lent?.length ?? segment.read(buffer, 0, byteLength, position)
+      const read = lent?.length ?? this.#bytesOf(segment).read(buffer, 0, byteLength, position)
       const run = this.#take(plan, buffer, read, limitOffset)
       if (run !== undefined) return run
     }
@@ -149,7 +155,7 @@ export class LogCursor {
       position: 0,
     }
     this.#damage = undefined
-    const found = findBehindDamage(segment, position, this.#offset)
+    const found = findBehindDamage(segment, position, this.#offset, this.#bytesOf(segment))
     if (found === undefined) {
       const resumesAt = segments.after(segment)?.baseOffset ?? segment.nextOffset
       this.seek(Math.max(resumesAt, this.#offset + 1))
@@ -159,6 +165,10 @@ export class LogCursor {
       this.#offset = found.offset
     }
     return this.#offset
+  }
+
+  #bytesOf(segment: Segment): ReadableLog {
+    return this.#passesBadSectors ? new SectorReads(segment) : segment
   }
 
   #fromTail(limitOffset: number): BatchRun | undefined {
@@ -215,7 +225,7 @@ export class LogCursor {
     if (slot >= offsetIndex.slotCount) return false
     const position = offsetIndex.positionOfSlot(slot)
     if (position - offsetIndex.positionOfSlot(floorSlot) <= this.#readBytes) return false
-    const read = segment.read(HEADER, 0, BATCH_HEADER_BYTES, position)
+    const read = this.#bytesOf(segment).read(HEADER, 0, BATCH_HEADER_BYTES, position)
     const check = checkBatchHeader(HEADER, 0, read)
     if (read < BATCH_HEADER_BYTES || (check !== 'ok' && check !== 'incomplete')) return false
     if (!isSafeHeader(HEADER, 0)) return false
@@ -345,7 +355,7 @@ export class LogCursor {
   /** Damage may lie before the batch that holds the offset: then the walk goes on behind it. */
   #passOver(segment: Segment, position: number): boolean {
     const leastOffset = Math.max(this.#expectedOffset, segment.baseOffset)
-    const found = findBehindDamage(segment, position, leastOffset)
+    const found = findBehindDamage(segment, position, leastOffset, this.#bytesOf(segment))
     if (found === undefined || found.offset > this.#offset) return false
     this.#enter(segment, found.position, -1)
     this.#expectedOffset = found.offset

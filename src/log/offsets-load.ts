@@ -62,7 +62,8 @@ class OffsetsLoad {
 
   *run(): Procedure<readonly Damage[]> {
     const log = this.#log
-    const cursor = log.cursor(log.logStartOffset)
+    // One bad sector must not keep every topic from being opened (I2).
+    const cursor = log.cursor(log.logStartOffset, { passesBadSectors: true })
     let sliceBytes = 0
     for (;;) {
       try {

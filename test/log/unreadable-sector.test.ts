@@ -3,6 +3,9 @@
  * opens, reads and is appended to. Nothing is cut for it, and nothing written over it.
  */
 import { describe, expect, it } from 'vitest'
+import { segmentFileName } from '../../src/format/segment-name.ts'
+import { nextTurn } from '../../src/log/clock.ts'
+import { OFFSETS_TOPIC, OFFSETS_TOPIC_CONFIG } from '../../src/log/internal-topics.ts'
 import { systemError, fileFailure } from '../../src/storage/file-failure.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { StorageFile } from '../../src/storage/storage-driver.ts'
@@ -85,4 +88,30 @@ describe('a sector that cannot be read', () => {
     const lostBytes = findings.damage[0]?.bytes ?? 0
     expect(lostBytes).toBeLessThan(PIECE_BYTES + 200)
   })
+
+  it.each(['a clean close', 'a stop'])(
+    'among the positions of groups keeps no topic from being opened, after %s',
+    async (how) => {
+      const sector = new BadSector()
+      const { driver } = sector
+      const { log } = await openLog(driver)
+      await runProcedure(log.createTopic('t', { preallocate: false }))
+      await runProcedure(log.createTopic(OFFSETS_TOPIC, OFFSETS_TOPIC_CONFIG))
+      appendMany(partitionOf(log, 't'), COUNT)
+      for (let offset = 1; offset <= COUNT; offset++) {
+        const commit = { topic: 't', partition: 0, offset, leaderEpoch: -1, metadata: '' }
+        log.offsets.commit('billing', [commit])
+      }
+      await nextTurn() // The publisher's turn.
+      if (how === 'a clean close') await runProcedure(log.close())
+      sector.path = `${OFFSETS_TOPIC}-0/${segmentFileName(0, '.log')}`
+      sector.piece = 1
+      const { log: again, report } = await openLog(driver)
+      const damage = report.partitions.flatMap((one) => one.damage)
+      expect(damage).toMatchObject([{ topic: OFFSETS_TOPIC, partition: 0 }])
+      expect(again.offsets.get('billing', 't', 0)?.offset).toBe(COUNT)
+      appendMany(partitionOf(again, 't'), 3)
+      expect(partitionOf(again, 't').logEndOffset).toBe(COUNT + 3)
+    },
+  )
 })

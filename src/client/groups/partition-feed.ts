@@ -162,8 +162,7 @@ export class PartitionFeed {
     if (this.#gathered.length > 0) this.#position = this.#firstGathered()
     this.#gathered = []
     this.#gatheredBytes = 0
-    this.#source?.finish()
-    this.#source = undefined
+    this.#endSource()
   }
 
   /** It is the member's no more. */
@@ -185,7 +184,7 @@ export class PartitionFeed {
       return record
     } catch (error) {
       // A source goes on behind a batch that it cannot decode; the user has not decided to.
-      this.discard()
+      this.#endSource()
       throw error
     }
   }
@@ -202,7 +201,7 @@ export class PartitionFeed {
     try {
       return this.#loaded(source, this.pace.load(source))
     } catch (error) {
-      this.discard()
+      this.#endSource()
       throw error
     }
   }
@@ -215,7 +214,7 @@ export class PartitionFeed {
       return this.#loaded(source, await this.pace.loadAhead(source))
     } catch (error) {
       if (source !== this.#source) return false // Sought, lost or deleted meanwhile.
-      this.discard()
+      this.#endSource()
       throw error
     }
   }
@@ -242,6 +241,12 @@ export class PartitionFeed {
     this.#gathered = []
     this.#gatheredBytes = 0
     return records
+  }
+
+  /** It is read anew from the position on; what was gathered in front of that stays. */
+  #endSource(): void {
+    this.#source?.finish()
+    this.#source = undefined
   }
 
   #firstGathered(): number {

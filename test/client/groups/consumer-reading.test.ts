@@ -101,6 +101,14 @@ describe('a consumer', () => {
     expect(offsetsOf(await skipping.poll())).toEqual([0, 2])
   })
 
+  it('hands over what it gathered in front of damage, then stops at it', async () => {
+    const consumer = await (await damagedLog()).consumerGroup('g', TOPICS).join()
+    const batches = consumer.batches({ max: 10, waitMs: 5 })
+    const first = await batches.next()
+    expect(offsetsOf(first.value?.records ?? [])).toEqual([0])
+    expect((await rejection(batches.next())).code).toBe('CORRUPT')
+  })
+
   it('bounds a poll by maxBytes, but hands over a record that is larger alone', async () => {
     const { log, topic } = await groupLog('memory')
     for (let count = 0; count < 4; count++) topic.partition(0).append([{ value: 'x'.repeat(400) }])

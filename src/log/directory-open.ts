@@ -130,7 +130,11 @@ class DirectoryOpening {
     }
     const positions = yield* this.#settlePositions(log)
     this.#noteDeletions(log)
-    yield* this.#publish(log, evidence)
+    yield* this.#publish(
+      log,
+      evidence,
+      opened.some((one) => endsBelowClaim(one, evidence)),
+    )
     // After a clean close the files say it already, and each would cost two waits for the device.
     if (!isCleanOfOurs(evidence) || !areCurrent(evidence.checkpoints, log)) yield* log.checkpoint()
     const report = {
@@ -188,7 +192,11 @@ class DirectoryOpening {
     for (const topic of log.metadata.deleting) log.deletingFolders(topic.id, [])
   }
 
-  *#publish(log: LogDirectory, evidence: DirectoryEvidence): Procedure<void> {
+  *#publish(
+    log: LogDirectory,
+    evidence: DirectoryEvidence,
+    hasStaleClaims: boolean,
+  ): Procedure<void> {
     // Whoever of us left a clean marker had synced the names of all files before.
     const isNameDurable = isCleanOfOurs(evidence) && evidence.control !== undefined
     const control = ControlFile.open(this.#driver, {
@@ -196,11 +204,20 @@ class DirectoryOpening {
       bootId: this.#environment.bootId,
       pid: process.pid,
     })
-    // A disk that lost what it had flushed was cut: nothing of the old claims may come back.
-    if (this.#reports.some((one) => one.cutAtOffset !== null)) yield () => control.flush()
+    // What is appended next is not what was durable once: none of these claims may come back.
+    if (hasStaleClaims) yield () => control.flush()
     log.publishTo(new WatermarkPublisher(control, this.#environment.clock, afterTurn))
     if (!isNameDurable) yield () => this.#driver.flushDirectory('')
   }
+}
+
+/**
+ * Whether the log ends below what was durable in an earlier boot, cut or not: in a copy, or where
+ * the disk lost what it had flushed.
+ */
+function endsBelowClaim({ state }: OpenedPartition, evidence: DirectoryEvidence): boolean {
+  const { topic, topicId, partition, durableOffset } = state
+  return durableOffset < evidence.of(topic, topicId, partition).durableBefore
 }
 
 /** Our marker is written when everything before it is on stable storage; a broker syncs less. */

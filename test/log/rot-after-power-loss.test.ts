@@ -5,6 +5,7 @@
  */
 import { describe, expect, it } from 'vitest'
 import { nextTurn } from '../../src/log/clock.ts'
+import { readControlFile } from '../../src/storage/control-file.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
@@ -117,6 +118,21 @@ describe('a bad batch above the recovery point, after a loss of power', () => {
     flip(cut, segmentFile(0), batchAt(cut, segmentFile(0), 14) + 65)
     const again = await openLog(cut, { bootId: 'a third boot' })
     expect(again.report.partitions).toMatchObject([{ cutAtOffset: 14, damage: [] }])
+  })
+
+  it('is judged by no older claim where the log just ended below that, and nothing was cut', async () => {
+    const driver = await powerLost(1 << 20)
+    const bytes = bytesOf(driver, segmentFile(0))
+    overwrite(driver, segmentFile(0), bytes.subarray(0, batchAt(driver, segmentFile(0), 12)))
+    const copy = driver.powerCut(new SeededRandom(3), 'all')
+    const { log, report } = await openLog(copy, LATER)
+    expect(report.partitions).toEqual([])
+    expect(partitionOf(log, 't').logEndOffset).toBe(12)
+    // Of what is appended now nothing is durable, whatever was claimed of these offsets before.
+    appendMany(partitionOf(log, 't'), 6)
+    const control = readControlFile(copy.powerCut(undefined, 'none'))
+    for (const { durableOffset } of control?.slots.values() ?? [])
+      expect(durableOffset).toBeLessThanOrEqual(12)
   })
 
   it('is never what a loss of power left of a write: no record that was durable reads as damage', async () => {

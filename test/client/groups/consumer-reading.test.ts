@@ -98,15 +98,22 @@ describe('a consumer', () => {
     expect((await rejection(iterator.next())).code).toBe('CORRUPT')
     expect(log.consumerGroup('h').describe().members).toEqual([])
     const skipping = await log.consumerGroup('i', { ...TOPICS, onCorrupt: 'skip' }).join()
-    expect(offsetsOf(await skipping.poll())).toEqual([0, 2])
+    // A slow disk may be waited for between the two.
+    const seen = [...offsetsOf(await skipping.poll())]
+    if (seen.length === 1) seen.push(...offsetsOf(await skipping.poll()))
+    expect(seen).toEqual([0, 2])
   })
 
   it('hands over what it gathered in front of damage, then stops at it', async () => {
     const consumer = await (await damagedLog()).consumerGroup('g', TOPICS).join()
-    const batches = consumer.batches({ max: 10, waitMs: 5 })
-    const first = await batches.next()
-    expect(offsetsOf(first.value?.records ?? [])).toEqual([0])
-    expect((await rejection(batches.next())).code).toBe('CORRUPT')
+    const seen: number[] = []
+    const looping = (async () => {
+      for await (const { records } of consumer.batches({ max: 10, waitMs: 5 })) {
+        seen.push(...offsetsOf(records))
+      }
+    })()
+    expect((await rejection(looping)).code).toBe('CORRUPT')
+    expect(seen).toEqual([0])
   })
 
   it('bounds a poll by maxBytes, but hands over a record that is larger alone', async () => {

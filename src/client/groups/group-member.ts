@@ -211,6 +211,7 @@ export class GroupMember implements MemberPort {
       throw this.#notOwned(commit, 'commit')
     })
     const position = this.host.offsets.commit(this.groupId, commits)
+    for (const [index, { offset }] of commits.entries()) feeds[index]?.committed(offset)
     this.autoCommit.written(feeds)
     return position
   }

@@ -72,7 +72,7 @@ export class HandOver {
   giveBack(): void {
     const wasBatch = this.#handed.length > 0
     this.handled()
-    this.abandon()
+    this.#release()
     if (wasBatch || this.#autoCommit.hasFailed) this.#autoCommit.write()
   }
 
@@ -92,6 +92,11 @@ export class HandOver {
 
   /** Nothing in hand is handled, and all of it is given back. */
   abandon(): void {
+    for (const feed of this.inHand) feed.takeBack()
+    this.#release()
+  }
+
+  #release(): void {
     const feeds = this.#handed
     if (this.#held !== undefined) feeds.push(this.#held)
     if (feeds.length === 0) return
@@ -161,7 +166,7 @@ export class HandOver {
   /** The run of the partition of the record in hand is over, or the partition is not read now. */
   #recordOfNext(held: PartitionFeed): StoredRecord | undefined {
     // Given back first: a partition that has to move does so while another one is read.
-    this.abandon()
+    this.#release()
     const record = this.#reads.take()
     if (record !== undefined) this.#hold(this.#reads.current)
     else if (held.isUnwritten) this.#autoCommit.soon()

@@ -68,6 +68,8 @@ export class PartitionFeed {
   /** Undefined where the policy is 'none' and nothing was committed. */
   #position: number | undefined
   #handled = 0
+  /** `seek` moved the position while something was in the user's hands. */
+  #soughtInHand = false
   /** Taken from the source and not handed over yet. */
   #gathered: StoredRecord[] = []
   #gatheredBytes = 0
@@ -143,7 +145,8 @@ export class PartitionFeed {
     this.seekCount += 1
     this.#position = offset
     // What is in the user's hands is not handled yet; asking for more makes this position count.
-    if (this.takenCount === 0) this.#handledIs(offset)
+    this.#soughtInHand = this.takenCount > 0
+    if (!this.#soughtInHand) this.#handledIs(offset)
   }
 
   /** Everything handed over is handled. Hot. */
@@ -155,6 +158,22 @@ export class PartitionFeed {
   /** Everything below `offset` is handled; never moves back. */
   handleBelow(offset: number): void {
     if (offset > this.#handled) this.#handledIs(offset)
+  }
+
+  /** The user committed `offset`: what was handed over below it is handled, and written. */
+  committed(offset: number): void {
+    const position = this.#position
+    if (position !== undefined && offset <= position) {
+      this.#handled = Math.max(this.#handled, offset)
+    }
+  }
+
+  /** What is in the user's hands is not handled, and comes again: unless it sought elsewhere. */
+  takeBack(): void {
+    const position = this.#position
+    if (position === undefined || position <= this.#handled || this.#soughtInHand) return
+    this.discard()
+    this.#position = this.#handled
   }
 
   /** Drops what was read and not handed over: it is read again from the position on. */
@@ -285,6 +304,7 @@ export class PartitionFeed {
 
   #handledIs(offset: number): void {
     this.#handled = offset
+    this.#soughtInHand = false
     if (this.isUnwritten) return
     this.isUnwritten = true
     this.#options.unwritten(this)

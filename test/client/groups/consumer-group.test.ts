@@ -142,6 +142,23 @@ describe.each(LOG_KINDS)('a group of consumers of a log on %s', (kind) => {
     expect(offsetsOf(await second.poll())).toEqual([1, 2])
   })
 
+  it.each([
+    ['a loop has in hand', false, 1],
+    ['was committed before', true, 2],
+  ])('leaves by throw with a hook that commits: what %s', async (_, isCommitted, expected) => {
+    const { log } = await groupLog(kind, { records: 3 })
+    const group = log.consumerGroup('g', TOPICS)
+    const consumer = await group.join({ onRevoked: (_partitions, member) => member.commit() })
+    const { iterator } = await take(consumer, 2)
+    if (isCommitted) await consumer.commit()
+    await iterator.return?.()
+    expect(committedIn(log)).toBe(expected)
+    await using disposed = await group.join({ onRevoked: (_partitions, member) => member.commit() })
+    expect(offsetsOf(await disposed.poll())).toEqual(expected === 1 ? [1, 2] : [2])
+    await disposed[Symbol.asyncDispose]()
+    expect(committedIn(log)).toBe(expected)
+  })
+
   it('hands out nothing of a partition before onAssigned has run, which may seek', async () => {
     const { log } = await groupLog(kind, { records: 4 })
     const gate = latch()

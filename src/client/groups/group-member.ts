@@ -159,6 +159,7 @@ export class GroupMember implements MemberPort {
     if (this.#state !== 'evicted') return
     this.#state = 'joining'
     this.#parts.membership.join(this)
+    this.stallWatch?.progress()
   }
 
   /**

@@ -353,6 +353,17 @@ describe.each(LOG_KINDS)('a group of consumers of a log on %s', (kind) => {
     expect(await next).toEqual(DONE)
   })
 
+  it('evicts a member again that came back by ready, and asks for nothing', async () => {
+    const { log, clock } = await groupLog(kind)
+    const consumer = await log.consumerGroup('g', { ...TOPICS, maxPollIntervalMs: 1_000 }).join()
+    clock.advance(1_000)
+    expect(consumer.assignment).toEqual([])
+    await consumer.ready()
+    expect(consumer.assignment).toHaveLength(1)
+    clock.advance(1_000)
+    expect(consumer.assignment).toEqual([])
+  })
+
   it('never evicts a member that waits, nor one that may take its time', async () => {
     const { log, clock } = await groupLog(kind, { partitions: 1 })
     const limited = log.consumerGroup('g', { ...TOPICS, maxPollIntervalMs: 1_000 })

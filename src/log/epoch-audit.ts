@@ -83,7 +83,7 @@ export class EpochAudit {
       return
     }
     if (this.#entries === undefined) return yield { ...whole, reason: 'it cannot be read' }
-    const wrong = this.#runs.filter((run) => !this.#agrees(run))
+    const wrong = this.#runs.filter((run, index) => !this.#agrees(run, index))
     if (wrong.length === 0) return
     if (this.#runs.every((run, index) => isAbove(run, this.#runs[index - 1]))) {
       this.#isWrong = true
@@ -94,14 +94,27 @@ export class EpochAudit {
     }
   }
 
-  #agrees(run: EpochRun): boolean {
+  #agrees(run: EpochRun, number: number): boolean {
     const entries = this.#entries ?? []
     const index = entries.findLastIndex((entry) => entry.startOffset <= run.startOffset)
-    // What deletion left behind of an epoch that the file has forgotten, as a broker does.
-    if (index < 0) return !this.#isRequired
-    const next = entries[index + 1]
-    if (next !== undefined && next.startOffset < run.nextOffset) return false
-    return entries[index]?.leaderEpoch === run.leaderEpoch
+    const [entry, next] = [entries[index], entries[index + 1]]
+    if (next !== undefined && entry !== undefined && next.startOffset < run.nextOffset) return false
+    if (entry?.leaderEpoch === run.leaderEpoch) return true
+    return !this.#isRequired && this.#mayBeForgotten(run, number, entry)
+  }
+
+  /**
+   * A broker forgets the epochs of what deletion removed, and, where it comes back to lead in an
+   * older epoch than ours before its cluster makes a newer one, all from that one on.
+   */
+  #mayBeForgotten(run: EpochRun, number: number, entry: EpochCheckpointEntry | undefined): boolean {
+    if (entry === undefined) return true
+    const after = this.#runs[number + 1]
+    return (
+      entry.leaderEpoch < run.leaderEpoch &&
+      isAbove(run, this.#runs[number - 1]) &&
+      (after === undefined || isAbove(after, run))
+    )
   }
 }
 

@@ -104,6 +104,21 @@ describe('a file of epochs', () => {
   it('may have forgotten the first epochs where a broker wrote it', () => {
     expect(auditOf(['2 5'], runs, false).flaws).toEqual([])
   })
+
+  it('may have forgotten epochs between where a broker came back in an older one', () => {
+    const ours: readonly Run[] = [
+      [0, 0, 100],
+      [2, 100, 160],
+      [3, 160, 260],
+      [4, 260, 320],
+    ]
+    expect(auditOf(['0 0', '4 260'], ours, false).flaws).toEqual([])
+    expect(auditOf(['0 0', '2 260'], ours.slice(0, 3), false).flaws).toEqual([])
+    expect(auditOf(['0 0', '4 260'], ours).flaws).toHaveLength(1)
+    const wrong = ours.map((run, index): Run => (index === 1 ? [9, 100, 160] : run))
+    expect(auditOf(['0 0', '4 260'], wrong, false).flaws).not.toEqual([])
+    expect(auditOf(['1 0', '4 260'], ours, false).flaws).not.toEqual([])
+  })
 })
 
 describe('batches whose epochs do not ascend', () => {

@@ -37,6 +37,8 @@ export class IndexFile {
   #slotCount = 0
   #writtenSlots = 0
   #unflushed = false
+  /** A sync is on its way, which may fail yet. */
+  #isFlushing = false
   #isDetached = false
   #wasMissing: boolean
 
@@ -172,7 +174,8 @@ export class IndexFile {
 
   /** True while the file differs from what is known to be on stable storage. */
   get isUnflushed(): boolean {
-    return this.#isDetached || this.#unflushed || this.#slotCount > this.#writtenSlots
+    const isBehind = this.#unflushed || this.#isFlushing || this.#slotCount > this.#writtenSlots
+    return this.#isDetached || isBehind
   }
 
   /**
@@ -197,6 +200,7 @@ export class IndexFile {
   async #flushInPlace(): Promise<void> {
     if (!this.#unflushed) return
     this.#unflushed = false
+    this.#isFlushing = true
     try {
       await this.#open().flush()
     } catch (error) {
@@ -205,6 +209,8 @@ export class IndexFile {
       this.#writtenSlots = 0
       this.#unflushed = true
       throw error
+    } finally {
+      this.#isFlushing = false
     }
   }
 

@@ -33,3 +33,30 @@ describe('indexes that are closed while they are flushed', () => {
     expect(driver.files.size).toBe(0)
   })
 })
+
+describe('indexes of a sealed segment', () => {
+  it.each(['EIO', undefined] as const)(
+    'stay in memory until a sync of them is over, which may fail: %s',
+    async (fault) => {
+      const driver = new FaultDriver()
+      driver.createDirectory('t-0')
+      const indexes = SegmentIndexes.create({ driver, directory: 't-0', baseOffset: 0 })
+      indexes.add({ offset: 0, position: 1 }, { timestamp: 5, offset: 0 })
+      indexes.writeOut()
+      await indexes.flush()
+      indexes.add({ offset: 1, position: 2 }, { timestamp: -1, offset: -1 })
+      indexes.writeOut()
+      indexes.becomeFinal()
+      let isUnloaded = false
+      driver.flushWait = async () => {
+        isUnloaded = indexes.unload() // As when others need the memory.
+      }
+      driver.onCall = ({ action }) => (action === 'flush' ? fault : undefined)
+      const [flushed] = await Promise.allSettled([indexes.flush()])
+      expect([flushed?.status, isUnloaded, indexes.isUnflushed]).toEqual(
+        fault === undefined ? ['fulfilled', false, false] : ['rejected', false, true],
+      )
+      indexes.close()
+    },
+  )
+})

@@ -22,7 +22,7 @@ export interface CallFault {
 }
 
 /** What an error may be blamed on. */
-export type Blame = 'NO_SPACE' | 'IO' | 'sync' | 'read' | 'EROFS'
+export type Blame = 'NO_SPACE' | 'IO' | 'sync' | 'read' | 'resize' | 'EROFS'
 
 /** How often each kind of fault was injected. */
 export type FaultCounts = Map<string, number>
@@ -152,7 +152,7 @@ export class FaultPlan {
     this.seen.add(fault === 'ENOSPC' || fault === 'EDQUOT' ? 'NO_SPACE' : 'IO')
     if (fault === 'EROFS') this.seen.add('EROFS')
     if (action === 'flush' || action === 'flushDirectory') this.seen.add('sync')
-    if (action === 'read') this.seen.add('read')
+    if (action === 'read' || action === 'resize') this.seen.add(action)
   }
 }
 

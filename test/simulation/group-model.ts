@@ -107,8 +107,8 @@ export class GroupModel {
   #takeOver(model: PartitionModel, found: ReadonlyMap<PartitionModel, number>, how: Stop): void {
     const place = this.#place(model)
     const offset = found.get(model) ?? -1
-    const closed = Math.min(place.committed, place.sought)
-    const least = how === 'cut' ? place.floor : how === 'clean' ? closed : place.committed
+    // A place that was sought may have been committed by leaving, in the call that was stopped.
+    const least = how === 'cut' ? place.floor : Math.min(place.committed, place.sought)
     must(
       offset >= least,
       () => `${this.id}: ${how}, goes on at ${offset} of ${model.name}, not at ${least}`,

@@ -333,7 +333,9 @@ export class Simulation implements Stage {
       faults.count(cutsPower ? 'power cut' : 'kill')
     }
     this.#look()
-    const isPlain = !isStopped && !cutsPower && !faults.seen.has('IO') && !this.isTainted
+    // What a failed write has left stays where it could not be cut off.
+    const isWhole = !faults.seen.has('IO') && !faults.seen.has('resize')
+    const isPlain = !isStopped && !cutsPower && isWhole && !this.isTainted
     const opened = this.#computer.openedCount
     this.#stop(cutsPower, random)
     await this.#start(cutsPower ? 'cut' : 'killed')

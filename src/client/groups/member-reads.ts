@@ -5,8 +5,9 @@
  *   I1  a partition that has records is in one of the queues, its turn, or being loaded: what
  *       happens to one that is in none (`changed`) puts it there
  *   I2  a partition gives one run of batches and then goes to the back: none starves the others
- *   I3  at most one read off the event loop is under way, and none is begun while anything is at
- *       hand: memory is bounded by a run or two, however many partitions there are
+ *   I3  at most one read off the event loop is under way, and none is begun while what the last one
+ *       gave is still to be taken: memory is bounded by a few runs, however many partitions there
+ *       are, and one that always has something in memory holds up none that has not
  * Hot: `take` runs once a record.
  */
 import { Fifo } from '../fifo.ts'
@@ -22,6 +23,8 @@ export class MemberReads {
   readonly #cold = new Fifo<PartitionFeed>()
   #current: PartitionFeed | undefined
   #isLoading = false
+  /** What it was given by a read off the event loop is still to be taken. */
+  #loadedAhead: PartitionFeed | undefined
   /** What a read off the event loop failed with: the next `take` says so. */
   #failure: { readonly feed: PartitionFeed; readonly error: unknown } | undefined
   #sleepers: (() => void)[] = []
@@ -113,10 +116,12 @@ export class MemberReads {
       const feed = this.#ready.shift()
       if (feed === undefined) break
       feed.isQueued = false
+      if (this.#loadedAhead === feed) this.#loadedAhead = undefined
       if (!feed.mayRead || feed.isLoading) continue
       const record = this.#firstLoaded(feed)
       if (record === undefined) continue
       this.#current = feed
+      if (this.#loadedAhead === undefined) this.#loadCold()
       return record
     }
     this.#loadCold()
@@ -185,7 +190,10 @@ export class MemberReads {
     feed.isLoading = false
     this.#isLoading = false
     // Whether or not anything came: what changed meanwhile was not queued.
-    if (feed.mayRead && !feed.isQueued) this.#queue(feed)
+    if (feed.mayRead && !feed.isQueued) {
+      this.#queue(feed)
+      this.#loadedAhead = feed
+    }
     this.wake()
   }
 }

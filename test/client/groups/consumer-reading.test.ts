@@ -8,7 +8,7 @@ import { systemClock } from '../../../src/log/clock.ts'
 import { FaultDisk } from '../../../src/testing/fault-disk.ts'
 import { rejection } from '../refusal.ts'
 import { closeWhenDone, LOG_KINDS, numbered, openLog } from '../open-log.ts'
-import { fill, groupLog, offsetsOf, places, stateOf, take, tp } from './group-log.ts'
+import { fill, groupLog, offsetsOf, places, settle, stateOf, take, tp } from './group-log.ts'
 
 const TOPICS = { topics: ['t'] } as const
 
@@ -102,6 +102,25 @@ describe('a consumer', () => {
     const seen = [...offsetsOf(await skipping.poll())]
     if (seen.length === 1) seen.push(...offsetsOf(await skipping.poll()))
     expect(seen).toEqual([0, 2])
+  })
+
+  it('reads what is cold also beside a partition that always has something in memory', async () => {
+    let nowMs = 0
+    let readMs = 2
+    const clock = { ...systemClock, monotonicNow: () => (nowMs += readMs) }
+    const log = await openLog('a simulated disk', { clock })
+    const [cold, busy] = (await log.createTopic('t', { partitions: 2 })).partitions
+    for (let count = 0; count < 10; count++) cold?.append([{ value: 'x'.repeat(300_000) }])
+    const consumer = await log.consumerGroup('g', TOPICS).join()
+    expect(places(await consumer.poll({ max: 1 }))).toEqual(['0:0'])
+    readMs = 0
+    const seen: string[] = []
+    for (let count = 0; count < 100; count++) {
+      busy?.append(numbered(2))
+      seen.push(...places(await consumer.poll({ max: 2 })))
+      await settle()
+    }
+    expect(seen.filter((place) => place.startsWith('0:'))).toHaveLength(9)
   })
 
   it('hands over what it gathered in front of damage, then stops at it', async () => {

@@ -74,7 +74,8 @@ export function layPartition(plan: PartitionPlan): LaidPartition {
   const { driver, topic, partition, config, startOffset, leaderEpoch } = plan
   const directory = partitionDirectory(topic, partition)
   if (driver.status(directory) === undefined) driver.createDirectory(directory)
-  else if (holdsData(driver, directory)) throw inTheWay(directory)
+  else if (holdsData(driver, directory) || holdsOther(driver, directory, startOffset))
+    throw inTheWay(directory)
   if (!driver.volatile) {
     writeSmallFile(driver, `${directory}/partition.metadata`, formatPartitionMetadata(plan.topicId))
     writeSmallFile(
@@ -176,7 +177,7 @@ export function* removeFolders(
 
 function inTheWay(directory: string): LogError<'IO'> {
   const message =
-    `${directory} is in the way of a new partition: it holds data of a topic whose deletion ` +
+    `${directory} is in the way of a new partition: it is left of a topic whose deletion ` +
     'failed; close the log and open it again to finish that'
   return new LogError('IO', message, { file: directory })
 }
@@ -185,6 +186,14 @@ function holdsData(driver: StorageDriver, directory: string): boolean {
   return driver.list(directory).some((name) => {
     const isLog = parseSegmentFileName(name)?.suffix === '.log'
     return isLog && (driver.status(`${directory}/${name}`)?.sizeBytes ?? 0) > 0
+  })
+}
+
+/** True where a segment is there, empty as it may be, that starts elsewhere: it would be found. */
+function holdsOther(driver: StorageDriver, directory: string, startOffset: number): boolean {
+  return driver.list(directory).some((name) => {
+    const parsed = parseSegmentFileName(name)
+    return parsed?.suffix === '.log' && parsed.baseOffset !== startOffset
   })
 }
 

@@ -254,6 +254,27 @@ describe('opening', () => {
   })
 })
 
+describe('a topic of the name of one whose deletion failed at its last sync', () => {
+  it('takes over no folder with a segment that starts elsewhere, empty as it is', async () => {
+    const before = await openLife()
+    await runProcedure(before.log.close())
+    const driver = before.driver.processKill()
+    await driver.removeDirectory('t-0')
+    const { log } = await openLog(driver) // It goes on at COUNT, and has nothing.
+    let flushes = 0
+    driver.onCall = ({ action, path }) =>
+      action === 'flushDirectory' && path === '' && flushes++ === 0 ? 'EIO' : undefined
+    await expect(runProcedure(log.deleteTopic('t'))).rejects.toMatchObject({ code: 'IO' })
+    await expect(runProcedure(log.createTopic('t', {}))).rejects.toMatchObject({ code: 'IO' })
+    const { log: again } = await openLog(driver.processKill())
+    expect(again.topic('t')).toBeUndefined()
+    await runProcedure(again.createTopic('t', {}))
+    expect(driver.machine.tree.find('t-0/00000000000000000020.log')).toBeUndefined()
+    appendMany(partitionOf(again, 't'), 3)
+    expect(offsetsOf(readFromFiles(partitionOf(again, 't')))).toEqual(range(0, 3))
+  })
+})
+
 describe('closing', () => {
   it('stopped at any call leaves a log that opens with all of it', async () => {
     const seen = new Set<boolean>()

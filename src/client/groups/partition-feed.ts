@@ -68,6 +68,8 @@ export class PartitionFeed {
   /** Undefined where the policy is 'none' and nothing was committed. */
   #position: number | undefined
   #handled = 0
+  /** What the user committed since `handled` moved, where that was handed over. */
+  #committedTo = 0
   /** `seek` moved the position while something was in the user's hands. */
   #soughtInHand = false
   /** Taken from the source and not handed over yet. */
@@ -160,20 +162,18 @@ export class PartitionFeed {
     if (offset > this.#handled) this.#handledIs(offset)
   }
 
-  /** The user committed `offset`: what was handed over below it is handled, and written. */
+  /** The user committed `offset`: what is in hand below it does not come again. */
   committed(offset: number): void {
-    const position = this.#position
-    if (position !== undefined && offset <= position) {
-      this.#handled = Math.max(this.#handled, offset)
-    }
+    if (this.#position !== undefined && offset <= this.#position) this.#committedTo = offset
   }
 
   /** What is in the user's hands is not handled, and comes again: unless it sought elsewhere. */
   takeBack(): void {
     const position = this.#position
-    if (position === undefined || position <= this.#handled || this.#soughtInHand) return
+    const place = Math.max(this.#handled, this.#committedTo)
+    if (position === undefined || position <= place || this.#soughtInHand) return
     this.discard()
-    this.#position = this.#handled
+    this.#position = place
   }
 
   /** Drops what was read and not handed over: it is read again from the position on. */
@@ -304,6 +304,7 @@ export class PartitionFeed {
 
   #handledIs(offset: number): void {
     this.#handled = offset
+    this.#committedTo = offset
     this.#soughtInHand = false
     if (this.isUnwritten) return
     this.isUnwritten = true

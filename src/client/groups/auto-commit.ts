@@ -47,9 +47,9 @@ export class AutoCommit {
 
   /** A partition's handled position moved; said once until it is written. */
   readonly moved = (feed: PartitionFeed): void => {
+    if (this.#options === null) return // Nobody would take it out again.
     this.#unwritten.push(feed)
-    if (this.#options === null || this.#timer !== undefined || this.#isStopped) return
-    this.#timer = this.#clock.setTimeout(this.#timeIsUp, this.#options.intervalMs)
+    this.#writeInTime()
   }
 
   /**
@@ -101,13 +101,18 @@ export class AutoCommit {
     this.#timer = undefined
   }
 
-  /** Nobody is there to be told of a failure: the next `counted` tries again (I4). */
+  /** Nobody is there to be told of a failure: `counted` tries again, or the timer (I4). */
   #writeQuietly(): void {
     try {
       this.write()
     } catch {
-      // I4: `#hasFailed` is set.
+      this.#writeInTime() // I4: `#hasFailed` is set.
     }
+  }
+
+  #writeInTime(): void {
+    if (this.#options === null || this.#timer !== undefined || this.#isStopped) return
+    this.#timer = this.#clock.setTimeout(this.#timeIsUp, this.#options.intervalMs)
   }
 
   readonly #timeIsUp = (): void => {

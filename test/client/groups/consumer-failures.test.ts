@@ -8,7 +8,7 @@ import { FaultDisk } from '../../../src/testing/fault-disk.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { rejection } from '../refusal.ts'
 import { closeWhenDone } from '../open-log.ts'
-import { committedIn, fill, offsetsOf, stateOf, take, tp } from './group-log.ts'
+import { committedIn, fill, offsetsOf, settle, stateOf, take, tp } from './group-log.ts'
 
 const TOPICS = { topics: ['t'] } as const
 
@@ -60,6 +60,21 @@ describe('a commit that fails', () => {
     expect(committedIn(log)).toBe(3)
     const again = await log.consumerGroup('g', TOPICS).join()
     expect(offsetsOf(await again.poll())).toEqual([3, 4, 5])
+  })
+
+  it('of a run that waits is tried again each time that the time has passed', async () => {
+    const { log, clock, failCommits } = await opened()
+    const running = log.consumerGroup('g', TOPICS).run(() => undefined)
+    await running.ready
+    failCommits(3)
+    await settle()
+    for (let tries = 0; tries < 3; tries++) {
+      expect(committedIn(log)).toBeUndefined()
+      clock.advance(100)
+      await settle()
+    }
+    expect(committedIn(log)).toBe(6)
+    await running.stop()
   })
 
   it('rejects a commit by hand, and changes nothing', async () => {

@@ -169,4 +169,16 @@ describe.each(LOG_KINDS)('the place of a consumer of a log on %s', (kind) => {
     await consumer[Symbol.asyncDispose]()
     expect(committedIn(log)).toBe(2)
   })
+
+  it('goes on from an older offset that was committed, once the next record is asked for', async () => {
+    const { log } = await groupLog(kind, { records: 2 })
+    const consumer = await log.consumerGroup('g', TOPICS).join()
+    const { iterator } = await take(consumer, 1)
+    await consumer.commit()
+    await consumer.commit([{ ...tp(), offset: 0 }])
+    expect(committedIn(log)).toBe(0)
+    await iterator.next()
+    await iterator.return?.()
+    expect(committedIn(log)).toBe(1)
+  })
 })

@@ -256,7 +256,8 @@ export class Consumer<R extends AnyRecord = AnyRecord>
   /**
    * Leaves the group: commits what was fully handed over, all of the last `poll` included, runs
    * `onRevoked` and gives the partitions to the others. The record or batch that a loop has in hand
-   * is not committed. A second call resolves when the first one is over.
+   * is not committed. A second call resolves when the first one is over. Not to be awaited in a
+   * hook, which it would wait for.
    */
   async leave(): Promise<void> {
     if (!this.#member.hasLeft) {

@@ -56,7 +56,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     rule: 'what groups forget of a topic is synced before its name is used again',
     section: 3,
     file: 'src/log/committed-offsets.ts',
-    find: 'yield () => Promise.all(written.map(({ log, offset }) => log.makeDurable(offset)))',
+    find: 'yield () => Promise.all([...ends].map(([log, end]) => log.makeDurable(end)))',
     replace: '',
     faults: CRASH,
     seed: 25,

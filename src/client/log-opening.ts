@@ -13,6 +13,7 @@ import { loadNativeCrc32c } from '../format/crc32c.ts'
 import { delay, holdProcess } from '../log/clock.ts'
 import {
   isLogDirectory,
+  NOTHING_FOUND,
   openLogDirectory,
   type OpenedDirectory,
   type OpenReport,
@@ -37,14 +38,6 @@ import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnin
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
 const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
-const NOTHING_FOUND: OpenReport = {
-  clean: true,
-  durationMs: 0,
-  partitions: [],
-  adopted: [],
-  unusable: [],
-  positions: [],
-}
 
 /** What a log on disk holds besides its engine. */
 interface DiskPlace {

@@ -68,18 +68,20 @@ export interface OpenedDirectory {
   readonly report: OpenReport
 }
 
+/** Of a log in memory: there was none before. */
+export const NOTHING_FOUND: OpenReport = {
+  clean: true,
+  durationMs: 0,
+  partitions: [],
+  adopted: [],
+  unusable: [],
+  positions: [],
+}
+
 /** Opens what the driver holds; an empty directory becomes an empty log. */
 export function* openLogDirectory(environment: LogEnvironment): Procedure<OpenedDirectory> {
   if (environment.driver.volatile) {
-    const report = {
-      clean: true,
-      durationMs: 0,
-      partitions: [],
-      adopted: [],
-      unusable: [],
-      positions: [],
-    }
-    return { log: new LogDirectory(environment, emptyMetadata()), report }
+    return { log: new LogDirectory(environment, emptyMetadata()), report: NOTHING_FOUND }
   }
   return yield* new DirectoryOpening(environment).run()
 }

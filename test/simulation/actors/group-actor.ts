@@ -13,6 +13,7 @@ import type {
 } from '../../../src/index.ts'
 import type { SeededRandom } from '../../../src/testing/seeded-random.ts'
 import type { Actor, Stage } from '../actor.ts'
+import { LOOP_BODY } from '../computer.ts'
 import { GroupModel, partitionOf } from '../group-model.ts'
 import type { PartitionModel, Stop } from '../partition-model.ts'
 import { must, SimulationFailure } from '../simulation-failure.ts'
@@ -165,7 +166,7 @@ export class GroupActor implements Actor {
 
   async #take({ group }: Member, { records }: Batch<LogRecord>): Promise<void> {
     const places = this.#see(`${group.model.id}: loop`, records)
-    await this.#stage.life.scheduler.call('handler')
+    await this.#stage.life.scheduler.call(LOOP_BODY)
     for (const [partition, id] of places) group.model.handled(partition, id)
   }
 

@@ -16,7 +16,7 @@ export interface RecoveryReport {
     readonly partition: number
     /** Bytes of torn writes that were moved into .salvaged files. */
     readonly cutBytes: number
-    /** Where the log was cut; null where it was not. */
+    /** Where the log was cut short; null where it was not. */
     readonly cutAtOffset: number | null
     readonly rebuiltIndexes: number
     readonly damage: readonly Damage[]

@@ -132,7 +132,8 @@ export function epochAfter(usedEpoch: number): number {
 
 /** True where recovery had more to do than to look. */
 export function hasFindings(report: PartitionRecovery): boolean {
-  return report.cutAtOffset !== null || report.damage.length > 0 || report.rebuiltIndexes > 0
+  const { cutBytes, cutAtOffset, rebuiltIndexes, damage } = report
+  return cutBytes > 0 || cutAtOffset !== null || damage.length > 0 || rebuiltIndexes > 0
 }
 
 /**

@@ -46,7 +46,7 @@ export interface PartitionRecovery {
   readonly partition: number
   /** Bytes of torn writes moved into .salvaged files. */
   readonly cutBytes: number
-  /** Where the log ended after a cut; null where nothing was cut. */
+  /** Where the log ended after a cut; null where it goes on in the next segment, or was not cut. */
   readonly cutAtOffset: number | null
   /** Segments whose index files were missing or wrong. */
   readonly rebuiltIndexes: number
@@ -217,19 +217,26 @@ class Recovery {
     this.#accepted.push({ segment, from: Math.max(start.sizeBytes, synced.sizeBytes) })
     if (start.sizeBytes > 0) expected.nextOffset = start.nextOffset
     const scan = new SegmentScan(segment, fileBytes)
-    // A segment that ended below the recovery point was whole: nothing of it can be torn.
-    const isTearable = (later[0] ?? Infinity) > recoveryPoint
+    const nextBase = later[0] ?? Infinity
+    // A segment that ended below the recovery point was whole: nothing of it can be torn. One that
+    // ends there may not have been sealed yet.
+    const isTearable = nextBase >= recoveryPoint
     for (;;) {
       const end = yield* scan.run(expected)
       if (end.kind === 'whole') return false
       // What the device cannot read was written once: it is no torn write.
       const isDamage = this.#isDamage(end.offset) || end.reason === UNREADABLE
       const isTorn = isTearable && !isDamage && !segment.isDamaged
+      if (isTorn && end.offset === nextBase) {
+        // Nothing is missing before the next segment: a write failed here, and was cut back.
+        yield* this.#salvageFrom(segment, scan, end.position)
+        return false
+      }
       if (isTorn && !(yield* this.#isRot(scan, end, later))) {
         yield* this.#cutInside(segment, scan, end.position, later)
         return true
       }
-      yield* this.#passDamage(segment, scan, end, expected, later[0] ?? Infinity)
+      yield* this.#passDamage(segment, scan, end, expected, nextBase)
     }
   }
 
@@ -289,12 +296,16 @@ class Recovery {
     position: number,
     later: readonly number[],
   ): Procedure<void> {
-    const contentBytes = (yield* scan.endOfContent(position)) - position
-    if (contentBytes > 0) {
-      yield* this.#cut.salvage(scan, { baseOffset: segment.baseOffset, position }, contentBytes)
-      this.#cutBytes += contentBytes
-    }
+    yield* this.#salvageFrom(segment, scan, position)
     yield* this.#cutBehind(later, segment.nextOffset)
+  }
+
+  /** Keeps elsewhere what of `segment` is at `position` and behind it (I1). */
+  *#salvageFrom(segment: Segment, scan: SegmentScan, position: number): Procedure<void> {
+    const contentBytes = (yield* scan.endOfContent(position)) - position
+    if (contentBytes === 0) return
+    yield* this.#cut.salvage(scan, { baseOffset: segment.baseOffset, position }, contentBytes)
+    this.#cutBytes += contentBytes
   }
 
   /** Nothing of these segments follows on what is whole: they are set aside. */

@@ -65,6 +65,20 @@ describe('recovery of a torn tail', () => {
     }
   })
 
+  it('keeps later segments behind what a failed write left at the end of an earlier one', async () => {
+    const driver = await killedLog(40, { segmentBytes: 1_024 })
+    const [first = '', second = ''] = namesEnding(driver, '.log')
+    const whole = bytesOf(driver, `t-0/${first}`)
+    const garbage = bytesOf(driver, `t-0/${second}`).subarray(0, 70)
+    overwrite(driver, `t-0/${first}`, Buffer.concat([whole, garbage]))
+    const { log, report } = await openLog(driver, AFTER_REBOOT)
+    expect(offsetsOf(readFromFiles(partitionOf(log, 't')))).toEqual(range(0, 40))
+    expect(report.partitions).toMatchObject([{ cutBytes: 70, cutAtOffset: null, damage: [] }])
+    expect(bytesOf(driver, `t-0/${first}`).equals(whole)).toBe(true)
+    const salvaged = `t-0/00000000000000000000.${whole.length}.salvaged`
+    expect(bytesOf(driver, salvaged).equals(garbage)).toBe(true)
+  })
+
   it('appends where it cut, in a newer epoch, and is stable from then on', async () => {
     const driver = await killedLog(3)
     resize(driver, LOG, bytesOf(driver, LOG).length - 1)

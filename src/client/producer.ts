@@ -1,39 +1,24 @@
 /**
  * Producer: sends records to the partitions of a log, gathered into batches.
  *
- * Owns the front: what is an argument, what is refused, and the life from open to closed. Order and
- * room are send-queue.ts, batches and acknowledgements batcher.ts.
- *   I1  `send` and `sendAll` never throw; `enqueue` throws only what can be known at once
- *   I2  a record is read whole, then refused or taken; nothing of it is read later
- *   I3  once closed, nothing is taken, and everything taken before finishes or is rejected
+ * Owns the life from open to closed. What is an argument and what is refused is send-front.ts, order
+ * and room are send-queue.ts, batches and acknowledgements batcher.ts.
+ *   I1  once closed, nothing is taken, and everything taken before finishes or is rejected
  */
-import { LogError, invalidArgument } from '../errors/log-error.ts'
-import { RecordTime, type Clock } from '../log/clock.ts'
+import { LogError } from '../errors/log-error.ts'
+import type { Clock } from '../log/clock.ts'
 import type { ResolvedTopicConfig } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
-import { describeValue, isArray } from './check-options.ts'
 import type { OpenTransaction, Transaction } from './group-types.ts'
 import { notAvailable } from './not-available.ts'
 import { checkProducerOptions, type ProducerOptions } from './producer-options.ts'
-import {
-  PreparedRecord,
-  prepare,
-  topicOf,
-  type SendInput,
-  type TopicRecord,
-} from './record-input.ts'
+import type { SendInput, TopicRecord } from './record-input.ts'
 import type { RecordTypes } from './record-types.ts'
+import { SendFront } from './send-front.ts'
 import { SendQueue } from './send-queue.ts'
-import {
-  SendAllResult,
-  SendResult,
-  type FailedRecord,
-  type PendingSend,
-  type RecordMetadata,
-} from './send-result.ts'
+import type { RecordMetadata } from './send-result.ts'
 import type { Anything } from './standard-schema.ts'
-import { checkTopicRef, type AnyTopicRef, type TopicRef } from './topic-ref.ts'
-import { WaitingRecord } from './waiting-record.ts'
+import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
 
 export type { RecordMetadata } from './send-result.ts'
 
@@ -99,17 +84,9 @@ export interface ProducerHost {
 export class Producer implements Sender, AsyncDisposable {
   readonly #host: ProducerHost
   readonly #queue: SendQueue
+  readonly #front: SendFront
   readonly #signal: AbortSignal | null
-  readonly #time: RecordTime
-  /** The topic of the record before, and how that named it: a handle, a definition, or a name. */
-  #lastTopic: ProducerTopic | null = null
-  #lastRef: unknown = null
-  #lastName: string | null = null
-  /** Reused from record to record; null while a call reads into it, which may call in turn. */
-  #spare: PreparedRecord | null = null
-  /** Takes nothing more. */
-  #isClosed = false
-  /** And everything it took is settled. */
+  /** Everything it took is settled, and it takes nothing more. */
   #isFinished = false
   /** What closed it, where that was not `close`. */
   #closedBy: unknown
@@ -118,8 +95,8 @@ export class Producer implements Sender, AsyncDisposable {
   private constructor(host: ProducerHost, options: ProducerOptions | undefined) {
     const settings = checkProducerOptions(options)
     this.#host = host
-    this.#time = new RecordTime(host.clock)
     this.#queue = new SendQueue(host, settings)
+    this.#front = new SendFront(host, this.#queue)
     this.#signal = settings.signal
     if (this.#signal?.aborted === true) this.#aborted()
     else this.#signal?.addEventListener('abort', this.#aborted, { once: true })
@@ -143,15 +120,8 @@ export class Producer implements Sender, AsyncDisposable {
    * than bufferBytes), `CLOSED`, `ABORTED`, `NO_SPACE`, `READ_ONLY`: the record was not appended;
    * and with `IO`, where `details.outcome: 'unknown'` says that it may have been.
    */
-  send: Sender['send'] = (topicOrRecord: unknown, record?: unknown): Promise<RecordMetadata> => {
-    const result = new SendResult()
-    try {
-      this.#take(topicOrRecord, record, result)
-    } catch (error) {
-      result.failed(error)
-    }
-    return result.promise
-  }
+  send: Sender['send'] = (topicOrRecord: unknown, record?: unknown): Promise<RecordMetadata> =>
+    this.#front.send(topicOrRecord, record)
 
   /**
    * Sends several records, all or none of which are accepted: every one is checked first. Resolves
@@ -161,7 +131,7 @@ export class Producer implements Sender, AsyncDisposable {
   sendAll: Sender['sendAll'] = (
     topicOrRecords: unknown,
     records?: unknown,
-  ): Promise<readonly RecordMetadata[]> => this.#sendAll(topicOrRecords, records)
+  ): Promise<readonly RecordMetadata[]> => this.#front.sendAll(topicOrRecords, records)
 
   /**
    * Sends a record without waiting for anything: it is taken in any case. Returns false when as
@@ -178,7 +148,7 @@ export class Producer implements Sender, AsyncDisposable {
     record: SendInput<KI, VI>,
   ): boolean
   enqueue(topicOrRecord: unknown, record?: unknown): boolean {
-    this.#take(topicOrRecord, record, null)
+    this.#front.take(topicOrRecord, record, null)
     return !this.#queue.isFull
   }
 
@@ -233,7 +203,7 @@ export class Producer implements Sender, AsyncDisposable {
    * @internal
    */
   shutdown(): Promise<void> {
-    this.#isClosed = true
+    this.#front.end(this.#closedError)
     this.#ended ??= this.#finish()
     return this.#ended
   }
@@ -245,127 +215,12 @@ export class Producer implements Sender, AsyncDisposable {
    */
   abandon(error: LogError): void {
     this.#closedBy ??= error
-    this.#isClosed = true
+    this.#front.end(this.#closedError)
     this.#queue.abandon(error)
     void this.shutdown()
   }
 
-  /** Reads one record and hands it to the queue. Hot. */
-  #take(first: unknown, second: unknown, send: PendingSend | null): void {
-    this.#checkOpen()
-    const isNamed = second === undefined
-    const topic = isNamed ? this.#topicNamedIn(first) : this.#topicOf(first)
-    // Whoever awaits a record gets the time of the call, to the millisecond.
-    const nowMs = send === null ? this.#time.recent() : this.#time.exact()
-    const record = this.#spare ?? new PreparedRecord()
-    this.#spare = null
-    let isKept = false
-    try {
-      const input = isNamed ? first : second
-      const pending = prepare(input, topic.types, isNamed ? 'topic-record' : 'send', nowMs, record)
-      this.#checkOpen() // Getters, serdes and schemas are the user's: they may have closed it.
-      if (pending === undefined) {
-        isKept = this.#queue.take(topic, record, send)
-      } else {
-        isKept = true
-        this.#queue.takeLater(topic, record, send, pending)
-      }
-    } finally {
-      if (!isKept) {
-        record.clear()
-        this.#spare = record
-      }
-    }
-  }
-
-  async #sendAll(first: unknown, second: unknown): Promise<readonly RecordMetadata[]> {
-    this.#checkOpen()
-    const isNamed = second === undefined
-    const inputs = isNamed ? first : second
-    if (!isArray(inputs)) {
-      throw invalidArgument(`sendAll: records are an array, not ${describeValue(inputs)}`, {
-        records: inputs,
-      })
-    }
-    const topic = isNamed ? null : this.#topicOf(first)
-    if (inputs.length === 0) return []
-    const result = new SendAllResult(inputs.length)
-    const { records, refused, pending } = this.#readAll(inputs, topic, result)
-    this.#checkOpen()
-    if (refused.length > 0) result.refused(refused)
-    else if (pending.length === 0) this.#queue.takeAll(records, result)
-    else
-      this.#queue.takeAllLater(
-        records,
-        result,
-        Promise.all(pending).then(() => refused),
-      )
-    return await result.promise
-  }
-
-  /** Reads the records of a `sendAll` before any is taken. `refused` grows until `pending` ends. */
-  #readAll(
-    inputs: readonly unknown[],
-    topic: ProducerTopic | null,
-    result: SendAllResult,
-  ): {
-    readonly records: readonly WaitingRecord[]
-    readonly refused: readonly FailedRecord[]
-    readonly pending: readonly Promise<unknown>[]
-  } {
-    const records: WaitingRecord[] = []
-    const refused: FailedRecord[] = []
-    const pending: Promise<unknown>[] = []
-    const nowMs = this.#time.exact()
-    const kind = topic === null ? 'topic-record' : 'send'
-    for (const [index, input] of inputs.entries()) {
-      try {
-        const itsTopic = topic ?? this.#topicNamedIn(input)
-        const record = new PreparedRecord()
-        const later = prepare(input, itsTopic.types, kind, nowMs, record)
-        records.push(new WaitingRecord(itsTopic, record, result.part(index)))
-        const refuse = (error: unknown): void => void refused.push({ index, error })
-        if (later !== undefined) pending.push(later.catch(refuse))
-      } catch (error) {
-        refused.push({ index, error })
-      }
-    }
-    return { records, refused, pending }
-  }
-
-  /** The topic that a record names itself. Hot. */
-  #topicNamedIn(record: unknown): ProducerTopic {
-    const name = nameIn(record)
-    const last = this.#lastTopic
-    if (last !== null && name === this.#lastName && this.#isCurrent(last)) return last
-    const topic = this.#host.producerTopic(name)
-    this.#lastTopic = topic
-    this.#lastName = name
-    this.#lastRef = null
-    return topic
-  }
-
-  /** The topic of a definition or handle. Hot. */
-  #topicOf(ref: unknown): ProducerTopic {
-    const last = this.#lastTopic
-    if (last !== null && ref === this.#lastRef && this.#isCurrent(last)) return last
-    const topic = this.#host.producerTopic(checkTopicRef(ref, 'send'))
-    this.#lastTopic = topic
-    this.#lastName = null
-    this.#lastRef = ref
-    return topic
-  }
-
-  /** Whether asking the log for it again would give the same answer. */
-  #isCurrent(topic: ProducerTopic): boolean {
-    return topic.isUsable && this.#host.onSend === undefined
-  }
-
-  #checkOpen(): void {
-    if (this.#isClosed) throw this.#closedError()
-  }
-
-  #closedError(): LogError<'CLOSED'> {
+  readonly #closedError = (): LogError<'CLOSED'> => {
     const cause = this.#closedBy
     const by = cause === undefined ? '' : ' by its signal or its log'
     const message = `the producer is closed${by}: make another with log.producer`
@@ -384,13 +239,4 @@ export class Producer implements Sender, AsyncDisposable {
     const message = 'the producer was closed by its signal before the record was appended'
     this.abandon(new LogError('ABORTED', message, {}, { cause }))
   }
-}
-
-/** As `topicOf`, without a look at the other names, which `prepare` takes. */
-function nameIn(record: unknown): string {
-  if (typeof record === 'object' && record !== null && 'topic' in record) {
-    const { topic } = record
-    if (typeof topic === 'string') return topic
-  }
-  return topicOf(record)
 }

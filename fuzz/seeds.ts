@@ -131,6 +131,7 @@ function cleanMarkerFile(): Buffer {
     partition: 0,
     logStartOffset: 0,
     logEndOffset: 3,
+    producers: { offset: 2, behindBytes: 80 },
   }
   return written(CLEAN_MARKER_FILE, (driver) => {
     completeProcedure(

@@ -352,6 +352,7 @@ function cleanPartition(partition: PartitionLog): CleanPartition {
     partition: partition.partition,
     logStartOffset: partition.logStartOffset,
     logEndOffset: partition.logEndOffset,
+    producers: null,
     segments: [...partition.segments].map((segment) => ({
       baseOffset: segment.baseOffset,
       ...segment.contents,

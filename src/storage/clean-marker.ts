@@ -5,6 +5,7 @@
  *
  *   { version: 0, brokerEpoch: -1, streambed: {
  *     partitions: [{ topic, topicId, partition, logStartOffset, logEndOffset,
+ *       producers: { offset, behindBytes } | null,
  *       segments: [{ baseOffset, sizeBytes, nextOffset, … }] }], crc } }
  *
  *   I1  written last, when everything that it vouches for is on stable storage
@@ -34,8 +35,17 @@ export interface CleanPartition {
   /** The checkpoint of log starts has no checksum; here it is under one. */
   readonly logStartOffset: number
   readonly logEndOffset: number
+  /** The snapshot that says all there is to know of producers; null: there are none. */
+  readonly producers: NewestSnapshot | null
   /** By base offset; the last one is the active segment, its file cut to `sizeBytes`. */
   readonly segments: readonly CleanSegment[]
+}
+
+/** The newest .snapshot file of a partition. */
+export interface NewestSnapshot {
+  readonly offset: number
+  /** Bytes of log behind it, none of them a producer's. */
+  readonly behindBytes: number
 }
 
 /** One segment of it. */
@@ -88,8 +98,13 @@ function isCleanPartition(value: unknown): value is CleanPartition {
     isCount(value['partition']) &&
     isCount(value['logStartOffset']) &&
     isCount(value['logEndOffset']) &&
+    (value['producers'] === null || isSnapshot(value['producers'])) &&
     isListOf(value['segments'], isCleanSegment)
   )
+}
+
+function isSnapshot(value: unknown): value is NewestSnapshot {
+  return isJsonObject(value) && isCount(value['offset']) && isCount(value['behindBytes'])
 }
 
 function isCleanSegment(value: unknown): value is CleanSegment {

@@ -213,6 +213,7 @@ describe('what is known of a partition', () => {
     partition: 1,
     logStartOffset: 4,
     logEndOffset: 9,
+    producers: null,
     segments: [],
   }
 

@@ -68,6 +68,7 @@ const described: CleanPartition = {
   partition: 0,
   logStartOffset: 3,
   logEndOffset: 6,
+  producers: null,
   segments: [
     { ...emptyContents(3), baseOffset: 3, sizeBytes: 2 * batchBytes, nextOffset: 5 },
     { ...emptyContents(5), baseOffset: 5, sizeBytes: batchBytes, nextOffset: 6 },

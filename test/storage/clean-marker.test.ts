@@ -38,6 +38,7 @@ const PARTITION = {
   partition: 0,
   logStartOffset: 3,
   logEndOffset: 42,
+  producers: { offset: 40, behindBytes: 512 },
   segments: [SEGMENT, EMPTY_SEGMENT],
 }
 const MARKER: CleanMarker = { partitions: [PARTITION] }
@@ -46,7 +47,8 @@ describe('clean marker', () => {
   it('gives back what was written', () => {
     const driver = openMemoryDriver()
     expect(readCleanMarker(driver)).toBeUndefined()
-    for (const marker of [MARKER, { partitions: [] }]) {
+    const unknown = { partitions: [{ ...PARTITION, producers: null }] }
+    for (const marker of [MARKER, unknown, { partitions: [] }]) {
       completeProcedure(writeCleanMarker(driver, marker))
       expect(readCleanMarker(driver)).toEqual(marker)
     }
@@ -85,6 +87,8 @@ describe('clean marker', () => {
     ['a partition', { ...PARTITION, partition: -1 }],
     ['a start', { ...PARTITION, logStartOffset: -1 }],
     ['an end', { ...PARTITION, logEndOffset: 0.5 }],
+    ['a snapshot', { ...PARTITION, producers: { offset: 40, behindBytes: -1 } }],
+    ['no word on producers', { ...PARTITION, producers: undefined }],
     ['a list of segments', { ...PARTITION, segments: {} }],
     ['a size', { ...PARTITION, segments: [{ ...SEGMENT, sizeBytes: '4096' }] }],
     ['a count', { ...PARTITION, segments: [{ ...SEGMENT, recordCount: -1 }] }],

@@ -136,9 +136,7 @@ export function takeOverTopics(
   for (const handle of log.topics()) {
     const model =
       models.find((one) => one.id === handle.id && one.state !== 'gone') ??
-      models.findLast(
-        (one) => one.id === null && one.name === handle.name && one.state === 'coming',
-      ) ??
+      comingTopic(handle, models) ??
       // Where its id was damaged it has another one now.
       models.findLast((one) => isTainted && one.name === handle.name && one.state !== 'gone')
     must(model !== undefined || isTainted, () => `${handle.name} was never created, or deleted`)
@@ -152,6 +150,17 @@ export function takeOverTopics(
     model.state = 'gone'
   }
   return records
+}
+
+/** Of several creations whose end nobody heard, any may have come about: the last that fits. */
+function comingTopic(
+  { name, partitions }: Topic,
+  models: readonly TopicModel[],
+): TopicModel | undefined {
+  const coming = models.filter((one) => {
+    return one.id === null && one.name === name && one.state === 'coming'
+  })
+  return coming.findLast((one) => one.pendingTotals.includes(partitions.length)) ?? coming.at(-1)
 }
 
 /** What was synced once is missing at worst: its offsets are never used again. */

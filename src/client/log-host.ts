@@ -10,11 +10,11 @@
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import type { CommittedOffsets } from '../log/committed-offsets.ts'
-import { OFFSETS_TOPIC, OFFSETS_TOPIC_CONFIG } from '../log/internal-topics.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import { type LogTopic, onlyOne } from '../log/open-topics.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { TransactionCoordinator } from '../log/transaction-coordinator.ts'
 import {
   ProcedureQueue,
   completeProcedure,
@@ -29,6 +29,7 @@ import type { CheckedLogOptions } from './log-options.ts'
 import type { VerifyReport } from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
+import { OwnTopics } from './own-topics.ts'
 import { Producer, type ProducerHost, type ProducerTopic } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import type { Topic } from './topic.ts'
@@ -54,8 +55,8 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly groups: GroupCoordinator
   readonly warn: Warn
   readonly #directory: LogDirectory
-  readonly #offsetsPartitions: number
   readonly #procedures = new ProcedureQueue()
+  readonly #ownTopics: OwnTopics
   readonly #catalog: TopicCatalog
   readonly #makings: SharedProcedure<WantedTopic, Topic>
   readonly #deletions: SharedProcedure<UnwantedTopic, void>
@@ -83,7 +84,8 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.clock = options.clock
     this.randomBytes = options.randomBytes
     this.holdsProcess = directory.driver.kind === 'disk'
-    this.#offsetsPartitions = options.offsetsTopicNumPartitions
+    this.#ownTopics = new OwnTopics(directory, this.#procedures, options)
+    this.transactions.prepare = () => this.#ownTopics.prepareTransactions()
     const settings = { ...defaults, ...options.topicDefaults }
     const catalog = new TopicCatalog(this, directory, settings, warn)
     this.#catalog = catalog
@@ -221,15 +223,14 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   /** Makes the topic of committed offsets where it is missing; of a log in memory, at once. */
   async prepareOffsets(): Promise<void> {
     this.checkOpen('consumerGroup')
-    if (this.offsets.isPrepared) return
-    if (this.#directory.driver.volatile) completeProcedure(this.#offsetsTopic())
-    else await this.#run(() => this.#offsetsTopic(), 'consumerGroup')
+    await this.#ownTopics.prepareOffsets(() => this.checkOpen('consumerGroup'))
   }
 
-  *#offsetsTopic(): Procedure<void> {
-    if (this.offsets.isPrepared) return
-    const config = { ...OFFSETS_TOPIC_CONFIG, partitions: this.#offsetsPartitions }
-    yield* this.#directory.createTopic(OFFSETS_TOPIC, config)
+  // ------------------------------------------------------------ transactions
+
+  /** Transactions; they see to their topic by themselves. */
+  get transactions(): TransactionCoordinator {
+    return this.#directory.transactions
   }
 
   // --------------------------------------------------------------- producers
@@ -300,6 +301,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.#endReaders()
     await this.#finishProducers(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await Promise.all(this.#background)
+    await this.transactions.close()
     await this.#procedures.run(() => this.#directory.close())
   }
 

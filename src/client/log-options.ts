@@ -34,6 +34,11 @@ export interface MemoryLogOptions {
    * keeps those that it has. Default 1, Kafka's is 50: each is a folder with its files.
    */
   offsetsTopicNumPartitions?: number | undefined
+  /**
+   * Partitions of the topic of transactions, which is made when the first one needs it; it keeps
+   * those that it has. Default 1, Kafka's is 50: each is a folder with its files.
+   */
+  transactionsTopicNumPartitions?: number | undefined
   /** Milliseconds between housekeeping passes; null: only by hand. Default 300,000. */
   housekeepingIntervalMs?: number | null | undefined
   /** What the log noticed by itself. Default: `process.emitWarning`. */
@@ -103,6 +108,7 @@ export interface CheckedLogOptions {
   readonly directoryMode: number
   readonly offsetsRetentionMs: number
   readonly offsetsTopicNumPartitions: number
+  readonly transactionsTopicNumPartitions: number
   readonly housekeepingIntervalMs: number | null
 }
 
@@ -114,7 +120,7 @@ interface OptionRule {
 
 const HOUSEKEEPING_INTERVAL_MS = 300_000
 /** As for any topic. */
-const MAX_OFFSETS_PARTITIONS = 100_000
+const MAX_TOPIC_PARTITIONS = 100_000
 const CLOCK_METHODS = ['now', 'monotonicNow', 'setTimeout', 'clearTimeout'] as const
 
 const MEMORY_RULES: Readonly<Record<keyof MemoryLogOptions, OptionRule>> = {
@@ -124,10 +130,8 @@ const MEMORY_RULES: Readonly<Record<keyof MemoryLogOptions, OptionRule>> = {
   cleanerBufferBytes: integerFrom(1),
   cleanerMaxBytesPerSecond: integerFrom(1),
   offsetsRetentionMs: integerFrom(-1),
-  offsetsTopicNumPartitions: {
-    allowed: `an integer from 1 to ${MAX_OFFSETS_PARTITIONS}`,
-    obeys: (value) => integerFrom(1).obeys(value) && Number(value) <= MAX_OFFSETS_PARTITIONS,
-  },
+  offsetsTopicNumPartitions: partitionCount(),
+  transactionsTopicNumPartitions: partitionCount(),
   housekeepingIntervalMs: {
     allowed: 'an integer of at least 1, or null',
     obeys: (value) => value === null || integerFrom(1).obeys(value),
@@ -185,6 +189,7 @@ export function checkLogOptions(
     directoryMode: given.directoryMode ?? OWNER_ONLY.directoryMode,
     offsetsRetentionMs: given.offsetsRetentionMs ?? -1,
     offsetsTopicNumPartitions: given.offsetsTopicNumPartitions ?? 1,
+    transactionsTopicNumPartitions: given.transactionsTopicNumPartitions ?? 1,
     housekeepingIntervalMs:
       given.housekeepingIntervalMs === undefined
         ? HOUSEKEEPING_INTERVAL_MS
@@ -225,6 +230,13 @@ function integerFrom(min: number): OptionRule {
   return {
     allowed: `an integer of at least ${min}`,
     obeys: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
+  }
+}
+
+function partitionCount(): OptionRule {
+  return {
+    allowed: `an integer from 1 to ${MAX_TOPIC_PARTITIONS}`,
+    obeys: (value) => integerFrom(1).obeys(value) && Number(value) <= MAX_TOPIC_PARTITIONS,
   }
 }
 

@@ -12,7 +12,12 @@ export const OFFSETS_TOPIC_CONFIG: TopicConfig = {
   segmentBytes: 104_857_600,
 }
 /** Where the coordinator of transactions keeps its decisions. */
-const TRANSACTIONS_TOPIC = '__transaction_state'
+export const TRANSACTIONS_TOPIC = '__transaction_state'
+/** As Kafka makes it: only the last state of a transactional id has to be kept. */
+export const TRANSACTIONS_TOPIC_CONFIG: TopicConfig = {
+  cleanupPolicy: 'compact',
+  segmentBytes: 104_857_600,
+}
 
 /** Topics that the engine writes itself. */
 export function isInternalTopic(name: string): boolean {

@@ -30,9 +30,11 @@ import { writeLogStarts, writeRecoveryPoints, type WrittenCheckpoint } from './l
 import type { TopicConfig } from './log-config.ts'
 import { type GivenTopic, type LogTopic, onlyOne, OpenTopics } from './open-topics.ts'
 import type { PartitionContext, PartitionLog, PartitionState } from './partition-log.ts'
+import { ProducerIds } from './producer-ids.ts'
 import { StoredTopics } from './stored-topics.ts'
 import { TailBudget } from './tail.ts'
 import { setFolderAside } from './topic-directory.ts'
+import { TransactionCoordinator } from './transaction-coordinator.ts'
 import type { WatermarkPublisher } from './watermark-publisher.ts'
 
 /** Memory that the tails of all partitions may take together. */
@@ -55,6 +57,9 @@ export interface LogEnvironment {
 export class LogDirectory {
   /** Where consumer groups go on reading. */
   readonly offsets: CommittedOffsets
+  /** Ids of producers that no partition knows. */
+  readonly producerIds: ProducerIds
+  readonly transactions: TransactionCoordinator
   readonly #environment: LogEnvironment
   readonly #context: PartitionContext
   readonly #stored: StoredTopics
@@ -72,6 +77,15 @@ export class LogDirectory {
     this.#stored = new StoredTopics(environment.driver, metadata)
     this.offsets = new CommittedOffsets({
       clock: environment.clock,
+      partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
+    })
+    this.producerIds = new ProducerIds(environment.randomBytes, () => false)
+    this.transactions = new TransactionCoordinator({
+      clock: environment.clock,
+      randomBytes: environment.randomBytes,
+      producerIds: this.producerIds,
+      offsets: this.offsets,
+      topics: () => this.#topics.all(),
       partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
     })
     this.#context = {

@@ -34,7 +34,8 @@ export interface BatchProducer {
   readonly control?: boolean
 }
 
-const NO_PRODUCER: BatchProducer = {
+/** Nobody: a batch that no producer numbers. */
+export const NO_PRODUCER: BatchProducer = {
   producerId: -1,
   producerEpoch: -1,
   baseSequence: -1,
@@ -59,6 +60,7 @@ export class RecordBatchBuilder {
   #recordCount = 0
   #baseTimestamp = -1
   #maxTimestamp = -1
+  #producer = NO_PRODUCER
 
   /** Where the batch is. Borrowed until `finish`; then the caller's. */
   get buffer(): Buffer {
@@ -92,6 +94,11 @@ export class RecordBatchBuilder {
     return this.#maxTimestamp
   }
 
+  /** What the batch was finished with; `NO_PRODUCER` until then. */
+  get producer(): BatchProducer {
+    return this.#producer
+  }
+
   /** Starts a batch at `start` in `buffer`, all of whose bytes from there on it may overwrite. */
   begin(buffer: Buffer, start: number): void {
     assert(start >= 0 && start <= buffer.length, 'a batch starts inside its buffer')
@@ -103,6 +110,7 @@ export class RecordBatchBuilder {
     this.#recordCount = 0
     this.#baseTimestamp = -1
     this.#maxTimestamp = -1
+    this.#producer = NO_PRODUCER
   }
 
   /**
@@ -160,6 +168,7 @@ export class RecordBatchBuilder {
     assert(this.#isOpen && this.#recordCount > 0, 'a batch that is finished has records')
     this.#isOpen = false
     this.#limit = 0
+    this.#producer = producer
     if (codec !== 'none') this.#compress(codec)
     writeBatchHeader(this.#buffer, this.#start, {
       batchBytes: this.sizeBytes,

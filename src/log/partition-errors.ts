@@ -1,7 +1,8 @@
 /**
  * What a partition refuses calls with, and what it says to those who wait for it.
  */
-import { LogError } from '../errors/log-error.ts'
+import { invalidArgument, LogError } from '../errors/log-error.ts'
+import type { BatchProducer } from '../format/record-batch-builder.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 
 /** The partition that an error is about. */
@@ -62,4 +63,60 @@ export function batchTooLarge(
     batchBytes,
     maxMessageBytes,
   })
+}
+
+/** What a batch or marker of a producer is refused with that a newer epoch of it has replaced. */
+export function fencedProducer(
+  log: PartitionName,
+  producer: Pick<BatchProducer, 'producerId' | 'producerEpoch'>,
+  currentEpoch: number,
+): LogError<'FENCED'> {
+  const { topic, partition } = log
+  const { producerId, producerEpoch } = producer
+  const message =
+    `${topic}-${partition}: epoch ${producerEpoch} of producer ${producerId} was replaced by epoch ` +
+    `${currentEpoch}: a newer producer of the same transactionalId has taken over, close this one`
+  return new LogError('FENCED', message, {
+    topic,
+    partition,
+    producerId,
+    producerEpoch,
+    currentEpoch,
+  })
+}
+
+/** What a batch is refused with that does not follow on its producer's last one. */
+export function outOfOrderSequence(
+  log: PartitionName,
+  producer: BatchProducer,
+  expectedSequence: number,
+): LogError<'OUT_OF_ORDER_SEQUENCE'> {
+  const { topic, partition } = log
+  const { producerId, producerEpoch, baseSequence } = producer
+  const message =
+    `${topic}-${partition}: a batch of producer ${producerId} starts at sequence ${baseSequence} ` +
+    `where ${expectedSequence} comes next: a batch before it is missing, or it was appended too ` +
+    'long ago to be recognised'
+  return new LogError('OUT_OF_ORDER_SEQUENCE', message, {
+    topic,
+    partition,
+    producerId,
+    producerEpoch,
+    baseSequence,
+    expectedSequence,
+  })
+}
+
+/** What a batch is refused with that would get into a transaction it does not belong to. */
+export function transactionStillOpen(
+  log: PartitionName,
+  producer: BatchProducer,
+  openEpoch: number,
+): LogError<'INVALID_ARGUMENT'> {
+  const { topic, partition } = log
+  const { producerId, producerEpoch } = producer
+  const message =
+    `${topic}-${partition}: producer ${producerId} has a transaction of epoch ${openEpoch} open ` +
+    'here, which this batch is no part of: commit or abort it first'
+  return invalidArgument(message, { topic, partition, producerId, producerEpoch, openEpoch })
 }

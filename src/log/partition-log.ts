@@ -12,8 +12,10 @@
 import { assert } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
 import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-batch.ts'
-import { Segment } from '../storage/segment.ts'
+import type { BatchBytes } from '../storage/segment-contents.ts'
+import type { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import { ActiveSegment } from './active-segment.ts'
 import type { Clock } from './clock.ts'
 import {
   DurablePrefix,
@@ -21,14 +23,17 @@ import {
   type Syncable,
   type SyncRound,
 } from './commit-barrier.ts'
-import { rebuildIndexes } from './index-rebuild.ts'
+import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
+import { encodeMarkerBatch, MARKER_BATCH_BYTES } from './marker-batch.ts'
 import { batchTooLarge, endedError, readOnlySince, syncFailed } from './partition-errors.ts'
-import { mustRoll } from './roll-policy.ts'
+import type { OriginalBatch } from './producer-state.ts'
+import { ProducerStates } from './producer-states.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail, type TailBudget } from './tail.ts'
+import { UnsyncedFiles } from './unsynced-files.ts'
 
 /** What the partitions of one log share. */
 export interface PartitionContext {
@@ -57,24 +62,8 @@ export interface PartitionState {
   /** Everything is on stable storage below it. */
   readonly durableOffset: number
   readonly isGapless: boolean
-}
-
-/** A finished batch whose offsets are to be assigned. */
-export interface EncodedBatch {
-  readonly buffer: Buffer
-  readonly start: number
-  readonly sizeBytes: number
-  readonly recordCount: number
-  readonly maxTimestamp: number
-}
-
-/** Where a batch ended up. */
-export interface AppendedBatch {
-  readonly baseOffset: number
-  readonly lastOffset: number
-  /** Largest timestamp of the batch, or the time of the append. */
-  readonly timestamp: number
-  readonly leaderEpoch: number
+  /** Nobody is known where it is left out. */
+  readonly producers?: ProducerStates
 }
 
 /** The log of one partition. */
@@ -87,6 +76,8 @@ export class PartitionLog implements Syncable, LogSource {
   readonly epochs: LeaderEpochs
   readonly tail: Tail
   readonly isGapless: boolean
+  /** What is known of producers; only this log notes anything. */
+  readonly producers: ProducerStates
   readonly #context: PartitionContext
   readonly #durable: DurablePrefix
   readonly #listeners = new Set<() => void>()
@@ -94,17 +85,12 @@ export class PartitionLog implements Syncable, LogSource {
   readonly #leaderEpoch: number
   #logStartOffset: number
   #logEndOffset: number
-  /**
-   * Segments whose .log has bytes that no sync has covered, the active one left out. Oldest first.
-   */
-  #unsyncedSegments: Segment[] = []
+  readonly #active: ActiveSegment
+  readonly #unsynced: UnsyncedFiles
+  /** Markers for which room is kept. */
+  #reservedMarkers = 0
   #recoveryPoint: number
-  /** Names were made in the directory since its last sync. */
-  #unsyncedNames = false
-  #unsyncedRecords = 0
   #indexesFlushed: Promise<void> = Promise.resolve()
-  #activeSinceMs: number
-  #layoutEpoch = 0
   #failure: LogError | undefined
   #end: 'closed' | 'deleted' | undefined
 
@@ -124,7 +110,13 @@ export class PartitionLog implements Syncable, LogSource {
     this.#logEndOffset = state.segments.active.nextOffset
     const durableOffset = Math.min(state.durableOffset, this.#logEndOffset)
     this.#recoveryPoint = durableOffset
-    this.#activeSinceMs = context.clock.now()
+    this.producers = state.producers ?? new ProducerStates(state)
+    this.#unsynced = new UnsyncedFiles(context.driver, state.directory)
+    const { driver, clock } = context
+    const { directory, segments } = state
+    const rolled = (): void => context.rolled(this)
+    const unsynced = this.#unsynced
+    this.#active = new ActiveSegment({ driver, clock, directory, segments, unsynced, rolled })
     this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
     this.#checkWatermarks()
   }
@@ -147,7 +139,9 @@ export class PartitionLog implements Syncable, LogSource {
   }
   /** First offset that read_committed readers cannot read yet. */
   get lastStableOffset(): number {
-    return this.#logEndOffset
+    // As Kafka: the log may start behind the first record of an open transaction.
+    const firstUnstable = Math.max(this.producers.firstUnstableOffset, this.#logStartOffset)
+    return Math.min(firstUnstable, this.#logEndOffset)
   }
   /** The offset the next record gets. */
   get logEndOffset(): number {
@@ -159,7 +153,7 @@ export class PartitionLog implements Syncable, LogSource {
   }
   /** Rises before and after the set of files changes. */
   get layoutEpoch(): number {
-    return this.#layoutEpoch
+    return this.#active.layoutEpoch
   }
   /** The topic's flushMs; -1 for none. */
   get flushMs(): number {
@@ -177,34 +171,86 @@ export class PartitionLog implements Syncable, LogSource {
 
   /**
    * Appends one finished batch: assigns its offsets, epoch and, where the topic says so, its time,
-   * seals it with its CRC and writes it. In the page cache when it returns.
-   * @throws {LogError} RECORD_TOO_LARGE, NO_SPACE, IO, READ_ONLY: nothing was appended.
+   * seals it with its CRC and writes it. In the page cache when it returns. One of the last five
+   * batches of its producer is not written again (`isDuplicate`).
+   * @throws {LogError} RECORD_TOO_LARGE, NO_SPACE, IO, READ_ONLY, FENCED, OUT_OF_ORDER_SEQUENCE,
+   *   INVALID_ARGUMENT: nothing was appended, and no sequence is used up; with
+   *   `details.outcome: 'unknown'` the batch may be found all the same when the log is opened anew.
    */
   append(batch: EncodedBatch): AppendedBatch {
-    if (this.#end !== undefined) throw endedError(this)
-    if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
+    this.#assertAppendable()
     if (batch.sizeBytes > this.#config.maxMessageBytes) throw batchTooLarge(this, batch.sizeBytes)
+    const { producer } = batch
+    assert(producer.control !== true, 'markers are appended by appendMarker')
+    const isNumbered = producer.producerId >= 0
+    if (isNumbered) {
+      const original = this.producers.check(batch)
+      if (original !== undefined) return this.#duplicate(original)
+    }
     const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
     const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
     const baseOffset = this.#logEndOffset
-    const lastOffset = baseOffset + batch.recordCount - 1
-    const active = this.#activeFor(batch.sizeBytes, timestamp, lastOffset)
-    assignOffsets(batch.buffer, batch.start, baseOffset, this.#leaderEpoch)
-    if (appendTime) assignAppendTime(batch.buffer, batch.start, timestamp)
-    sealBatch(batch.buffer, batch.start)
-    const bytes = {
-      buffer: batch.buffer,
-      start: batch.start,
-      sizeBytes: batch.sizeBytes,
-      lastOffset,
-      maxTimestamp: timestamp,
-      recordCount: batch.recordCount,
-    }
-    active.append(bytes)
-    this.tail.accept(bytes, baseOffset)
-    this.#logEndOffset = lastOffset + 1
+    const { sizeBytes, recordCount } = batch
+    const lastOffset = baseOffset + recordCount - 1
+    const reservedBytes = this.#reservedMarkers * MARKER_BATCH_BYTES
+    const room = { sizeBytes, timestamp, lastOffset, reservedBytes }
+    const active = this.#active.forBatch(this.#config, baseOffset, room)
+    this.#write(active, batch, { lastOffset, maxTimestamp: timestamp, recordCount })
+    if (isNumbered) this.producers.appended(batch, baseOffset, lastOffset, timestamp)
     this.#afterAppend(batch)
-    return { baseOffset, lastOffset, timestamp, leaderEpoch: this.#leaderEpoch }
+    return {
+      baseOffset,
+      lastOffset,
+      timestamp,
+      leaderEpoch: this.#leaderEpoch,
+      isDuplicate: false,
+    }
+  }
+
+  /**
+   * Appends the marker that ends a transaction here, and returns its offset. Never rolls; of an
+   * abort readers hear before the marker is there, and of the marker before its records are stable.
+   * Where the producer has no transaction open, the marker ends nothing.
+   * @throws {LogError} NO_SPACE, IO, READ_ONLY, FENCED: nothing was appended, the transaction is
+   *   still open; with `details.outcome: 'unknown'` the marker may be found all the same when the
+   *   log is opened anew.
+   */
+  appendMarker(marker: TransactionMarker): number {
+    this.#assertAppendable()
+    this.producers.checkMarker(marker)
+    const timestamp = this.#context.clock.now()
+    const batch = encodeMarkerBatch(this.tail.reserve(), marker, timestamp)
+    const offset = this.#logEndOffset
+    const active = this.#active.forMarker(this.#config, offset, batch.sizeBytes)
+    this.#write(active, batch, { lastOffset: offset, maxTimestamp: timestamp, recordCount: 0 })
+    this.producers.ended(marker, offset, timestamp)
+    this.#afterAppend(batch)
+    return offset
+  }
+
+  /**
+   * Keeps room for one marker behind whatever is appended from now on.
+   * @throws {LogError} NO_SPACE or IO where there is none; READ_ONLY, CLOSED.
+   */
+  reserveMarker(): void {
+    this.#assertAppendable()
+    this.#reservedMarkers += 1
+  }
+
+  /** The marker was written, or nobody will write one. */
+  releaseMarker(): void {
+    assert(this.#reservedMarkers > 0, 'what is released was reserved')
+    this.#reservedMarkers -= 1
+  }
+
+  /** The sequence that the producer's next record here has. */
+  nextSequence(producerId: number, producerEpoch: number): number {
+    return this.producers.nextSequence(producerId, producerEpoch)
+  }
+
+  /** Whether the batch of a transaction that starts at `baseOffset` was aborted. */
+  isAborted(_producerId: number, _baseOffset: number): boolean {
+    return false
   }
 
   /** A reader of whole batches from `offset` on. */
@@ -266,14 +312,7 @@ export class PartitionLog implements Syncable, LogSource {
 
   /** What a sync has to cover now, in order (I3). */
   beginRound(): SyncRound {
-    const sealed = this.#unsyncedSegments
-    const { active } = this.segments
-    const steps = sealed.map((segment) => () => segment.flushLog())
-    if (this.#unsyncedNames) steps.push(() => this.#context.driver.flushDirectory(this.directory))
-    steps.push(() => active.flushLog())
-    this.#unsyncedSegments = []
-    this.#unsyncedNames = false
-    this.#unsyncedRecords = 0
+    const steps = this.#unsynced.takeSteps(this.segments.active)
     return { targetOffset: this.#logEndOffset, steps }
   }
 
@@ -343,44 +382,42 @@ export class PartitionLog implements Syncable, LogSource {
     return flushed
   }
 
-  #activeFor(sizeBytes: number, timestamp: number, lastOffset: number): Segment {
-    const { active } = this.segments
-    if (active.isSealed) return this.#addSegment() // Making it failed before.
-    if (active.needsIndexRebuild) rebuildIndexes(active)
-    // The clock is asked only where the age counts: reading it is a good part of a small append.
-    const activeForMs =
-      active.firstTimestamp >= 0 ? 0 : this.#context.clock.now() - this.#activeSinceMs
-    const next = { sizeBytes, timestamp, lastOffset, activeForMs }
-    if (!mustRoll(active, this.#config, next)) return active
-    active.seal()
-    // I5: the sealed file goes on the round's list first. Should making the next file fail, the
-    // sealed one is synced all the same, and the next append tries again from here.
-    if (!this.#context.driver.volatile) this.#unsyncedSegments.push(active)
-    return this.#addSegment()
+  #assertAppendable(): void {
+    if (this.#end !== undefined) throw endedError(this)
+    if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
   }
 
-  #addSegment(): Segment {
-    const { driver, clock } = this.#context
-    const place = { driver, directory: this.directory, baseOffset: this.#logEndOffset }
-    this.#layoutEpoch += 1
-    try {
-      const segment = Segment.create(place, this.#config)
-      this.#unsyncedNames = true
-      this.segments.add(segment)
-      this.#activeSinceMs = clock.now()
-      this.#context.rolled(this)
-      return segment
-    } finally {
-      this.#layoutEpoch += 1
+  /** Writes a batch at the end of the log. */
+  #write(
+    active: Segment,
+    batch: EncodedBatch,
+    is: Pick<BatchBytes, 'lastOffset' | 'maxTimestamp' | 'recordCount'>,
+  ): void {
+    const { buffer, start, sizeBytes } = batch
+    const { lastOffset, maxTimestamp, recordCount } = is
+    const baseOffset = this.#logEndOffset
+    assignOffsets(buffer, start, baseOffset, this.#leaderEpoch)
+    if (this.#config.messageTimestampType === 'LogAppendTime') {
+      assignAppendTime(buffer, start, maxTimestamp)
     }
+    sealBatch(buffer, start)
+    const bytes = { buffer, start, sizeBytes, lastOffset, maxTimestamp, recordCount }
+    active.append(bytes)
+    this.tail.accept(bytes, baseOffset)
+    this.#logEndOffset = lastOffset + 1
+  }
+
+  #duplicate(original: OriginalBatch): AppendedBatch {
+    const leaderEpoch = this.epochs.at(original.baseOffset)
+    return { ...original, leaderEpoch, isDuplicate: true }
   }
 
   #afterAppend(batch: EncodedBatch): void {
     if (!this.#context.driver.volatile) {
       this.#durable.appended(batch.sizeBytes)
-      this.#unsyncedRecords += batch.recordCount
+      const unsyncedRecords = this.#unsynced.appended(batch.recordCount)
       const { flushMessages } = this.#config
-      if (flushMessages > 0 && this.#unsyncedRecords >= flushMessages) this.#durable.syncSoon()
+      if (flushMessages > 0 && unsyncedRecords >= flushMessages) this.#durable.syncSoon()
     }
     this.#notify()
   }

@@ -28,6 +28,8 @@ export interface NextBatch {
   readonly sizeBytes: number
   readonly timestamp: number
   readonly lastOffset: number
+  /** Of markers that must fit behind it, in the same segment. */
+  readonly reservedBytes: number
   /** How long the segment has been the active one, for segments without a timestamp. */
   readonly activeForMs: number
 }
@@ -38,10 +40,12 @@ export function mustRoll(
   config: Pick<ResolvedTopicConfig, 'segmentBytes' | 'segmentMs'>,
   next: NextBatch,
 ): boolean {
-  const isBeyondIndex = next.lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
+  // A marker takes one offset: fewer than its bytes.
+  const isBeyondIndex =
+    next.lastOffset + next.reservedBytes - active.baseOffset > MAX_RELATIVE_OFFSET
   if (active.sizeBytes === 0) return isBeyondIndex
   if (active.sizeBytes + next.sizeBytes > config.segmentBytes) return true
-  if (!active.hasRoomFor(next.sizeBytes)) return true
+  if (!active.hasRoomFor(next.sizeBytes + next.reservedBytes)) return true
   const ageMs =
     active.firstTimestamp >= 0 ? next.timestamp - active.firstTimestamp : next.activeForMs
   return (
@@ -50,4 +54,13 @@ export function mustRoll(
     active.timeIndex.slotCount >= MAX_TIME_INDEX_ENTRIES ||
     isBeyondIndex
   )
+}
+
+/** True where nothing that ends at `lastOffset` can be in the segment, whatever the settings say. */
+export function isFull(
+  active: Pick<RollCandidate, 'baseOffset' | 'hasRoomFor'>,
+  sizeBytes: number,
+  lastOffset: number,
+): boolean {
+  return !active.hasRoomFor(sizeBytes) || lastOffset - active.baseOffset > MAX_RELATIVE_OFFSET
 }

@@ -1,0 +1,53 @@
+/**
+ * UnsyncedFiles: what the next sync round of a partition has to cover besides the active segment,
+ * in the order that commit-barrier.ts asks for.
+ *   I1  a sealed segment stays on the list until a round took it
+ *   I2  names come behind sealed segments, and before the active one: a name that is durable names
+ *       what is durable up to there
+ */
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import type { Segment } from '../storage/segment.ts'
+
+/** The unsynced part of one partition's folder. */
+export class UnsyncedFiles {
+  readonly #driver: StorageDriver
+  readonly #directory: string
+  /** Sealed ones whose .log has bytes that no sync has covered. Oldest first. */
+  #sealed: Segment[] = []
+  /** Names were made in the directory since its last sync. */
+  #names = false
+  #recordCount = 0
+
+  /** For the folder `directory`. */
+  constructor(driver: StorageDriver, directory: string) {
+    this.#driver = driver
+    this.#directory = directory
+  }
+
+  /** A segment with unsynced bytes takes no more. */
+  sealed(segment: Segment): void {
+    if (!this.#driver.volatile) this.#sealed.push(segment)
+  }
+
+  /** A file was made. */
+  nameMade(): void {
+    this.#names = true
+  }
+
+  /** Records were appended; returns how many there are that no round has begun to sync. */
+  appended(recordCount: number): number {
+    this.#recordCount += recordCount
+    return this.#recordCount
+  }
+
+  /** What a round that begins now has to do, one after the other. */
+  takeSteps(active: Segment): readonly (() => Promise<void>)[] {
+    const steps = this.#sealed.map((segment) => () => segment.flushLog())
+    if (this.#names) steps.push(() => this.#driver.flushDirectory(this.#directory))
+    steps.push(() => active.flushLog())
+    this.#sealed = []
+    this.#names = false
+    this.#recordCount = 0
+    return steps
+  }
+}

@@ -12,20 +12,33 @@
  *       before it is made
  */
 import { assert } from '../errors/invariant.ts'
-import { invalidArgument, LogError } from '../errors/log-error.ts'
 import { partitionOfGroup } from '../format/group-partition.ts'
-import { MAX_OFFSET_STRING_BYTES } from '../format/offset-commit.ts'
+import type { BatchProducer } from '../format/record-batch-builder.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { Clock } from './clock.ts'
 import type { Damage } from './damage.ts'
 import { GroupPositions, type GroupPosition } from './group-positions.ts'
 import { OFFSETS_TOPIC } from './internal-topics.ts'
+import {
+  checkedEpoch,
+  checkedMetadata,
+  checkGroupId,
+  sourceOf,
+  type OffsetCommit,
+} from './offset-checks.ts'
 import { loadOffsets } from './offsets-load.ts'
-import { OffsetsWriter, type PositionChange } from './offsets-writer.ts'
+import { OffsetsWriter, type PositionChange, type StagedChange } from './offsets-writer.ts'
 import type { PartitionLog } from './partition-log.ts'
+import {
+  PendingOffsets,
+  StagedTransaction,
+  type StagedOffsets,
+  type TransactionOffsets,
+  type UpTo,
+} from './staged-offsets.ts'
 
-/** Kafka's offset.metadata.max.bytes. */
-const MAX_METADATA_BYTES = 4_096
+export type { OffsetCommit } from './offset-checks.ts'
+export type { StagedOffsets, TransactionOffsets } from './staged-offsets.ts'
 
 /** A position as a group committed it. */
 export interface CommittedOffset {
@@ -41,24 +54,6 @@ export interface CommittedOffset {
 export interface PartitionPosition extends CommittedOffset {
   readonly topic: string
   readonly partition: number
-}
-
-/** A position to commit. */
-export interface OffsetCommit {
-  readonly topic: string
-  readonly partition: number
-  /** The next offset to read: at most the end of the log. */
-  readonly offset: number
-  /** Of the last record before `offset`; -1: as the partition knows it. */
-  readonly leaderEpoch: number
-  /** At most 4,096 bytes. */
-  readonly metadata: string
-}
-
-/** Part of a partition: everything below `offset`. */
-interface UpTo {
-  readonly log: PartitionLog
-  readonly offset: number
 }
 
 /** A commit that was appended: what `durable` has to see to. */
@@ -90,6 +85,7 @@ export class CommittedOffsets {
   readonly #host: OffsetsHost
   readonly #writer = new OffsetsWriter()
   readonly #positions = new GroupPositions()
+  readonly #pending = new PendingOffsets()
   /** By topic, up to where the log says that positions in it were taken back: I3 waits for that. */
   readonly #takenBack = new Map<string, Map<PartitionLog, number>>()
 
@@ -132,32 +128,14 @@ export class CommittedOffsets {
    *   cannot be kept; NO_SPACE, IO, READ_ONLY, CLOSED: what was committed before stays.
    */
   commit(groupId: string, commits: readonly OffsetCommit[]): CommitPosition {
-    const commitTimestampMs = this.#host.clock.now()
-    const sources: UpTo[] = []
-    const changes: PositionChange[] = []
-    for (const commit of commits) {
-      const { topic, partition, offset } = commit
-      const log = this.#sourceOf(topic, partition)
-      const leaderEpoch = checkedEpoch(log, commit)
-      const metadata = checkedMetadata(commit.metadata)
-      const position = this.#positions.find(groupId, topic, partition)
-      if (position === undefined) checkGroupId(groupId)
-      changes.push({
-        position: position ?? this.#positions.ensure(groupId, topic, partition),
-        offset,
-        leaderEpoch,
-        metadata,
-        commitTimestampMs,
-      })
-      sources.push({ log, offset })
-    }
+    const { sources, changes } = this.#prepared(groupId, commits)
     this.#positions.touch(groupId, this.#host.clock.monotonicNow())
     return { sources, written: this.#write(groupId, changes) }
   }
 
   /** What would be committed. @throws {LogError} As `commit`, for what cannot be. */
   check(commit: OffsetCommit): OffsetCommit {
-    const leaderEpoch = checkedEpoch(this.#sourceOf(commit.topic, commit.partition), commit)
+    const leaderEpoch = checkedEpoch(sourceOf(this.#host, commit), commit)
     return { ...commit, leaderEpoch, metadata: checkedMetadata(commit.metadata) }
   }
 
@@ -170,9 +148,57 @@ export class CommittedOffsets {
     await written.log.makeDurable(written.offset)
   }
 
+  // --------------------------------------------------------- for transactions
+
+  /**
+   * Appends positions that a transaction commits: pending until what is returned says how it ended.
+   * `producerFor` says what the next batch in that log is finished with; the topic is there
+   * (`isPrepared`). Whether they may be committed is asked first, of all of them.
+   * @throws {LogError} REBALANCED; as `commit`. The transaction must be aborted then: batches may
+   *   have been appended.
+   */
+  stage(
+    offsets: readonly TransactionOffsets[],
+    producerFor: (log: PartitionLog) => BatchProducer,
+  ): StagedOffsets {
+    for (const one of offsets) one.check()
+    const prepared = offsets.map(({ groupId, commits }) => this.#prepared(groupId, commits))
+    const logs = new Map<PartitionLog, number>()
+    const staged: StagedChange[] = []
+    const nowMs = this.#host.clock.now()
+    for (const { groupId, changes } of prepared) {
+      const log = this.#logOf(groupId)
+      this.#writer.stage(log, changes, { nowMs, producerFor, staged })
+      logs.set(log, log.logEndOffset)
+      this.#positions.touch(groupId, this.#host.clock.monotonicNow())
+    }
+    return new StagedTransaction(this.#pending, offsets, {
+      logs: [...logs].map(([log, offset]) => ({ log, offset })),
+      sources: prepared.flatMap(({ sources }) => sources),
+      changes: staged,
+    })
+  }
+
+  /**
+   * Undefined where the position is what it looks like. Where a transaction that is being committed
+   * may move it: resolves when that is over. Whoever takes the partition over waits for it, then
+   * asks for the position.
+   * @throws {LogError} IO with `details.outcome: 'unknown'` where only opening the log will tell.
+   */
+  pendingOf(groupId: string, topic: string, partition: number): Promise<void> | undefined {
+    const position = this.#positions.find(groupId, topic, partition)
+    return position?.isPending === true ? this.#pending.settled([position]) : undefined
+  }
+
+  /** As `pendingOf`, of every position of the group. */
+  pendingIn(groupId: string): Promise<void> | undefined {
+    const pending = this.#positions.pendingOf(groupId)
+    return pending.length > 0 ? this.#pending.settled(pending) : undefined
+  }
+
   /** Forgets every position of the group. @throws {LogError} As `commit`. */
   remove(groupId: string): CommitPosition {
-    const written = this.#write(groupId, this.#positions.of(groupId).map(takenBack))
+    const written = this.#write(groupId, this.#positions.heldBy(groupId).map(takenBack))
     this.#positions.drop(groupId)
     return { sources: [], written }
   }
@@ -192,7 +218,8 @@ export class CommittedOffsets {
     const nowMs = this.#host.clock.monotonicNow()
     const expired: string[] = []
     for (const groupId of this.#positions.groups()) {
-      if (hasMembers(groupId)) this.#positions.touch(groupId, nowMs)
+      const isBusy = hasMembers(groupId) || this.#positions.pendingOf(groupId).length > 0
+      if (isBusy) this.#positions.touch(groupId, nowMs)
       else if (nowMs - this.#positions.activeAtMs(groupId) >= idleMs) expired.push(groupId)
     }
     for (const groupId of expired) this.remove(groupId)
@@ -246,7 +273,7 @@ export class CommittedOffsets {
   *forgetTopics(topics: readonly string[]): Procedure<void> {
     const changes = new Map<string, PositionChange[]>()
     for (const topic of topics) {
-      for (const position of this.#positions.in(topic)) {
+      for (const position of this.#positions.heldIn(topic)) {
         const ofGroup = changes.get(position.groupId)
         if (ofGroup === undefined) changes.set(position.groupId, [takenBack(position)])
         else ofGroup.push(takenBack(position))
@@ -277,10 +304,38 @@ export class CommittedOffsets {
     yield () => Promise.all(written.map(({ log, offset }) => log.makeDurable(offset)))
   }
 
-  #write(groupId: string, changes: readonly PositionChange[]): UpTo {
+  /** What these commits change. @throws {LogError} Where one cannot be: nothing has changed. */
+  #prepared(
+    groupId: string,
+    commits: readonly OffsetCommit[],
+  ): { groupId: string; changes: readonly PositionChange[]; sources: readonly UpTo[] } {
+    const commitTimestampMs = this.#host.clock.now()
+    const sources: UpTo[] = []
+    const changes: PositionChange[] = []
+    for (const commit of commits) {
+      const { topic, partition, offset } = commit
+      const log = sourceOf(this.#host, commit)
+      const leaderEpoch = checkedEpoch(log, commit)
+      const metadata = checkedMetadata(commit.metadata)
+      const known = this.#positions.find(groupId, topic, partition)
+      if (known === undefined) checkGroupId(groupId)
+      const position = known ?? this.#positions.ensure(groupId, topic, partition)
+      changes.push({ position, offset, leaderEpoch, metadata, commitTimestampMs })
+      sources.push({ log, offset })
+    }
+    return { groupId, changes, sources }
+  }
+
+  /** The partition of the topic that has the positions of the group. */
+  #logOf(groupId: string): PartitionLog {
     const partitions = this.#host.partitionsOf(OFFSETS_TOPIC)
     const log = partitions?.[partitionOfGroup(groupId, partitions.length)]
     assert(log !== undefined, 'the topic is made before anything is committed')
+    return log
+  }
+
+  #write(groupId: string, changes: readonly PositionChange[]): UpTo {
+    const log = this.#logOf(groupId)
     try {
       this.#writer.write(log, changes, this.#host.clock.now())
     } finally {
@@ -299,20 +354,6 @@ export class CommittedOffsets {
       else ends.set(log, log.logEndOffset)
     }
   }
-
-  #sourceOf(topic: string, partition: number): PartitionLog {
-    const partitions = this.#host.partitionsOf(topic)
-    if (partitions === undefined) {
-      throw new LogError('TOPIC_NOT_FOUND', `there is no topic '${topic}' to commit for`, { topic })
-    }
-    const log = partitions[partition]
-    if (log !== undefined) return log
-    throw new LogError(
-      'PARTITION_NOT_FOUND',
-      `${topic} has partitions 0 to ${partitions.length - 1}, not ${partition}`,
-      { topic, partition, partitions: partitions.length },
-    )
-  }
 }
 
 /** What was not synced of a topic that is gone needs no sync. */
@@ -326,45 +367,4 @@ async function durableUnlessDeleted({ log, offset }: UpTo): Promise<void> {
 
 function takenBack(position: GroupPosition): PositionChange {
   return { position, offset: null }
-}
-
-/** The epoch of the record before the committed offset. */
-function checkedEpoch(log: PartitionLog, { offset, leaderEpoch }: OffsetCommit): number {
-  const { topic, partition, logStartOffset, logEndOffset, epochs } = log
-  if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw invalidArgument(`${topic}-${partition}: ${offset} is no offset to commit`, {
-      topic,
-      partition,
-      offset,
-    })
-  }
-  const end = epochs.endOf(leaderEpoch, logEndOffset)
-  if (offset <= end) return leaderEpoch < 0 ? epochs.at(offset - 1) : leaderEpoch
-  throw new LogError(
-    'OFFSET_OUT_OF_RANGE',
-    `${topic}-${partition}: offset ${offset} cannot be committed, what was read ends at ${end}: ` +
-      'commit at most one past the last record that was handled',
-    { topic, partition, offset, logStartOffset, logEndOffset },
-  )
-}
-
-/** As it will be read again. */
-function checkedMetadata(metadata: string): string {
-  if (metadata === '') return metadata
-  const bytes = Buffer.from(metadata)
-  if (bytes.length <= MAX_METADATA_BYTES) return bytes.toString()
-  throw invalidArgument(
-    `metadata of a commit has at most ${MAX_METADATA_BYTES} bytes, not ${bytes.length}`,
-    { bytes: bytes.length, maxBytes: MAX_METADATA_BYTES },
-  )
-}
-
-/** A group id that would not be read as it was written would be another group's after a restart. */
-function checkGroupId(groupId: string): void {
-  const bytes = Buffer.from(groupId)
-  if (bytes.length <= MAX_OFFSET_STRING_BYTES && bytes.toString() === groupId) return
-  throw invalidArgument(
-    `a group id is Unicode text of at most ${MAX_OFFSET_STRING_BYTES} bytes of UTF-8`,
-    { groupId },
-  )
 }

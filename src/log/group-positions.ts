@@ -24,6 +24,8 @@ export class GroupPosition {
   commitTimestampMs = 0
   /** Offset of the record that says so, in the topic of committed offsets. */
   writtenAt = -1
+  /** A transaction that is being committed may change it. */
+  isPending = false
 
   constructor(groupId: string, topic: string, partition: number) {
     this.groupId = groupId
@@ -81,11 +83,17 @@ export class GroupPositions {
 
   /** What the group has committed, by topic and partition. */
   of(groupId: string): readonly GroupPosition[] {
-    const found: GroupPosition[] = []
-    const topics = this.#groups.get(groupId)?.topics ?? NO_TOPICS
-    for (const partitions of topics.values())
-      for (const position of partitions.values()) if (position.isCommitted) found.push(position)
-    return found.sort(byPlace)
+    return [...this.#ofGroup(groupId)].filter(({ isCommitted }) => isCommitted).sort(byPlace)
+  }
+
+  /** Positions of the group that transactions may change. */
+  pendingOf(groupId: string): readonly GroupPosition[] {
+    return [...this.#ofGroup(groupId)].filter(({ isPending }) => isPending)
+  }
+
+  /** What the group has committed, or may have: everything that has to be taken back. */
+  heldBy(groupId: string): readonly GroupPosition[] {
+    return [...this.#ofGroup(groupId)].filter(isHeld).sort(byPlace)
   }
 
   /** What any group has committed, anywhere. */
@@ -94,20 +102,18 @@ export class GroupPositions {
       for (const partitions of topics.values()) yield* committedIn(partitions)
   }
 
-  /** What any group has committed in that topic. */
-  *in(topic: string): Iterable<GroupPosition> {
-    for (const { topics } of this.#groups.values()) {
-      const partitions = topics.get(topic)
-      if (partitions !== undefined) yield* committedIn(partitions)
-    }
+  /** What any group has committed in that topic, or may have. */
+  *heldIn(topic: string): Iterable<GroupPosition> {
+    for (const { topics } of this.#groups.values())
+      for (const position of topics.get(topic)?.values() ?? []) if (isHeld(position)) yield position
   }
 
-  /** Lets go of what is not committed any more. */
+  /** Lets go of what is not committed any more, nor may be. */
   prune(): void {
     for (const [groupId, { topics }] of this.#groups) {
       for (const [topic, partitions] of topics) {
-        for (const [partition, { isCommitted }] of partitions)
-          if (!isCommitted) partitions.delete(partition)
+        for (const [partition, position] of partitions)
+          if (!isHeld(position)) partitions.delete(partition)
         if (partitions.size === 0) topics.delete(topic)
       }
       if (topics.size === 0) this.#groups.delete(groupId)
@@ -135,6 +141,11 @@ export class GroupPositions {
     return this.#groups.get(groupId)?.activeAtMs ?? 0
   }
 
+  *#ofGroup(groupId: string): Iterable<GroupPosition> {
+    for (const partitions of this.#groups.get(groupId)?.topics.values() ?? [])
+      yield* partitions.values()
+  }
+
   #group(groupId: string): Group {
     const known = this.#groups.get(groupId)
     if (known !== undefined) return known
@@ -144,7 +155,9 @@ export class GroupPositions {
   }
 }
 
-const NO_TOPICS: Group['topics'] = new Map()
+function isHeld({ isCommitted, isPending }: GroupPosition): boolean {
+  return isCommitted || isPending
+}
 
 function* committedIn(partitions: ReadonlyMap<number, GroupPosition>): Iterable<GroupPosition> {
   for (const position of partitions.values()) if (position.isCommitted) yield position

@@ -5,7 +5,7 @@
  *   I1  a position changes when the batch that says so was appended, and not before
  */
 import { offsetValueBytes, writeOffsetValue } from '../format/offset-commit.ts'
-import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
+import { RecordBatchBuilder, type BatchProducer } from '../format/record-batch-builder.ts'
 import type { GroupPosition } from './group-positions.ts'
 import type { PartitionLog } from './partition-log.ts'
 
@@ -20,6 +20,21 @@ export type PositionChange =
       readonly commitTimestampMs: number
     }
 
+/** A change that was appended and does not count yet, and where it is. */
+export interface StagedChange {
+  readonly change: PositionChange
+  readonly writtenAt: number
+}
+
+/** How changes of a transaction are appended. */
+export interface StagingOptions {
+  readonly nowMs: number
+  /** What the next batch in that log is finished with. */
+  readonly producerFor: (log: PartitionLog) => BatchProducer
+  /** Where what was appended is added. */
+  readonly staged: StagedChange[]
+}
+
 /** Writes to whichever partition of the topic it is told to. */
 export class OffsetsWriter {
   readonly #builder = new RecordBatchBuilder()
@@ -33,11 +48,38 @@ export class OffsetsWriter {
    */
   write(log: PartitionLog, changes: readonly PositionChange[], nowMs: number): void {
     let done = 0
-    while (done < changes.length) done = this.#writeBatch(log, changes, done, nowMs)
+    while (done < changes.length) {
+      const count = this.#encode(log, changes, done, nowMs)
+      this.#builder.finish('none')
+      let { baseOffset: writtenAt } = log.append(this.#builder)
+      for (const change of changes.slice(done, done + count)) changePosition(change, writtenAt++) // I1
+      done += count
+    }
   }
 
-  /** Writes what fits one batch, from number `from` on; returns the number of the next one. */
-  #writeBatch(
+  /**
+   * As `write`, in batches of a transaction: changes nothing, and says where each was appended.
+   * @throws {LogError} As `write`.
+   */
+  stage(
+    log: PartitionLog,
+    changes: readonly PositionChange[],
+    { nowMs, producerFor, staged }: StagingOptions,
+  ): void {
+    let done = 0
+    while (done < changes.length) {
+      const count = this.#encode(log, changes, done, nowMs)
+      this.#builder.finish('none', producerFor(log))
+      let { baseOffset: writtenAt } = log.append(this.#builder)
+      for (const change of changes.slice(done, done + count)) {
+        staged.push({ change, writtenAt: writtenAt++ })
+      }
+      done += count
+    }
+  }
+
+  /** Encodes what fits one batch, from number `from` on; returns how many that are. */
+  #encode(
     log: PartitionLog,
     changes: readonly PositionChange[],
     from: number,
@@ -53,12 +95,7 @@ export class OffsetsWriter {
       if (builder.recordCount > 0 && sizeBytes > log.config.maxMessageBytes) break
       builder.add(nowMs, key, value, null)
     }
-    builder.finish('none')
-    const { baseOffset, lastOffset } = log.append(builder)
-    const end = from + lastOffset - baseOffset + 1
-    let writtenAt = baseOffset
-    for (const change of changes.slice(from, end)) apply(change, writtenAt++) // I1
-    return end
+    return builder.recordCount
   }
 
   /** Null for a position that is taken back. Borrowed until the next call. */
@@ -73,7 +110,8 @@ export class OffsetsWriter {
   }
 }
 
-function apply(change: PositionChange, writtenAt: number): void {
+/** Makes the change, which was appended at `writtenAt`. */
+export function changePosition(change: PositionChange, writtenAt: number): void {
   const { position } = change
   position.writtenAt = writtenAt
   if (change.offset === null) {

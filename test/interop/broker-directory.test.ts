@@ -147,9 +147,9 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     const end = log.topic('codec.none').partition(0).logEndOffset
     await log.close()
     await broker.start()
-    await broker.consume('codec.none', 'another-group')
+    await broker.consume('codec.none', { group: 'another-group' })
     await broker.produce(recordsToSend({ topic: 'codec.none', partition: 0 }, 5_000, 5_010))
-    const [more] = await broker.consume('codec.none', 'another-group', true)
+    const [more] = await broker.consume('codec.none', { group: 'another-group', resume: true })
     expect(more?.records.map(({ offset }) => offset)).toEqual(
       Array.from({ length: 10 }, (_, index) => end + index),
     )
@@ -186,7 +186,7 @@ async function fill(broker: KafkaBroker): Promise<void> {
   await produceTransaction(broker, 'commit', 200)
   await broker.produce(keyedRecords(0, 200))
   await compaction(broker)
-  await broker.consume('codec.none', 'a-group')
+  await broker.consume('codec.none', { group: 'a-group' })
 }
 
 async function produceMore(broker: KafkaBroker): Promise<void> {

@@ -85,7 +85,7 @@ describe.skipIf(missingKafka !== null)('positions that were committed here', () 
 
   it('are where its consumers go on, once the directory is its own', async () => {
     await broker.start()
-    const [first, second] = await broker.consume('orders', 'billing', true)
+    const [first, second] = await broker.consume('orders', { group: 'billing', resume: true })
     expect(first?.records).toEqual([])
     expect(second?.records.map(({ offset }) => offset)).toEqual(range(60, RECORDS))
   })
@@ -116,7 +116,7 @@ describe.skipIf(missingKafka !== null)("positions that a broker's consumers comm
     for (const partition of [0, 1]) {
       await broker.produce(recordsToSend({ topic: 'orders', partition }, 0, 50))
     }
-    for (const group of groups) await broker.consume('orders', group)
+    for (const group of groups) await broker.consume('orders', { group })
     await broker.produce(recordsToSend({ topic: 'orders', partition: 1 }, 50, 60))
     await broker.stop()
   })
@@ -148,7 +148,7 @@ describe.skipIf(missingKafka !== null)("positions that a broker's consumers comm
     await broker.start()
     await broker.produce(recordsToSend({ topic: 'orders', partition: 1 }, 60, 65))
     for (const group of groups) {
-      const [first, second] = await broker.consume('orders', group, true)
+      const [first, second] = await broker.consume('orders', { group, resume: true })
       expect(first?.records).toEqual([])
       expect(second?.records.map(({ offset }) => offset)).toEqual(range(60, 65))
     }

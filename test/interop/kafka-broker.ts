@@ -41,6 +41,32 @@ export interface ProduceOptions {
   readonly transaction?: 'commit' | 'abort' | 'open'
 }
 
+/** What one of several producers does next. */
+export type TransactionStep = { readonly producer: string } & (
+  | { readonly action: 'begin' | 'commit' | 'abort' }
+  | { readonly action: 'send'; readonly records: readonly RecordToSend[] }
+  | { readonly action: 'offsets'; readonly group: string; readonly offsets: readonly Place[] }
+)
+
+/** A position in a partition. */
+interface Place {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
+/** Settings of producers by the names that steps give them. */
+export type ProducerSettings = Readonly<Record<string, Readonly<Record<string, string>>>>
+
+/** What a consumer may be told. */
+export interface ConsumeOptions {
+  /** It commits where it ended. */
+  readonly group?: string
+  /** From where the group committed, instead of from the beginning. */
+  readonly resume?: boolean
+  readonly isolation?: 'read_uncommitted' | 'read_committed'
+}
+
 const NODE_ID = 1
 const START_TIMEOUT_MS = 60_000
 
@@ -51,7 +77,6 @@ const PROPERTIES: readonly string[] = [
   'controller.listener.names=CONTROLLER',
   'listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
   'offsets.topic.replication.factor=1',
-  'transaction.state.log.num.partitions=1',
   'transaction.state.log.replication.factor=1',
   'transaction.state.log.min.isr=1',
   'group.initial.rebalance.delay.ms=0',
@@ -73,6 +98,9 @@ interface BrokerPlaces {
   readonly home: string
   readonly directory: string
   readonly offsetsPartitions?: number
+  readonly transactionsPartitions?: number
+  /** More lines of its properties. */
+  readonly properties?: readonly string[]
 }
 
 /** A broker that can be started over the same directory again and again. */
@@ -81,19 +109,19 @@ export class KafkaBroker {
   readonly directory: string
   readonly #driver: KafkaDriver
   readonly #home: string
-  readonly #offsetsPartitions: number
+  readonly #places: BrokerPlaces
   #process: ChildProcess | undefined
   #bootstrap = ''
 
   /**
-   * `home` is for what the broker keeps besides `directory`; its topic of committed offsets has one
-   * partition unless told.
+   * `home` is for what the broker keeps besides `directory`; its topics of committed offsets and of
+   * transactions have one partition unless told.
    */
   constructor(driver: KafkaDriver, places: BrokerPlaces) {
     this.#driver = driver
     this.#home = places.home
     this.directory = places.directory
-    this.#offsetsPartitions = places.offsetsPartitions ?? 1
+    this.#places = places
   }
 
   /** Everything that the broker logged since its last start. */
@@ -169,17 +197,28 @@ export class KafkaBroker {
   }
 
   /**
-   * Reads a topic to its end with Kafka's consumer: from its beginning, or for a group that is to
-   * `resume` from where it committed; a group commits where it ended.
+   * Takes these steps with Kafka's producers, each flushed after what it sent; returns the offsets
+   * of all records. A transaction that no step ends stays open.
    */
+  async transact(
+    producers: ProducerSettings,
+    steps: readonly TransactionStep[],
+  ): Promise<readonly number[]> {
+    const settings = { ...this.#settings, 'linger.ms': '10000' }
+    const offsets = await this.#driver.request('transact', { settings, producers, steps })
+    return offsets as number[] // One for each record: BrokerTransactions.
+  }
+
+  /** Reads a topic to its end with Kafka's consumer. */
   async consume(
     topic: string,
-    group?: string,
-    resume: boolean = false,
+    options: ConsumeOptions = {},
   ): Promise<readonly ConsumedPartition[]> {
+    const { group, resume = false, isolation = 'read_uncommitted' } = options
     const ofGroup = group === undefined ? {} : { 'group.id': group }
+    const own = { ...ofGroup, ...CONSUMER_SETTINGS, 'isolation.level': isolation }
     const partitions = await this.#driver.request('consume', {
-      settings: { ...this.#settings, ...ofGroup, ...CONSUMER_SETTINGS },
+      settings: { ...this.#settings, ...own },
       topic,
       commit: group !== undefined,
       resume,
@@ -209,9 +248,11 @@ export class KafkaBroker {
     this.#bootstrap = `127.0.0.1:${clients}`
     const lines = [
       ...PROPERTIES,
+      ...(this.#places.properties ?? []),
       `listeners=PLAINTEXT://127.0.0.1:${clients},CONTROLLER://127.0.0.1:${controller}`,
       `controller.quorum.voters=${NODE_ID}@127.0.0.1:${controller}`,
-      `offsets.topic.num.partitions=${this.#offsetsPartitions}`,
+      `offsets.topic.num.partitions=${this.#places.offsetsPartitions ?? 1}`,
+      `transaction.state.log.num.partitions=${this.#places.transactionsPartitions ?? 1}`,
       `log.dirs=${this.directory}`,
       `metadata.log.dir=${this.#metadataDirectory}`,
     ]

@@ -1,5 +1,5 @@
 /** All records of some topics, read here or by Kafka's consumer, by the folder they are in. */
-import type { EventLog } from '../../src/index.ts'
+import type { EventLog, Isolation } from '../../src/index.ts'
 import type { KafkaBroker } from './kafka-broker.ts'
 import type { ConsumedPartition } from './kafka-driver.ts'
 import { plainRecord } from './sample-records.ts'
@@ -11,10 +11,11 @@ export type ReadTopics = Record<string, ConsumedPartition>
 export async function readFromBroker(
   broker: KafkaBroker,
   topics: readonly string[],
+  isolation: Isolation = 'read_uncommitted',
 ): Promise<ReadTopics> {
   const read: ReadTopics = {}
   for (const topic of topics) {
-    for (const [index, partition] of (await broker.consume(topic)).entries()) {
+    for (const [index, partition] of (await broker.consume(topic, { isolation })).entries()) {
       read[`${topic}-${index}`] = partition
     }
   }
@@ -22,11 +23,17 @@ export async function readFromBroker(
 }
 
 /** What an open log holds of each topic. */
-export function readFromLog(log: EventLog, topics: readonly string[]): ReadTopics {
+export function readFromLog(
+  log: EventLog,
+  topics: readonly string[],
+  isolation: Isolation = 'read_uncommitted',
+): ReadTopics {
   const read: ReadTopics = {}
   for (const partition of topics.flatMap((topic) => log.topic(topic).partitions)) {
-    const records = Array.from(partition.records(), plainRecord)
-    read[`${partition.topic}-${partition.index}`] = { endOffset: partition.logEndOffset, records }
+    const records = Array.from(partition.records({ isolation }), plainRecord)
+    const { logEndOffset, lastStableOffset } = partition
+    const endOffset = isolation === 'read_committed' ? lastStableOffset : logEndOffset
+    read[`${partition.topic}-${partition.index}`] = { endOffset, records }
   }
   return read
 }

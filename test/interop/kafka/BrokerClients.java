@@ -90,7 +90,7 @@ final class BrokerClients {
       for (Future<RecordMetadata> one : sent) offsets.add(one.get().offset());
       if ("commit".equals(transaction)) producer.commitTransaction();
       if ("abort".equals(transaction)) producer.abortTransaction();
-      if (transaction != null && !"open".equals(transaction)) awaitEndOfTransaction(request);
+      if (transaction != null && !"open".equals(transaction)) awaitEndOfTransaction(settings(request));
     } finally {
       // At once: an orderly close would abort a transaction that is to stay open.
       producer.close("open".equals(transaction) ? Duration.ZERO : Duration.ofMillis(TIMEOUT_MS));
@@ -134,9 +134,8 @@ final class BrokerClients {
   }
 
   /** A producer hears of the decision; the markers are written after that. */
-  private static void awaitEndOfTransaction(JsonNode request) throws Exception {
-    String id = request.get("settings").get("transactional.id").textValue();
-    Map<String, Object> settings = settings(request);
+  static void awaitEndOfTransaction(Map<String, Object> settings) throws Exception {
+    String id = (String) settings.get("transactional.id");
     settings.keySet().retainAll(List.of("bootstrap.servers"));
     try (Admin admin = Admin.create(settings)) {
       TransactionState state;
@@ -146,7 +145,7 @@ final class BrokerClients {
     }
   }
 
-  private static ProducerRecord<byte[], byte[]> recordOf(JsonNode record) {
+  static ProducerRecord<byte[], byte[]> recordOf(JsonNode record) {
     List<Header> headers = new ArrayList<>();
     for (JsonNode header : record.get("headers")) {
       headers.add(new RecordHeader(header.get(0).textValue(), bytesOf(header.get(1))));
@@ -177,7 +176,7 @@ final class BrokerClients {
     return new HashMap<>(textsOf(request.get("settings")));
   }
 
-  private static Map<String, String> textsOf(JsonNode node) {
+  static Map<String, String> textsOf(JsonNode node) {
     Map<String, String> texts = new HashMap<>();
     node.properties().forEach(field -> texts.put(field.getKey(), field.getValue().asText()));
     return texts;

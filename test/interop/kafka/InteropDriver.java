@@ -57,6 +57,7 @@ public final class InteropDriver {
       case "deleteTopic" -> BrokerClients.deleteTopic(request);
       case "awaitBroker" -> BrokerClients.awaitBroker(request);
       case "produce" -> BrokerClients.produce(request);
+      case "transact" -> BrokerTransactions.transact(request);
       case "consume" -> BrokerClients.consume(request);
       default -> throw new IllegalArgumentException("no such command: " + request);
     };

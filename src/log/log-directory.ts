@@ -366,7 +366,7 @@ function cleanPartition(partition: PartitionLog): CleanPartition {
     partition: partition.partition,
     logStartOffset: partition.logStartOffset,
     logEndOffset: partition.logEndOffset,
-    producers: null,
+    producers: partition.snapshots.newest(partition),
     segments: [...partition.segments].map((segment) => ({
       baseOffset: segment.baseOffset,
       ...segment.contents,

@@ -15,6 +15,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import type { PartitionState } from './partition-log.ts'
+import { noProducers } from './producer-replay.ts'
 import {
   flushFolder,
   FOLDERS_AT_ONCE,
@@ -84,7 +85,8 @@ function lay(driver: StorageDriver, laying: Laying, partition: number): boolean 
     if (driver.status(directory) === undefined) laying.made.push(directory)
     const known = { topic, topicId, partition, config, isGapless: true }
     const files = layPartition({ ...known, driver, startOffset: 0, leaderEpoch: 0 })
-    laying.states.push({ ...known, ...files, logStartOffset: 0, durableOffset: 0 })
+    const producers = noProducers({ ...known, ...files, driver })
+    laying.states.push({ ...known, ...files, ...producers, logStartOffset: 0, durableOffset: 0 })
     return true
   } catch (error) {
     laying.failure = { error }

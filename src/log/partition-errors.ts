@@ -120,3 +120,11 @@ export function transactionStillOpen(
     'here, which this batch is no part of: commit or abort it first'
   return invalidArgument(message, { topic, partition, producerId, producerEpoch, openEpoch })
 }
+
+/** Of a log that cannot be closed cleanly: the next open looks for the transaction, and ends it. */
+export function transactionLeftOpen({ topic, partition }: PartitionName): LogError<'IO'> {
+  const message =
+    `${topic}-${partition}: a transaction could not be ended: it is when the log is opened again, ` +
+    'as what was decided about it says'
+  return new LogError('IO', message, {})
+}

@@ -28,9 +28,16 @@ import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
 import { encodeMarkerBatch, MARKER_BATCH_BYTES } from './marker-batch.ts'
-import { batchTooLarge, endedError, readOnlySince, syncFailed } from './partition-errors.ts'
+import {
+  batchTooLarge,
+  endedError,
+  readOnlySince,
+  syncFailed,
+  transactionLeftOpen,
+} from './partition-errors.ts'
 import type { OriginalBatch } from './producer-state.ts'
-import { ProducerStates } from './producer-states.ts'
+import type { ProducerSnapshots } from './producer-snapshots.ts'
+import type { ProducerStates } from './producer-states.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail, type TailBudget } from './tail.ts'
 import { UnsyncedFiles } from './unsynced-files.ts'
@@ -62,8 +69,8 @@ export interface PartitionState {
   /** Everything is on stable storage below it. */
   readonly durableOffset: number
   readonly isGapless: boolean
-  /** Nobody is known where it is left out. */
-  readonly producers?: ProducerStates
+  readonly producers: ProducerStates
+  readonly snapshots: ProducerSnapshots
 }
 
 /** The log of one partition. */
@@ -78,6 +85,7 @@ export class PartitionLog implements Syncable, LogSource {
   readonly isGapless: boolean
   /** What is known of producers; only this log notes anything. */
   readonly producers: ProducerStates
+  readonly snapshots: ProducerSnapshots
   readonly #context: PartitionContext
   readonly #durable: DurablePrefix
   readonly #listeners = new Set<() => void>()
@@ -110,11 +118,15 @@ export class PartitionLog implements Syncable, LogSource {
     this.#logEndOffset = state.segments.active.nextOffset
     const durableOffset = Math.min(state.durableOffset, this.#logEndOffset)
     this.#recoveryPoint = durableOffset
-    this.producers = state.producers ?? new ProducerStates(state)
+    this.producers = state.producers
+    this.snapshots = state.snapshots
     this.#unsynced = new UnsyncedFiles(context.driver, state.directory)
     const { driver, clock } = context
     const { directory, segments } = state
-    const rolled = (): void => context.rolled(this)
+    const rolled = (): void => {
+      this.snapshots.take('roll', this)
+      context.rolled(this)
+    }
     const unsynced = this.#unsynced
     this.#active = new ActiveSegment({ driver, clock, directory, segments, unsynced, rolled })
     this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
@@ -284,8 +296,10 @@ export class PartitionLog implements Syncable, LogSource {
    */
   async syncForCheckpoint(): Promise<void> {
     const offset = this.#logEndOffset
+    this.snapshots.take('checkpoint', this)
     await this.makeDurable(offset)
     await this.#flushIndexes()
+    await this.snapshots.write(offset, this)
     if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
   }
 
@@ -332,7 +346,7 @@ export class PartitionLog implements Syncable, LogSource {
 
   /**
    * Brings every file to its final shape and syncs it, for a clean close.
-   * @throws {LogError} IO when a sync failed, now or before.
+   * @throws {LogError} IO when a sync failed, now or before, or a transaction is still open.
    */
   async settle(): Promise<void> {
     await this.makeDurable(this.#logEndOffset)
@@ -342,8 +356,11 @@ export class PartitionLog implements Syncable, LogSource {
     active.trim()
     await active.flushLog()
     await this.#flushIndexes()
+    this.snapshots.take('close', this)
+    await this.snapshots.write(this.#logEndOffset, this)
     await this.#context.driver.flushDirectory(this.directory)
     this.#recoveryPoint = this.#logEndOffset
+    if (this.producers.firstUnstableOffset < Infinity) throw transactionLeftOpen(this)
   }
 
   /** Ends the partition for readers and writers; files are the caller's to close or delete. */

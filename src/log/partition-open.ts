@@ -25,6 +25,8 @@ import {
 } from './partition-evidence.ts'
 import type { PartitionName } from './partition-errors.ts'
 import type { PartitionState } from './partition-log.ts'
+import { describedProducers, noProducers } from './producer-replay.ts'
+import { snapshotOffsets } from './producer-snapshots.ts'
 import { type PartitionRecovery, recoverPartition } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
 import { flushFolders, highestEpoch, layPartition, partitionDirectory } from './topic-directory.ts'
@@ -52,33 +54,19 @@ export function* openPartition(
   const directory = partitionDirectory(known.topic, known.partition)
   if (driver.status(directory) === undefined) return yield* replaceMissing(driver, known, evidence)
   const epochs = LeaderEpochs.load(driver, directory)
-  const { described } = evidence
-  // Without its epochs the log must not go on: one that was used would be used again.
-  if (described !== undefined && epochs.latest >= 0) {
-    const segments = openAsDescribed(driver, directory, known.config, described)
-    if (segments !== undefined) {
-      const firstOffset = known.isGapless ? 0 : segments.first.baseOffset
-      const logStartOffset = Math.max(
-        evidence.logStartOffset ?? segments.first.baseOffset,
-        firstOffset,
-      )
-      const durableOffset = segments.active.nextOffset
-      const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
-      return { state, recovery: nothingDone(known) }
-    }
-  }
-  return yield* recover(driver, { known, evidence, directory, epochs })
+  const of = { known, evidence, directory, epochs }
+  return openAsDescribed(driver, of) ?? (yield* recover(driver, of))
 }
 
-function* recover(
-  driver: StorageDriver,
-  of: {
-    readonly known: KnownPartition
-    readonly evidence: PartitionEvidence
-    readonly directory: string
-    readonly epochs: LeaderEpochs
-  },
-): Procedure<OpenedPartition> {
+/** A partition and what is known of it. */
+interface PartitionOpening {
+  readonly known: KnownPartition
+  readonly evidence: PartitionEvidence
+  readonly directory: string
+  readonly epochs: LeaderEpochs
+}
+
+function* recover(driver: StorageDriver, of: PartitionOpening): Procedure<OpenedPartition> {
   const { known, evidence, directory, epochs } = of
   const { published } = evidence
   // Before recovery: a cut may forget the newest epoch, which was used.
@@ -93,15 +81,17 @@ function* recover(
     recoveryPoint: syncedUntil(evidence),
     publishedEndOffset: published?.logEndOffset ?? 0,
     durableBefore: evidence.durableBefore,
+    isBrokerClean: evidence.isBrokerClean,
   })
-  const { segments, logStartOffset } = recovered
+  const { segments, logStartOffset, producers, snapshots } = recovered
   const report = epochs.wasUnusable ? withUnusableEpochs(recovered.report) : recovered.report
   const durableOffset = segments.active.nextOffset
   if (epochs.latest < 0 || hasFindings(report) || !isLossRuledOut(evidence)) {
     epochs.assign(epochAfter(Math.max(usedEpoch, epochs.latest)), durableOffset)
   }
   yield* epochs.save()
-  const state = { ...known, directory, epochs, segments, logStartOffset, durableOffset }
+  const files = { directory, epochs, segments, producers, snapshots }
+  const state = { ...known, ...files, logStartOffset, durableOffset }
   return { state, recovery: report }
 }
 
@@ -159,8 +149,14 @@ function* replaceMissing(
   yield () => driver.flushDirectory('')
   const damage = missingFolderDamage({ topic, partition, directory }, evidence)
   const logStartOffset = isGapless ? firstOffset : startOffset
+  const files = {
+    directory,
+    segments,
+    epochs,
+    ...noProducers({ ...known, driver, directory, segments }),
+  }
   return {
-    state: { ...known, directory, segments, epochs, logStartOffset, durableOffset: startOffset },
+    state: { ...known, ...files, logStartOffset, durableOffset: startOffset },
     recovery: { ...nothingDone(known), damage: [damage] },
   }
 }
@@ -170,17 +166,50 @@ export function nothingDone({ topic, partition }: PartitionName): PartitionRecov
   return { topic, partition, cutBytes: 0, cutAtOffset: null, rebuiltIndexes: 0, damage: [] }
 }
 
+/** As the clean marker describes it; undefined where the folder says otherwise. */
+function openAsDescribed(
+  driver: StorageDriver,
+  { known, evidence, directory, epochs }: PartitionOpening,
+): OpenedPartition | undefined {
+  const { described } = evidence
+  // Without its epochs the log must not go on: one that was used would be used again.
+  if (described === undefined || epochs.latest < 0) return undefined
+  const names = driver.list(directory)
+  const offsets = snapshotOffsets(names)
+  // Recovery reads what a snapshot that is gone had said.
+  if (described.producers !== null && !offsets.includes(described.producers.offset)) {
+    return undefined
+  }
+  const segments = openSegments({ driver, directory, names }, known.config, described)
+  if (segments === undefined) return undefined
+  const firstOffset = known.isGapless ? 0 : segments.first.baseOffset
+  const logStartOffset = Math.max(evidence.logStartOffset ?? segments.first.baseOffset, firstOffset)
+  const log = { ...known, driver, directory, segments }
+  const producers = describedProducers(log, described.producers, offsets)
+  const durableOffset = segments.active.nextOffset
+  const files = { directory, epochs, segments, ...producers }
+  return {
+    state: { ...known, ...files, logStartOffset, durableOffset },
+    recovery: nothingDone(known),
+  }
+}
+
+/** The names in a partition's folder. */
+interface FolderListing {
+  readonly driver: StorageDriver
+  readonly directory: string
+  readonly names: readonly string[]
+}
+
 /**
  * The segments as the clean marker describes them; undefined where the folder says otherwise. Where
  * making the next segment found no room, an empty .log is left of it: the next roll takes it over.
  */
-function openAsDescribed(
-  driver: StorageDriver,
-  directory: string,
+function openSegments(
+  { driver, directory, names }: FolderListing,
   config: ResolvedTopicConfig,
   described: CleanPartition,
 ): SegmentList | undefined {
-  const names = driver.list(directory)
   const present = new Set(names)
   const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
   const next = segmentFileName(described.logEndOffset, '.log')

@@ -45,7 +45,8 @@ export interface SavedProducers {
 export interface SnapshotLog {
   readonly segments: Iterable<{ readonly baseOffset: number; readonly sizeBytes: number }>
   readonly logEndOffset: number
-  /** Its folder may be another's by now. */
+  readonly producers: SavedProducers
+  /** Where it has ended: then its folder may be another's. */
   readonly end: 'closed' | 'deleted' | undefined
 }
 
@@ -112,8 +113,9 @@ export class ProducerSnapshots {
    * Notes what a snapshot of the end of `log` has to say, where one is worth it.
    * @throws {LogError} IO where what was known of producers cannot be read, but for a roll.
    */
-  take(occasion: SnapshotOccasion, log: SnapshotLog, producers: SavedProducers): void {
+  take(occasion: SnapshotOccasion, log: SnapshotLog): void {
     if (this.#driver.volatile) return
+    const { producers } = log
     const behindBytes = this.#bytesBehind(log)
     const isChanged = producers.changeCount !== this.#savedCount
     const leftBytes = !isChanged

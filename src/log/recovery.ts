@@ -13,6 +13,7 @@
  *   I4  a cut removes snapshots, index entries and epochs at or above it, durably, before any
  *       append
  *   I5  what is bad below the start of the log is nobody's loss, and no damage
+ * What is known of producers is read once the segments are what they will be (producer-replay.ts).
  */
 import { BATCH_HEADER_BYTES, baseOffsetOf } from '../format/record-batch.ts'
 import { segmentFileName } from '../format/segment-name.ts'
@@ -26,6 +27,7 @@ import { DamageList, type FoundLoss } from './damage-list.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import { LogCut } from './log-cut.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
+import { type KnownProducers, replayProducers } from './producer-replay.ts'
 import { startOfCheck, uncheckedContents } from './recovery-start.ts'
 import { findSealedEnd } from './sealed-end.ts'
 import { SectorReads, UNREADABLE } from './sector-reads.ts'
@@ -77,11 +79,13 @@ export interface RecoveryInput {
   /** From the checkpoint; null where there is none that can be read. */
   readonly logStartOffset: number | null
   readonly isGapless: boolean
+  /** See `PartitionEvidence`. */
+  readonly isBrokerClean: boolean
   readonly epochs: LeaderEpochs
 }
 
 /** A partition that is whole again; everything in it is on stable storage. */
-export interface RecoveredPartition {
+export interface RecoveredPartition extends KnownProducers {
   readonly segments: SegmentList
   readonly logStartOffset: number
   readonly report: PartitionRecovery
@@ -116,8 +120,10 @@ class Recovery {
     const bases = yield* this.#cut.tidy()
     const endOffset = yield* this.#check(bases)
     this.#endSegments(Math.max(endOffset, this.#logStartOffset))
-    yield* this.#sync()
     const segments = new SegmentList(this.#segments)
+    yield* this.#cut.removeSnapshots(segments.active.nextOffset) // I4: durable with the last sync.
+    const known = yield* replayProducers({ ...this.#input, segments })
+    yield* this.#sync()
     const report = {
       topic,
       partition,
@@ -129,7 +135,8 @@ class Recovery {
     // Where nothing is ever left out, a first segment that starts later is one that got lost.
     const isKnown = isGapless && this.#input.logStartOffset !== null
     const firstOffset = isKnown ? 0 : segments.first.baseOffset
-    return { segments, logStartOffset: Math.max(this.#logStartOffset, firstOffset), report }
+    const logStartOffset = Math.max(this.#logStartOffset, firstOffset)
+    return { segments, logStartOffset, report, ...known }
   }
 
   /** Goes through the segments, oldest first; returns where the log ends. */
@@ -313,7 +320,6 @@ class Recovery {
     this.#cutBytes += yield* this.#cut.setAside(bases)
     this.#cutAtOffset = endOffset
     this.#input.epochs.truncateTo(endOffset)
-    yield* this.#cut.removeSnapshots(endOffset)
   }
 
   /**

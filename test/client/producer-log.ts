@@ -16,6 +16,7 @@ import {
   type TopicConfig,
 } from '../../src/log/log-config.ts'
 import { PartitionLog, type PartitionContext } from '../../src/log/partition-log.ts'
+import { noProducers } from '../../src/log/producer-replay.ts'
 import { TailBudget } from '../../src/log/tail.ts'
 import { layPartition } from '../../src/log/topic-directory.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
@@ -207,7 +208,8 @@ export class ProducerLog implements ProducerHost {
       leaderEpoch: 0,
     })
     const state = { topic: name, partition, topicId, config, logStartOffset: 0, durableOffset: 0 }
-    const log = new PartitionLog(this.#context, { ...state, ...laid, isGapless: true })
+    const files = { ...state, ...laid, isGapless: true }
+    const log = new PartitionLog(this.#context, { ...files, ...noProducers({ ...files, driver }) })
     topic.partitions = [...topic.partitions, log]
   }
 }

@@ -70,6 +70,7 @@ export async function recover(
       durableBefore: 0,
       logStartOffset: known.logStartOffset === undefined ? 0 : known.logStartOffset,
       isGapless: known.isGapless ?? true,
+      isBrokerClean: false,
       epochs,
     }),
   )

@@ -1,0 +1,190 @@
+/**
+ * ProducerReplay: what is known of a partition's producers, from its newest snapshot that can be
+ * used and the batches behind it, when a log opens.
+ *
+ *   I1  after a stop that was not clean all of it is read before anything is appended, and what
+ *       .txnindex files say behind the snapshot is made to agree with the markers there: an entry
+ *       is written before its marker, which may not have come
+ *   I2  a snapshot that is not what was written costs a longer look at the log, never a producer;
+ *       damage in the log costs what was in it
+ *   I3  after a clean stop nothing is read before somebody needs it: no transaction is open, and
+ *       the clean marker says which snapshot has the rest
+ */
+import { LogError } from '../errors/log-error.ts'
+import type { AbortedTransaction } from '../format/aborted-transaction.ts'
+import type { ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
+import { batchSizeBytesOf } from '../format/record-batch.ts'
+import type { NewestSnapshot } from '../storage/clean-marker.ts'
+import { completeProcedure, type Procedure } from '../storage/procedure.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import { nextTurn } from './clock.ts'
+import { LogCursor } from './log-cursor.ts'
+import {
+  ProducerSnapshots,
+  readSnapshot,
+  snapshotOffsets,
+  snapshotPath,
+} from './producer-snapshots.ts'
+import { ProducerStates } from './producer-states.ts'
+import type { SegmentList } from './segment-list.ts'
+import { Tail, TailBudget } from './tail.ts'
+
+/** Bytes read before other work of the process gets its turn. */
+const SLICE_BYTES = 1_048_576
+
+/** A partition whose segments are known. */
+export interface ReplayedLog {
+  readonly driver: StorageDriver
+  readonly topic: string
+  readonly partition: number
+  readonly directory: string
+  readonly segments: SegmentList
+  readonly isGapless: boolean
+}
+
+/** A partition of a log whose stop was not clean, or not ours. */
+export interface UncleanLog extends ReplayedLog {
+  /** A broker closed it, which leaves a snapshot behind wherever there are producers. */
+  readonly isBrokerClean: boolean
+}
+
+/** What is known of a partition's producers, and where that is kept. */
+export interface KnownProducers {
+  readonly producers: ProducerStates
+  readonly snapshots: ProducerSnapshots
+}
+
+/** Of a partition without a producer, and without a snapshot. */
+export function noProducers(log: ReplayedLog): KnownProducers {
+  const found = { offsets: [], behindBytes: sizeOf(log.segments), savedCount: 0 }
+  return {
+    producers: new ProducerStates(log),
+    snapshots: new ProducerSnapshots(log.driver, log.directory, found, log.segments),
+  }
+}
+
+/** As the clean marker says; `offsets` are those of the snapshots in the folder, ascending (I3). */
+export function describedProducers(
+  log: ReplayedLog,
+  newest: NewestSnapshot | null,
+  offsets: readonly number[],
+): KnownProducers {
+  if (newest === null) return noProducers(log)
+  const found = {
+    // A later one was never vouched for.
+    offsets: offsets.filter((offset) => offset <= newest.offset),
+    behindBytes: newest.behindBytes,
+    savedCount: 0,
+  }
+  return {
+    producers: new ProducerStates(log, () => readLate(log, newest.offset)),
+    snapshots: new ProducerSnapshots(log.driver, log.directory, found, log.segments),
+  }
+}
+
+/**
+ * Reads what there is, after a stop that was not clean (I1); the folder has no snapshot of more
+ * than the log. Forcing what it changes to stable storage is left to the caller.
+ */
+export function* replayProducers(log: UncleanLog): Procedure<KnownProducers> {
+  const { driver, directory, segments } = log
+  const offsets = [...snapshotOffsets(driver.list(directory))]
+  if (offsets.length === 0 && log.isBrokerClean) return noProducers(log)
+  const replay = new ProducerReplay(log)
+  for (let offset = offsets.at(-1); offset !== undefined; offset = offsets.at(-1)) {
+    const entries = readSnapshot(driver, directory, offset)
+    if (entries !== undefined) {
+      replay.startAt(offset, entries)
+      break
+    }
+    offsets.pop()
+    const removal = driver.unlink(snapshotPath(directory, offset))
+    yield () => removal.catch(() => undefined) // I2: nobody takes it for more than it is.
+  }
+  yield* replay.run()
+  const found = { offsets, behindBytes: replay.readBytes, savedCount: 0 }
+  return {
+    producers: replay.producers,
+    snapshots: new ProducerSnapshots(driver, directory, found, segments),
+  }
+}
+
+/**
+ * At the first need, in one call: the snapshot that the clean marker named, or where that got
+ * damaged since, what the log says (I2).
+ */
+function readLate(log: ReplayedLog, offset: number): readonly ProducerSnapshotEntry[] {
+  const entries = readSnapshot(log.driver, log.directory, offset)
+  if (entries !== undefined && entries.every(isClosed)) return entries
+  const replay = new ProducerReplay(log)
+  const older = snapshotOffsets(log.driver.list(log.directory)).filter((one) => one < offset)
+  for (const one of older.toReversed()) {
+    const found = readSnapshot(log.driver, log.directory, one)
+    if (found === undefined) continue
+    replay.startAt(one, found)
+    break
+  }
+  completeProcedure(replay.run())
+  // What seems open has lost its marker to damage.
+  return replay.producers.entries().map((entry) => ({
+    ...entry,
+    currentTransactionFirstOffset: -1,
+  }))
+}
+
+/** Takes the batches of a log in. */
+class ProducerReplay {
+  readonly producers: ProducerStates
+  /** Aborted by the markers read. */
+  readonly aborted: AbortedTransaction[] = []
+  readBytes = 0
+  readonly #log: ReplayedLog
+  #from: number
+
+  constructor(log: ReplayedLog) {
+    this.#log = log
+    this.producers = new ProducerStates(log)
+    this.#from = log.segments.first.baseOffset
+  }
+
+  /** Goes on behind a snapshot. */
+  startAt(offset: number, entries: readonly ProducerSnapshotEntry[]): void {
+    this.producers.load(entries)
+    this.#from = offset
+  }
+
+  *run(): Procedure<void> {
+    const { segments } = this.#log
+    const tail = new Tail(new TailBudget(0))
+    const cursor = new LogCursor({ ...this.#log, tail }, this.#from, { passesBadSectors: true })
+    let sliceBytes = 0
+    for (;;) {
+      try {
+        const run = cursor.next(segments.active.nextOffset)
+        if (run === undefined) return
+        for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
+          const aborted = this.producers.replay(run.buffer, at)
+          if (aborted !== undefined) this.aborted.push(aborted)
+        }
+        this.readBytes += run.end - run.start
+        sliceBytes += run.end - run.start
+      } catch (error) {
+        if (!LogError.is(error, 'CORRUPT')) throw error
+        cursor.skipDamage() // I2
+      }
+      if (sliceBytes < SLICE_BYTES) continue
+      sliceBytes = 0
+      yield nextTurn
+    }
+  }
+}
+
+function isClosed({ currentTransactionFirstOffset }: ProducerSnapshotEntry): boolean {
+  return currentTransactionFirstOffset < 0
+}
+
+function sizeOf(segments: SegmentList): number {
+  let bytes = 0
+  for (const { sizeBytes } of segments) bytes += sizeBytes
+  return bytes
+}

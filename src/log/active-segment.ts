@@ -1,28 +1,39 @@
 /**
- * ActiveSegment: which segment the next batch of a partition goes into, and the rolls between them.
+ * ActiveSegment: the end of a partition's log on disk: the segment that takes the next batch, how a
+ * batch gets there, and the rolls in between.
  *
- * Owns when a segment is sealed and the next one made, and the layout epoch that readers in other
- * processes watch; when to roll is roll-policy.ts' to say.
+ * Owns when a segment is sealed and the next one made, the room that is kept for markers, and the
+ * layout epoch that readers in other processes watch. When to roll is roll-policy.ts' to say, what
+ * offsets a batch gets the partition's.
  *   I1  a new segment's directory entry is on the next round's list before its first byte counts
  *   I2  a marker goes into the segment that is active, whatever its size and age: a roll may meet a
  *       full disk, a marker must not
+ *   I3  what an abort marker aborts is in the .txnindex before the marker is in the .log: who finds
+ *       the marker finds the entry. One whose marker was not written is taken back; after a crash in
+ *       between, recovery does that
  */
+import { assert } from '../errors/invariant.ts'
+import type { AbortedTransaction } from '../format/aborted-transaction.ts'
+import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-batch.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Clock } from './clock.ts'
+import type { EncodedBatch } from './encoded-batch.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
+import { MARKER_BATCH_BYTES } from './marker-batch.ts'
 import { isFull, mustRoll } from './roll-policy.ts'
 import type { SegmentList } from './segment-list.ts'
+import type { Tail } from './tail.ts'
 import type { UnsyncedFiles } from './unsynced-files.ts'
 
-/** What a batch or marker needs of its segment. */
-export interface BatchRoom {
-  readonly sizeBytes: number
-  readonly timestamp: number
+/** What the partition says of the batch that comes next. */
+export interface BatchPlace {
+  readonly baseOffset: number
   readonly lastOffset: number
-  /** Of markers, for which room stays behind it. */
-  readonly reservedBytes: number
+  /** Largest timestamp of the batch, or the time of the append. */
+  readonly timestamp: number
+  readonly leaderEpoch: number
 }
 
 /** Where an active segment is, and who is told of it. */
@@ -31,6 +42,7 @@ export interface ActiveSegmentParts {
   readonly clock: Clock
   readonly directory: string
   readonly segments: SegmentList
+  readonly tail: Tail
   readonly unsynced: UnsyncedFiles
   /** A segment was made behind the one that was active. */
   rolled(): void
@@ -41,6 +53,7 @@ export class ActiveSegment {
   readonly #parts: ActiveSegmentParts
   #activeSinceMs: number
   #layoutEpoch = 0
+  #reservedMarkers = 0
 
   /** Goes on with the last of the segments. */
   constructor(parts: ActiveSegmentParts) {
@@ -54,27 +67,80 @@ export class ActiveSegment {
   }
 
   /**
-   * The segment for a batch.
-   * @throws {LogError} NO_SPACE or IO where the next one cannot be made; the next call tries again.
+   * Gives a batch its place and writes it there, in a new segment where it is time for one. Hot.
+   * @throws {LogError} NO_SPACE or IO: nothing was appended; as `Segment.append`.
    */
-  forBatch(config: ResolvedTopicConfig, baseOffset: number, room: BatchRoom): Segment {
+  append(config: ResolvedTopicConfig, batch: EncodedBatch, place: BatchPlace): void {
+    const segment = this.#forBatch(config, batch.sizeBytes, place)
+    this.#write(config, segment, batch, place, batch.recordCount)
+  }
+
+  /**
+   * As `append`, for a marker (I2) and what it aborts, if it does (I3).
+   * @throws {LogError} As `append`.
+   */
+  appendMarker(
+    config: ResolvedTopicConfig,
+    batch: EncodedBatch,
+    place: BatchPlace,
+    _aborted: AbortedTransaction | undefined,
+  ): void {
+    const segment = this.#forMarker(config, batch.sizeBytes, place.baseOffset)
+    this.#write(config, segment, batch, place, 0)
+  }
+
+  /**
+   * Keeps room for one marker behind every batch from now on.
+   * @throws {LogError} NO_SPACE or IO where there is none.
+   */
+  reserveMarker(): void {
+    this.#reservedMarkers += 1
+  }
+
+  /** The marker was written, or nobody will write one. */
+  releaseMarker(): void {
+    assert(this.#reservedMarkers > 0, 'what is released was reserved')
+    this.#reservedMarkers -= 1
+  }
+
+  #write(
+    config: ResolvedTopicConfig,
+    segment: Segment,
+    batch: EncodedBatch,
+    place: BatchPlace,
+    recordCount: number,
+  ): void {
+    const { buffer, start, sizeBytes } = batch
+    const { baseOffset, lastOffset, timestamp: maxTimestamp } = place
+    assignOffsets(buffer, start, baseOffset, place.leaderEpoch)
+    if (config.messageTimestampType === 'LogAppendTime') {
+      assignAppendTime(buffer, start, maxTimestamp)
+    }
+    sealBatch(buffer, start)
+    const bytes = { buffer, start, sizeBytes, lastOffset, maxTimestamp, recordCount }
+    segment.append(bytes)
+    this.#parts.tail.accept(bytes, baseOffset)
+  }
+
+  #forBatch(config: ResolvedTopicConfig, sizeBytes: number, place: BatchPlace): Segment {
     const { active } = this.#parts.segments
+    const { baseOffset, lastOffset, timestamp } = place
     if (active.isSealed) return this.#add(config, baseOffset) // Making it failed before.
     if (active.needsIndexRebuild) rebuildIndexes(active)
     // The clock is asked only where the age counts: reading it is a good part of a small append.
     const activeForMs =
       active.firstTimestamp >= 0 ? 0 : this.#parts.clock.now() - this.#activeSinceMs
-    const { sizeBytes, timestamp, lastOffset, reservedBytes } = room
+    const reservedBytes = this.#reservedMarkers * MARKER_BATCH_BYTES
     const next = { sizeBytes, timestamp, lastOffset, reservedBytes, activeForMs }
     return mustRoll(active, config, next) ? this.#roll(config, baseOffset) : active
   }
 
-  /** The segment for a marker (I2); another one only where no file could hold it. */
-  forMarker(config: ResolvedTopicConfig, baseOffset: number, sizeBytes: number): Segment {
+  /** Another one than the active only where no file could hold more (I2). */
+  #forMarker(config: ResolvedTopicConfig, sizeBytes: number, offset: number): Segment {
     const { active } = this.#parts.segments
-    if (active.isSealed) return this.#add(config, baseOffset)
+    if (active.isSealed) return this.#add(config, offset)
     if (active.needsIndexRebuild) rebuildIndexes(active)
-    return isFull(active, sizeBytes, baseOffset) ? this.#roll(config, baseOffset) : active
+    return isFull(active, sizeBytes, offset) ? this.#roll(config, offset) : active
   }
 
   #roll(config: ResolvedTopicConfig, baseOffset: number): Segment {

@@ -7,27 +7,17 @@
  *   I2  a batch is in the kernel before its offsets are visible: what a reader saw survives a kill
  *   I3  durableOffset <= logEndOffset, and follows the order of commit-barrier.ts
  *   I4  after a failed sync nothing is appended until the log was opened anew
- *   I5  a new segment's directory entry is on the next round's list before its first byte counts
+ *   I5  a sequence is used up, and a transaction open or over, once its batch is written
  */
 import { assert } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
-import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-batch.ts'
-import type { BatchBytes } from '../storage/segment-contents.ts'
-import type { Segment } from '../storage/segment.ts'
-import type { StorageDriver } from '../storage/storage-driver.ts'
 import { ActiveSegment } from './active-segment.ts'
-import type { Clock } from './clock.ts'
-import {
-  DurablePrefix,
-  type CommitBarrier,
-  type Syncable,
-  type SyncRound,
-} from './commit-barrier.ts'
+import { DurablePrefix, type Syncable, type SyncRound } from './commit-barrier.ts'
 import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
-import { encodeMarkerBatch, MARKER_BATCH_BYTES } from './marker-batch.ts'
+import { encodeMarkerBatch } from './marker-batch.ts'
 import {
   batchTooLarge,
   endedError,
@@ -35,43 +25,15 @@ import {
   syncFailed,
   transactionLeftOpen,
 } from './partition-errors.ts'
+import type { PartitionContext, PartitionState } from './partition-state.ts'
 import type { OriginalBatch } from './producer-state.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerStates } from './producer-states.ts'
 import type { SegmentList } from './segment-list.ts'
-import { Tail, type TailBudget } from './tail.ts'
+import { Tail } from './tail.ts'
 import { UnsyncedFiles } from './unsynced-files.ts'
 
-/** What the partitions of one log share. */
-export interface PartitionContext {
-  readonly driver: StorageDriver
-  readonly clock: Clock
-  readonly barrier: CommitBarrier
-  readonly tailBudget: TailBudget
-  /** A watermark moved. */
-  changed(partition: PartitionLog): void
-  /** A segment was sealed: a checkpoint may pass its end once it is synced. */
-  rolled(partition: PartitionLog): void
-  /** A sync failed; the partition is read-only from now on. */
-  failed(partition: PartitionLog, error: LogError): void
-}
-
-/** What `open` and recovery found. */
-export interface PartitionState {
-  readonly topic: string
-  readonly partition: number
-  readonly topicId: string
-  readonly directory: string
-  readonly config: ResolvedTopicConfig
-  readonly segments: SegmentList
-  readonly epochs: LeaderEpochs
-  readonly logStartOffset: number
-  /** Everything is on stable storage below it. */
-  readonly durableOffset: number
-  readonly isGapless: boolean
-  readonly producers: ProducerStates
-  readonly snapshots: ProducerSnapshots
-}
+export type { PartitionContext, PartitionState } from './partition-state.ts'
 
 /** The log of one partition. */
 export class PartitionLog implements Syncable, LogSource {
@@ -95,10 +57,7 @@ export class PartitionLog implements Syncable, LogSource {
   #logEndOffset: number
   readonly #active: ActiveSegment
   readonly #unsynced: UnsyncedFiles
-  /** Markers for which room is kept. */
-  #reservedMarkers = 0
   #recoveryPoint: number
-  #indexesFlushed: Promise<void> = Promise.resolve()
   #failure: LogError | undefined
   #end: 'closed' | 'deleted' | undefined
 
@@ -123,12 +82,18 @@ export class PartitionLog implements Syncable, LogSource {
     this.#unsynced = new UnsyncedFiles(context.driver, state.directory)
     const { driver, clock } = context
     const { directory, segments } = state
-    const rolled = (): void => {
-      this.snapshots.take('roll', this)
-      context.rolled(this)
-    }
-    const unsynced = this.#unsynced
-    this.#active = new ActiveSegment({ driver, clock, directory, segments, unsynced, rolled })
+    this.#active = new ActiveSegment({
+      driver,
+      clock,
+      directory,
+      segments,
+      tail: this.tail,
+      unsynced: this.#unsynced,
+      rolled: () => {
+        this.snapshots.take('roll', this)
+        context.rolled(this)
+      },
+    })
     this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
     this.#checkWatermarks()
   }
@@ -202,21 +167,14 @@ export class PartitionLog implements Syncable, LogSource {
     const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
     const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
     const baseOffset = this.#logEndOffset
-    const { sizeBytes, recordCount } = batch
-    const lastOffset = baseOffset + recordCount - 1
-    const reservedBytes = this.#reservedMarkers * MARKER_BATCH_BYTES
-    const room = { sizeBytes, timestamp, lastOffset, reservedBytes }
-    const active = this.#active.forBatch(this.#config, baseOffset, room)
-    this.#write(active, batch, { lastOffset, maxTimestamp: timestamp, recordCount })
+    const lastOffset = baseOffset + batch.recordCount - 1
+    const leaderEpoch = this.#leaderEpoch
+    const place = { baseOffset, lastOffset, timestamp, leaderEpoch }
+    this.#active.append(this.#config, batch, place)
+    this.#logEndOffset = lastOffset + 1
     if (isNumbered) this.producers.appended(batch, baseOffset, lastOffset, timestamp)
     this.#afterAppend(batch)
-    return {
-      baseOffset,
-      lastOffset,
-      timestamp,
-      leaderEpoch: this.#leaderEpoch,
-      isDuplicate: false,
-    }
+    return { baseOffset, lastOffset, timestamp, leaderEpoch, isDuplicate: false }
   }
 
   /**
@@ -233,8 +191,12 @@ export class PartitionLog implements Syncable, LogSource {
     const timestamp = this.#context.clock.now()
     const batch = encodeMarkerBatch(this.tail.reserve(), marker, timestamp)
     const offset = this.#logEndOffset
-    const active = this.#active.forMarker(this.#config, offset, batch.sizeBytes)
-    this.#write(active, batch, { lastOffset: offset, maxTimestamp: timestamp, recordCount: 0 })
+    const { producerId, outcome } = marker
+    const aborted = outcome === 'abort' ? this.producers.abortedBy(producerId, offset) : undefined
+    const leaderEpoch = this.#leaderEpoch
+    const place = { baseOffset: offset, lastOffset: offset, timestamp, leaderEpoch }
+    this.#active.appendMarker(this.#config, batch, place, aborted)
+    this.#logEndOffset = offset + 1
     this.producers.ended(marker, offset, timestamp)
     this.#afterAppend(batch)
     return offset
@@ -246,13 +208,12 @@ export class PartitionLog implements Syncable, LogSource {
    */
   reserveMarker(): void {
     this.#assertAppendable()
-    this.#reservedMarkers += 1
+    this.#active.reserveMarker()
   }
 
   /** The marker was written, or nobody will write one. */
   releaseMarker(): void {
-    assert(this.#reservedMarkers > 0, 'what is released was reserved')
-    this.#reservedMarkers -= 1
+    this.#active.releaseMarker()
   }
 
   /** The sequence that the producer's next record here has. */
@@ -298,7 +259,7 @@ export class PartitionLog implements Syncable, LogSource {
     const offset = this.#logEndOffset
     this.snapshots.take('checkpoint', this)
     await this.makeDurable(offset)
-    await this.#flushIndexes()
+    await this.#unsynced.flushIndexes(this.segments, () => this.#end !== undefined)
     await this.snapshots.write(offset, this)
     if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
   }
@@ -355,7 +316,7 @@ export class PartitionLog implements Syncable, LogSource {
     active.completeIndexes()
     active.trim()
     await active.flushLog()
-    await this.#flushIndexes()
+    await this.#unsynced.flushIndexes(this.segments, () => this.#end !== undefined)
     this.snapshots.take('close', this)
     await this.snapshots.write(this.#logEndOffset, this)
     await this.#context.driver.flushDirectory(this.directory)
@@ -385,43 +346,9 @@ export class PartitionLog implements Syncable, LogSource {
     return bytes
   }
 
-  /** Brings index files to stable storage, one caller after the other: one in work looks done. */
-  #flushIndexes(): Promise<void> {
-    const flushed = this.#indexesFlushed.then(async () => {
-      for (const segment of [...this.segments]) {
-        if (!segment.areIndexesUnflushed) continue
-        if (this.#end !== undefined) return
-        segment.writeIndexes()
-        await segment.flushIndexes()
-      }
-    })
-    this.#indexesFlushed = flushed.catch(() => undefined)
-    return flushed
-  }
-
   #assertAppendable(): void {
     if (this.#end !== undefined) throw endedError(this)
     if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
-  }
-
-  /** Writes a batch at the end of the log. */
-  #write(
-    active: Segment,
-    batch: EncodedBatch,
-    is: Pick<BatchBytes, 'lastOffset' | 'maxTimestamp' | 'recordCount'>,
-  ): void {
-    const { buffer, start, sizeBytes } = batch
-    const { lastOffset, maxTimestamp, recordCount } = is
-    const baseOffset = this.#logEndOffset
-    assignOffsets(buffer, start, baseOffset, this.#leaderEpoch)
-    if (this.#config.messageTimestampType === 'LogAppendTime') {
-      assignAppendTime(buffer, start, maxTimestamp)
-    }
-    sealBatch(buffer, start)
-    const bytes = { buffer, start, sizeBytes, lastOffset, maxTimestamp, recordCount }
-    active.append(bytes)
-    this.tail.accept(bytes, baseOffset)
-    this.#logEndOffset = lastOffset + 1
   }
 
   #duplicate(original: OriginalBatch): AppendedBatch {

@@ -1,6 +1,6 @@
 /**
- * UnsyncedFiles: what the next sync round of a partition has to cover besides the active segment,
- * in the order that commit-barrier.ts asks for.
+ * UnsyncedFiles: what of a partition's folder is not on stable storage, besides the active segment:
+ * what the next sync round has to cover, in the order that commit-barrier.ts asks for, and indexes.
  *   I1  a sealed segment stays on the list until a round took it
  *   I2  names come behind sealed segments, and before the active one: a name that is durable names
  *       what is durable up to there
@@ -17,6 +17,7 @@ export class UnsyncedFiles {
   /** Names were made in the directory since its last sync. */
   #names = false
   #recordCount = 0
+  #indexesFlushed: Promise<void> = Promise.resolve()
 
   /** For the folder `directory`. */
   constructor(driver: StorageDriver, directory: string) {
@@ -49,5 +50,19 @@ export class UnsyncedFiles {
     this.#names = false
     this.#recordCount = 0
     return steps
+  }
+
+  /** Brings index files to stable storage, one caller after the other: one in work looks done. */
+  flushIndexes(segments: Iterable<Segment>, isEnded: () => boolean): Promise<void> {
+    const flushed = this.#indexesFlushed.then(async () => {
+      for (const segment of [...segments]) {
+        if (!segment.areIndexesUnflushed) continue
+        if (isEnded()) return
+        segment.writeIndexes()
+        await segment.flushIndexes()
+      }
+    })
+    this.#indexesFlushed = flushed.catch(() => undefined)
+    return flushed
   }
 }

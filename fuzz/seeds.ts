@@ -124,6 +124,8 @@ function cleanMarkerFile(): Buffer {
     offsetOfLargestTimestamp: 1,
     firstTimestamp: 4,
     recordCount: null,
+    abortedCount: 1,
+    abortedCrc: 7,
   }
   const partition = {
     topic: 'orders',

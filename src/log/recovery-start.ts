@@ -30,6 +30,7 @@ export function uncheckedContents(baseOffset: number, fileBytes: number): Segmen
     ...emptyContents(baseOffset),
     sizeBytes: fileBytes,
     nextOffset: Number.MAX_SAFE_INTEGER,
+    abortedCount: null,
   }
 }
 
@@ -62,6 +63,8 @@ export function startOfCheck(
     offsetOfLargestTimestamp: largest?.offset ?? -1,
     firstTimestamp: knownTimestampOf(first, 0),
     recordCount: null,
+    abortedCount: null,
+    abortedCrc: 0,
   }
   return { start, isIndexWrong: false }
 }

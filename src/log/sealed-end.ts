@@ -37,6 +37,8 @@ import { SectorReads } from './sector-reads.ts'
 /** Bytes walked before other work of the process gets its turn. */
 const SLICE_BYTES = 4_194_304
 
+const UNCOUNTED = { recordCount: null, abortedCount: null } as const
+
 /** What the end of a segment tells. */
 export interface SealedEnd {
   readonly contents: SegmentContents
@@ -67,7 +69,7 @@ export function* findSealedEnd(place: SegmentPlace): Procedure<SealedEnd | undef
     const { nextOffset, largestTimestamp, offsetOfLargestTimestamp, epoch } = walk
     const known = { sizeBytes, nextOffset, largestTimestamp, offsetOfLargestTimestamp }
     return {
-      contents: { ...emptyContents(place.baseOffset), ...known, recordCount: null },
+      contents: { ...emptyContents(place.baseOffset), ...known, ...UNCOUNTED },
       epoch,
     }
   } finally {

@@ -228,6 +228,7 @@ export class SegmentVerification {
     const before = this.contents
     const isLargest = maxTimestamp > before.largestTimestamp
     this.contents = {
+      ...before,
       sizeBytes: batch.end,
       nextOffset: batch.nextOffset,
       largestTimestamp: isLargest ? maxTimestamp : before.largestTimestamp,

@@ -116,7 +116,9 @@ function isCleanSegment(value: unknown): value is CleanSegment {
     Number.isSafeInteger(value['largestTimestamp']) &&
     Number.isSafeInteger(value['offsetOfLargestTimestamp']) &&
     Number.isSafeInteger(value['firstTimestamp']) &&
-    (value['recordCount'] === null || isCount(value['recordCount']))
+    (value['recordCount'] === null || isCount(value['recordCount'])) &&
+    (value['abortedCount'] === null || isCount(value['abortedCount'])) &&
+    isCount(value['abortedCrc'])
   )
 }
 

@@ -18,6 +18,10 @@ export interface SegmentContents {
   readonly firstTimestamp: number
   /** User records held; null where nobody counted them. */
   readonly recordCount: number | null
+  /** Aborted transactions whose marker it holds; null where nobody vouches for its .txnindex. */
+  readonly abortedCount: number | null
+  /** CRC-32C of the .txnindex; 0 where there is nothing in it, or nobody vouches for it. */
+  readonly abortedCrc: number
 }
 
 /** What a segment has to know of a batch. */
@@ -45,5 +49,7 @@ export function emptyContents(baseOffset: number): SegmentContents {
     offsetOfLargestTimestamp: -1,
     firstTimestamp: -1,
     recordCount: 0,
+    abortedCount: 0,
+    abortedCrc: 0,
   }
 }

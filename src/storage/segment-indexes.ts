@@ -1,11 +1,12 @@
 /**
- * SegmentIndexes: the two indexes of one segment, which are filled, cut, judged and synced
- * together.
+ * SegmentIndexes: the indexes of one segment, which are flushed and closed together; the two sparse
+ * ones are filled, cut and judged together too.
  *
  *   00000000000000004096.index       last offset of a batch -> position (offset-index.ts)
  *   00000000000000004096.timeindex   largest timestamp so far -> offset (time-index.ts)
+ *   00000000000000004096.txnindex    aborted transactions (transaction-index.ts)
  *
- * Both are hints, read when they are first needed. Files that are missing, or that cannot be what
+ * The sparse ones are hints, read when they are first needed. Files that are missing, or that cannot be what
  * was written, have to be rebuilt from the log before anything is looked up in them or added.
  * Those of a sealed segment are let go when too many are loaded and nobody uses them, and with them
  * what is known of the batches that passed their CRC: both are found out again.
@@ -17,7 +18,9 @@ import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
 import { type IndexBudget, indexBudget, type LoadedIndexes } from './index-budget.ts'
 import { OffsetIndex } from './offset-index.ts'
 import type { StorageDriver } from './storage-driver.ts'
+import { emptyContents, type SegmentContents } from './segment-contents.ts'
 import { TimeIndex, type TimestampAndOffset } from './time-index.ts'
+import { TransactionIndex } from './transaction-index.ts'
 
 /** Where a segment lies. */
 export interface SegmentPlace {
@@ -36,6 +39,8 @@ export function segmentPath(
 
 /** The indexes of one segment. */
 export class SegmentIndexes implements LoadedIndexes {
+  /** Is there as long as the segment is: little, and not to be had again from the two others. */
+  readonly aborted: TransactionIndex
   readonly #place: SegmentPlace
   readonly #budget: IndexBudget
   #offset: OffsetIndex | undefined
@@ -46,9 +51,17 @@ export class SegmentIndexes implements LoadedIndexes {
   lastUse = 0
 
   /** Of files that exist, or should; they are read at the first use. */
-  constructor(place: SegmentPlace, budget: IndexBudget = indexBudget) {
+  constructor(
+    place: SegmentPlace,
+    contents: SegmentContents = emptyContents(place.baseOffset),
+    budget: IndexBudget = indexBudget,
+  ) {
     this.#place = place
     this.#budget = budget
+    this.aborted = new TransactionIndex(
+      { ...place, path: segmentPath(place, '.txnindex') },
+      contents,
+    )
   }
 
   /** Empty ones: new files, or what was there cut to nothing. */
@@ -87,7 +100,7 @@ export class SegmentIndexes implements LoadedIndexes {
   }
 
   unload(): boolean {
-    if (!this.#isFinal || this.isUnflushed) return false
+    if (!this.#isFinal || this.#areHintsUnflushed) return false
     this.#letGo()
     return true
   }
@@ -156,10 +169,15 @@ export class SegmentIndexes implements LoadedIndexes {
   writeOut(): void {
     this.offset.file.writeOut()
     this.time.file.writeOut()
+    this.aborted.writeOut()
   }
 
   /** True while a file differs from what is known to be on stable storage. */
   get isUnflushed(): boolean {
+    return this.#areHintsUnflushed || this.aborted.isUnflushed
+  }
+
+  get #areHintsUnflushed(): boolean {
     return this.#offset?.file.isUnflushed === true || this.#time?.file.isUnflushed === true
   }
 
@@ -167,12 +185,14 @@ export class SegmentIndexes implements LoadedIndexes {
   async flush(): Promise<void> {
     await this.#offset?.file.flush()
     if (!this.#isClosed) await this.#time?.file.flush()
+    if (!this.#isClosed) await this.aborted.flush()
   }
 
   /** As `flush`, for whoever forces the directory afterwards. */
   async flushBytes(): Promise<void> {
     await this.#offset?.file.flushBytes()
     if (!this.#isClosed) await this.#time?.file.flushBytes()
+    if (!this.#isClosed) await this.aborted.flushBytes()
   }
 
   /** Also while they are flushed: the next file would be opened by a name that may be another's. */
@@ -181,6 +201,7 @@ export class SegmentIndexes implements LoadedIndexes {
     this.#budget.gave(this)
     this.#offset?.close()
     this.#time?.close()
+    this.aborted.close()
   }
 
   #loadOffset(): OffsetIndex {

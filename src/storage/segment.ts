@@ -4,6 +4,7 @@
  *   00000000000000004096.log         record batches back to back, then preallocated zeros
  *   00000000000000004096.index       sparse: last offset of a batch -> position (offset-index.ts)
  *   00000000000000004096.timeindex   sparse: largest timestamp so far -> offset (time-index.ts)
+ *   00000000000000004096.txnindex    aborted transactions, where there are (transaction-index.ts)
  *
  * Owns these files and where the next batch goes; offsets, CRCs and rolling are log/'s business.
  * Single writer. True between any two calls, and restored after a crash by log/recovery.ts:
@@ -14,6 +15,7 @@
  *       .log has exactly sizeBytes
  */
 import { assert } from '../errors/invariant.ts'
+import type { AbortedTransaction } from '../format/aborted-transaction.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import {
   type BatchBytes,
@@ -25,6 +27,7 @@ import { SegmentIndexes, segmentPath, type SegmentPlace } from './segment-indexe
 import { SpaceAhead, type GrowthSettings } from './space-ahead.ts'
 import type { BorrowedBytes, StorageFile } from './storage-driver.ts'
 import type { TimeIndex } from './time-index.ts'
+import type { TransactionIndex } from './transaction-index.ts'
 
 const MAX_POSITION = 0x7fff_ffff
 
@@ -41,12 +44,12 @@ export class Segment {
   readonly #log: StorageFile
   readonly #ahead: SpaceAhead
   readonly #indexes: SegmentIndexes
-  #sizeBytes: number
-  #nextOffset: number
-  #largestTimestamp: number
-  #offsetOfLargestTimestamp: number
-  #firstTimestamp: number
-  #recordCount: number | null
+  #sizeBytes = 0
+  #nextOffset = 0
+  #largestTimestamp = -1
+  #offsetOfLargestTimestamp = -1
+  #firstTimestamp = -1
+  #recordCount: number | null = 0
   #sealed = false
   #indexNextBatch = false
   #damaged = false
@@ -62,12 +65,7 @@ export class Segment {
     this.#ahead = new SpaceAhead(files.log, settings)
     this.#indexes = files.indexes
     this.baseOffset = place.baseOffset
-    this.#sizeBytes = contents.sizeBytes
-    this.#nextOffset = contents.nextOffset
-    this.#largestTimestamp = contents.largestTimestamp
-    this.#offsetOfLargestTimestamp = contents.offsetOfLargestTimestamp
-    this.#firstTimestamp = contents.firstTimestamp
-    this.#recordCount = contents.recordCount
+    this.#take(contents)
   }
 
   /**
@@ -94,7 +92,8 @@ export class Segment {
   /** Existing files whose contents are known; indexes are read when first used. */
   static open(place: SegmentPlace, settings: SegmentSettings, contents: SegmentContents): Segment {
     const log = place.driver.openFile(segmentPath(place, '.log'), 'write')
-    return new Segment(place, settings, { log, indexes: new SegmentIndexes(place) }, contents)
+    const indexes = new SegmentIndexes(place, contents)
+    return new Segment(place, settings, { log, indexes }, contents)
   }
 
   /** Existing files of a segment that ended before. */
@@ -104,7 +103,7 @@ export class Segment {
     contents: SegmentContents,
   ): Segment {
     const log = place.driver.openFile(segmentPath(place, '.log'), 'read')
-    const files = { log, indexes: new SegmentIndexes(place) }
+    const files = { log, indexes: new SegmentIndexes(place, contents) }
     const segment = new Segment(place, settings, files, contents)
     segment.#sealed = true
     files.indexes.becomeFinal()
@@ -154,6 +153,7 @@ export class Segment {
       offsetOfLargestTimestamp: this.#offsetOfLargestTimestamp,
       firstTimestamp: this.#firstTimestamp,
       recordCount: this.#recordCount,
+      ...this.#indexes.aborted.witness,
     }
   }
 
@@ -165,6 +165,11 @@ export class Segment {
   /** The time index, read at its first use. */
   get timeIndex(): TimeIndex {
     return this.#indexes.time
+  }
+
+  /** Which transactions were aborted, by markers in it. */
+  get aborted(): TransactionIndex {
+    return this.#indexes.aborted
   }
 
   /**
@@ -227,22 +232,39 @@ export class Segment {
 
   /**
    * Appends one validated batch and returns its position. Readable at once and safe from a kill
-   * of the process; from a power cut only after `flushLog`.
-   * @throws {LogError} NO_SPACE or IO: nothing was appended.
+   * of the process; from a power cut only after `flushLog`. `reservedBytes` stay free behind it for
+   * batches to come, in blocks that the file has.
+   * @throws {LogError} NO_SPACE or IO: nothing was appended; IO with `details.outcome: 'unknown'`
+   *   where a crash may bring it back all the same.
    */
-  append(batch: BatchBytes): number {
+  append(batch: BatchBytes, reservedBytes = 0): number {
     assert(!this.#sealed, 'I4: a sealed segment never changes')
     assert(batch.lastOffset >= this.#nextOffset, 'I1: offsets ascend')
     const position = this.#sizeBytes
-    this.#ahead.prepare(position, batch.sizeBytes)
-    try {
-      this.#log.write(batch.buffer, batch.start, batch.sizeBytes, position)
-    } catch (error) {
-      this.#cutBack()
-      throw error
-    }
+    this.#ahead.write(batch, position, reservedBytes)
     this.admit(batch)
     return position
+  }
+
+  /** Keeps `reservedBytes` free behind its batches. @throws {LogError} NO_SPACE or IO. */
+  reserve(reservedBytes: number): void {
+    assert(!this.#sealed, 'I4: a sealed segment never changes')
+    this.#ahead.reserve(this.#sizeBytes, reservedBytes)
+  }
+
+  /** Notes an aborted transaction, before its marker is appended. @throws As `reserve`. */
+  addAborted(entry: AbortedTransaction): void {
+    this.#indexes.aborted.add(entry)
+  }
+
+  /** The marker of what was noted last was not appended. */
+  takeBackAborted(): void {
+    this.#indexes.aborted.takeBackLast()
+  }
+
+  /** Forgets the aborts with a marker at `offset` or behind it: the caller notes them again. */
+  truncateAborted(offset: number): void {
+    this.#indexes.aborted.truncateTo(offset)
   }
 
   /**
@@ -367,23 +389,12 @@ export class Segment {
 
   /** Cuts everything behind whole batches, the preallocated zeros included. */
   trim(): void {
-    this.#ahead.cut()
-    if (this.#log.sizeBytes !== this.#sizeBytes) this.#log.resize(this.#sizeBytes)
+    this.#ahead.cutTo(this.#sizeBytes)
   }
 
   /** Releases the files. Does not flush. */
   close(): void {
     this.#log.close()
     this.#indexes.close()
-  }
-
-  /** After a failed write: what it left must not look like a torn batch to the next open. */
-  #cutBack(): void {
-    this.#ahead.cut()
-    try {
-      this.#log.resize(this.#sizeBytes)
-    } catch {
-      // The write's own error is the one to report; recovery cuts a torn batch as well.
-    }
   }
 }

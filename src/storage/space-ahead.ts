@@ -1,15 +1,18 @@
 /**
  * SpaceAhead: what the .log of an active segment has ready behind its batches, so that a durable
- * append has as little as possible to change but its own bytes.
+ * append has as little as possible to change but its own bytes, and so that there is room for what
+ * must not fail for lack of it.
  *
  *   | batches          | zeroed ahead    | preallocated    |
  *   0              sizeBytes       stretchEnd       file size      all of it reads as zeros
  *
- * Owns how the file grows, and when zeros are written; what is in front of them is the segment's.
- *   I1  zeros are written only where zeros are read: behind the batches, inside the file
- *   I2  nothing here fails an append that might still succeed
+ * Owns how the file grows, when zeros are written, and what becomes of a write that failed.
+ *   I1  zeros are written only where zeros are read: behind the batches
+ *   I2  nothing here fails an append that might still succeed and needs no room behind it
+ *   I3  up to heldEnd the file has blocks, whether anything preallocates or not, and keeps them
  */
 import { LogError } from '../errors/log-error.ts'
+import type { BatchBytes } from './segment-contents.ts'
 import type { StorageFile } from './storage-driver.ts'
 
 const FIRST_GROWTH_BYTES = 65_536
@@ -18,6 +21,8 @@ const LAST_GROWTH_BYTES = 16_777_216
 const STRETCH_BYTES = 262_144
 /** … in pieces at multiples of their size: behind larger ones small writes take longer. */
 const ZEROS: Buffer = Buffer.alloc(65_536)
+/** Held beyond what is asked for, so that most appends find their room held. */
+const HELD_MORE_BYTES = 16_384
 /** From so many flushes on within a stretch, the next one is zeroed. */
 const FREQUENT_FLUSHES = 2
 
@@ -29,7 +34,7 @@ export interface GrowthSettings {
 }
 
 /** What is needed of the .log. */
-type GrowingFile = Pick<StorageFile, 'sizeBytes' | 'resize' | 'write'>
+type GrowingFile = Pick<StorageFile, 'path' | 'sizeBytes' | 'read' | 'resize' | 'write'>
 
 /** The free end of one .log. */
 export class SpaceAhead {
@@ -37,6 +42,8 @@ export class SpaceAhead {
   readonly #settings: GrowthSettings
   /** Up to here the file was zeroed, or it was found not to be worth it. */
   #stretchEnd = 0
+  /** See I3. */
+  #heldEnd = 0
   #flushesInStretch = 0
 
   constructor(log: GrowingFile, settings: GrowthSettings) {
@@ -45,10 +52,33 @@ export class SpaceAhead {
   }
 
   /**
-   * Before a batch is written behind `sizeBytes`. Hot: most calls do nothing.
-   * @throws {LogError} IO where the file cannot grow.
+   * Writes a batch behind `sizeBytes`, with `reservedBytes` of room behind it.
+   * @throws {LogError} NO_SPACE or IO: it is not there; IO with `details.outcome: 'unknown'` where
+   *   a crash may bring it back.
    */
-  prepare(sizeBytes: number, batchBytes: number): void {
+  write(batch: BatchBytes, sizeBytes: number, reservedBytes: number): void {
+    const heldBefore = this.#heldEnd
+    this.#prepare(sizeBytes, batch.sizeBytes)
+    if (reservedBytes > 0) this.#hold(sizeBytes, sizeBytes + batch.sizeBytes, reservedBytes)
+    try {
+      this.#log.write(batch.buffer, batch.start, batch.sizeBytes, sizeBytes)
+    } catch (error) {
+      const isWhole = this.#isWhole(batch, sizeBytes)
+      this.#cutBack(sizeBytes, Math.max(heldBefore, sizeBytes))
+      throw isWhole ? outcomeUnknown(this.#log.path, error) : error
+    }
+  }
+
+  /**
+   * Holds room behind `sizeBytes`.
+   * @throws {LogError} NO_SPACE or IO.
+   */
+  reserve(sizeBytes: number, reservedBytes: number): void {
+    this.#hold(sizeBytes, sizeBytes, reservedBytes)
+  }
+
+  /** Before a batch is written. Hot: most calls do nothing. */
+  #prepare(sizeBytes: number, batchBytes: number): void {
     const neededBytes = sizeBytes + batchBytes
     if (neededBytes <= this.#stretchEnd || !this.#settings.preallocate) return
     if (neededBytes > this.#log.sizeBytes) this.#grow(sizeBytes, neededBytes)
@@ -60,9 +90,66 @@ export class SpaceAhead {
     this.#flushesInStretch += 1
   }
 
-  /** The file was cut behind its batches: nothing is ready any more. */
-  cut(): void {
+  /** Cuts everything behind the batches: nothing is ready any more. */
+  cutTo(sizeBytes: number): void {
     this.#stretchEnd = 0
+    this.#heldEnd = 0
+    if (this.#log.sizeBytes !== sizeBytes) this.#log.resize(sizeBytes)
+  }
+
+  /**
+   * Room behind `end`, where a batch from `sizeBytes` on will end: zeros are written there, as a
+   * file may be large and have no blocks.
+   */
+  #hold(sizeBytes: number, end: number, reservedBytes: number): void {
+    const neededEnd = end + reservedBytes
+    if (neededEnd <= this.#heldEnd) return
+    const from = Math.max(end, this.#heldEnd)
+    try {
+      this.#writeZeros(from, neededEnd + HELD_MORE_BYTES)
+      this.#heldEnd = neededEnd + HELD_MORE_BYTES
+    } catch (error) {
+      if (!LogError.is(error, 'NO_SPACE')) throw error
+      this.#holdExactly(sizeBytes, from, neededEnd)
+    }
+  }
+
+  /** The disk is all but full: not a byte more than is needed. */
+  #holdExactly(sizeBytes: number, from: number, neededEnd: number): void {
+    try {
+      this.#writeZeros(from, neededEnd)
+      this.#heldEnd = neededEnd
+    } catch (error) {
+      this.#cutBack(sizeBytes, Math.max(this.#heldEnd, sizeBytes))
+      throw error
+    }
+  }
+
+  /**
+   * Whether all of a batch is there although its write failed: a write may have taken every byte of
+   * it but those that are zeros anyway, or fail after the last.
+   */
+  #isWhole(batch: BatchBytes, position: number): boolean {
+    try {
+      const there = Buffer.allocUnsafe(batch.sizeBytes)
+      const read = this.#log.read(there, 0, batch.sizeBytes, position)
+      const end = batch.start + batch.sizeBytes
+      return read === batch.sizeBytes && batch.buffer.subarray(batch.start, end).equals(there)
+    } catch {
+      return true // Nobody knows.
+    }
+  }
+
+  /** What a failed write left must not look like a torn batch to the next open; I3 holds. */
+  #cutBack(sizeBytes: number, keptEnd: number): void {
+    this.#stretchEnd = 0
+    this.#heldEnd = keptEnd > sizeBytes ? keptEnd : 0
+    try {
+      if (this.#log.sizeBytes > keptEnd) this.#log.resize(keptEnd)
+      if (keptEnd > sizeBytes) this.#writeZeros(sizeBytes, keptEnd)
+    } catch {
+      // The write's own error is the one to report; recovery cuts a torn batch as well.
+    }
   }
 
   /**
@@ -99,13 +186,27 @@ export class SpaceAhead {
 
   #zero(start: number, end: number): void {
     try {
-      for (let at = start; at < end;) {
-        const byteLength = Math.min(ZEROS.length - (at % ZEROS.length), end - at)
-        this.#log.write(ZEROS, 0, byteLength, at)
-        at += byteLength
-      }
+      this.#writeZeros(start, end)
     } catch (error) {
       if (!LogError.is(error)) throw error // I2: what the batch meets, its own write will tell.
     }
   }
+
+  #writeZeros(start: number, end: number): void {
+    for (let at = start; at < end;) {
+      const byteLength = Math.min(ZEROS.length - (at % ZEROS.length), end - at)
+      this.#log.write(ZEROS, 0, byteLength, at)
+      at += byteLength
+    }
+  }
+}
+
+function outcomeUnknown(file: string, cause: unknown): unknown {
+  if (!LogError.is(cause)) return cause
+  return new LogError(
+    'IO',
+    `${cause.message}; all of the batch may have been written: after a crash it may be there`,
+    { file, outcome: 'unknown' },
+    { cause },
+  )
 }

@@ -83,6 +83,7 @@ describe('a segment that nobody has checked', () => {
       ...emptyContents(BASE),
       sizeBytes: 500,
       nextOffset: Number.MAX_SAFE_INTEGER,
+      abortedCount: null,
     })
   })
 })
@@ -97,6 +98,8 @@ describe('the check of a segment starts', () => {
         offsetOfLargestTimestamp: LAST[2],
         firstTimestamp: 50,
         recordCount: null,
+        abortedCount: null,
+        abortedCrc: 0,
       },
       isIndexWrong: false,
     }
@@ -110,6 +113,8 @@ describe('the check of a segment starts', () => {
         offsetOfLargestTimestamp: LAST[1],
         firstTimestamp: 50,
         recordCount: null,
+        abortedCount: null,
+        abortedCrc: 0,
       },
       isIndexWrong: false,
     }

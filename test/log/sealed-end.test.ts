@@ -79,6 +79,8 @@ describe('the end of a sealed segment', () => {
         offsetOfLargestTimestamp: BASE + 2,
         firstTimestamp: -1,
         recordCount: null,
+        abortedCount: null,
+        abortedCrc: 0,
       },
       epoch: { leaderEpoch: 4, startOffset: BASE + 2 },
     })
@@ -109,6 +111,8 @@ describe('the end of a sealed segment', () => {
         offsetOfLargestTimestamp: -1,
         firstTimestamp: -1,
         recordCount: null,
+        abortedCount: null,
+        abortedCrc: 0,
       },
       epoch: undefined,
     })

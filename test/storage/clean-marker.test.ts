@@ -22,6 +22,8 @@ const SEGMENT = {
   offsetOfLargestTimestamp: 41,
   firstTimestamp: 1_600_000_000_000,
   recordCount: 42,
+  abortedCount: 2,
+  abortedCrc: 0xdeadbeef,
 }
 const EMPTY_SEGMENT = {
   baseOffset: 42,
@@ -31,6 +33,8 @@ const EMPTY_SEGMENT = {
   offsetOfLargestTimestamp: -1,
   firstTimestamp: -1,
   recordCount: null,
+  abortedCount: null,
+  abortedCrc: 0,
 }
 const PARTITION = {
   topic: 'orders',

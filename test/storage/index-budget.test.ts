@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest'
 import { IndexBudget } from '../../src/storage/index-budget.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
+import { emptyContents } from '../../src/storage/segment-contents.ts'
 import { SegmentIndexes } from '../../src/storage/segment-indexes.ts'
 import { collectGarbage } from '../support/process-resources.ts'
 
@@ -21,7 +22,7 @@ function sealed(count: number, budget: IndexBudget): readonly SegmentIndexes[] {
     }
     written.writeOut()
     written.close()
-    const indexes = new SegmentIndexes(place, budget)
+    const indexes = new SegmentIndexes(place, emptyContents(place.baseOffset), budget)
     indexes.becomeFinal()
     return indexes
   })

@@ -24,18 +24,22 @@ class Space {
   constructor(preallocate: boolean, segmentBytes: number = 1_073_741_824) {
     const { file } = this
     const noted = {
+      path: file.path,
       get sizeBytes(): number {
         return file.sizeBytes
       },
+      read: file.read.bind(file),
       resize: (sizeBytes: number) => file.resize(sizeBytes),
-      write: this.#zero,
+      write: this.#write,
     }
     this.#ahead = new SpaceAhead(noted, { preallocate, segmentBytes })
   }
 
   append(byteLength: number): void {
-    this.#ahead.prepare(this.sizeBytes, byteLength)
-    this.file.write(Buffer.alloc(byteLength, 0xff), 0, byteLength, this.sizeBytes)
+    const buffer = Buffer.alloc(byteLength, 0xff)
+    const offsets = { lastOffset: 0, maxTimestamp: 0, recordCount: 1 }
+    const batch = { buffer, start: 0, sizeBytes: byteLength, ...offsets }
+    this.#ahead.write(batch, this.sizeBytes, 0)
     this.sizeBytes += byteLength
   }
 
@@ -55,7 +59,11 @@ class Space {
     return bytes
   }
 
-  readonly #zero = (source: Uint8Array, start: number, byteLength: number, at: number): void => {
+  readonly #write = (source: Uint8Array, start: number, byteLength: number, at: number): void => {
+    if (at === this.sizeBytes && source[start] === 0xff) {
+      this.file.write(source, start, byteLength, at)
+      return
+    }
     if (this.failure !== undefined) throw this.failure
     const isZero = source.subarray(start, start + byteLength).every((byte) => byte === 0)
     if (at < this.sizeBytes || at + byteLength > this.file.sizeBytes || !isZero) {

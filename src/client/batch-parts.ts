@@ -6,6 +6,7 @@
  * so that only a record too large by itself fails.
  *   I1  parts are in record order and cover the batch without a hole
  *   I2  a part that failed changed nothing in the log; the parts behind it are tried all the same
+ *   I3  who writes a part is asked right before its append: sequences follow what was appended
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Codec } from '../format/compression.ts'
@@ -14,6 +15,7 @@ import type { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import { readHeaders } from '../format/record.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import type { BuilderPool } from './builder-pool.ts'
 
 /** What became of the records from `startIndex` up to, not including, `endIndex`. */
@@ -31,6 +33,7 @@ export interface BatchPart {
 interface Appending {
   readonly log: PartitionLog
   readonly builders: BuilderPool
+  readonly writer: BatchWriter
   readonly parts: BatchPart[]
 }
 
@@ -40,9 +43,10 @@ export function appendInParts(
   builder: RecordBatchBuilder,
   codec: Codec,
   builders: BuilderPool,
+  writer: BatchWriter,
 ): readonly BatchPart[] {
   const parts: BatchPart[] = []
-  appendPart({ log, builders, parts }, builder, codec, 0)
+  appendPart({ log, builders, writer, parts }, builder, codec, 0)
   return parts
 }
 
@@ -68,10 +72,10 @@ function appendPart(
   codec: Codec,
   startIndex: number,
 ): void {
-  const { log, parts } = appending
+  const { log, writer, parts } = appending
   const endIndex = startIndex + builder.recordCount
   try {
-    builder.finish(codec)
+    builder.finish(codec, writer.producerFor(log))
     if (builder.sizeBytes > log.config.maxMessageBytes) {
       divide(appending, builder, codec, startIndex)
       return

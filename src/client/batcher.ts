@@ -14,6 +14,7 @@
 import { assert } from '../errors/invariant.ts'
 import { afterTurn, type Clock } from '../log/clock.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import { BuilderPool } from './builder-pool.ts'
 import { PartitionBatch } from './partition-batch.ts'
 import { PartitionLane } from './partition-lane.ts'
@@ -34,6 +35,7 @@ export class Batcher {
   readonly #settings: ProducerSettings
   readonly #clock: Clock
   readonly #listener: BatchListener
+  readonly #writer: BatchWriter
   readonly #builders = new BuilderPool()
   /** Of partitions that are in use: a deleted topic is not remembered for ever. */
   readonly #lanes = new WeakMap<PartitionLog, PartitionLane>()
@@ -51,10 +53,16 @@ export class Batcher {
   #isTurnScheduled = false
   #closesWithTurn = false
 
-  constructor(settings: ProducerSettings, clock: Clock, listener: BatchListener) {
+  constructor(
+    settings: ProducerSettings,
+    clock: Clock,
+    listener: BatchListener,
+    writer: BatchWriter,
+  ) {
     this.#settings = settings
     this.#clock = clock
     this.#listener = listener
+    this.#writer = writer
   }
 
   /** Bytes of encoded records whose batches are not settled. */
@@ -236,7 +244,7 @@ export class Batcher {
   }
 
   #append(lane: PartitionLane, batch: PartitionBatch): void {
-    batch.append()
+    batch.append(this.#writer)
     if (this.#settings.acks !== 'all' || batch.endOffset <= lane.log.durableOffset) {
       this.#settle(batch, undefined)
       return

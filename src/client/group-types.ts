@@ -1,7 +1,7 @@
 /**
- * Consumer groups, share groups and transactions as their types will be, so that programs written
- * against the whole interface compile. The features come with later versions: until then the calls
- * that would give one of these fail at once (not-available.ts).
+ * Consumer groups and transactions as users hold them, and share groups as their types will be, so
+ * that programs written against the whole interface compile: until then the calls that would give
+ * one fail at once (not-available.ts).
  */
 import type { Consumer } from './groups/consumer.ts'
 import type { Isolation, Visibility } from './position.ts'
@@ -226,14 +226,39 @@ export interface Running extends AsyncDisposable {
   stop(options?: { timeoutMs?: number | undefined }): Promise<void>
 }
 
-/** Sends that count together or not at all. */
+/**
+ * Sends that count together or not at all, in any number of topics and partitions, with positions
+ * of consumer groups.
+ *
+ * `send` and `sendAll` resolve when the records were appended: readers of committed records see
+ * them after the commit, which makes them durable whatever `acks` says. One that fails makes the
+ * commit abort, whoever looked at its error; so nothing is lost where nobody awaits them.
+ * Once the transaction is over everything here is refused, with `CLOSED` or, where it was aborted,
+ * with `TRANSACTION_ABORTED`.
+ */
 export interface Transaction extends Sender {
+  /**
+   * Commits the positions of a group with the records: all that a consumer has handed over, a batch
+   * up to its end, or the record of a handler. Auto-commit leaves these alone.
+   * @throws {LogError} `INVALID_ARGUMENT` for what is not in order, with `orderedBy: 'key'`;
+   *   `REBALANCED` where the partition was lost meanwhile. The commit aborts then.
+   */
   commitOffsets(delivered: Consumer<Anything> | Batch<Anything> | RunContext): void
+  /** Commits these positions of a group, which may have no members, with the records. */
   commitOffsets(group: GroupAdmin, offsets: readonly TopicPartitionOffset[]): void
+  /**
+   * Aborts: nothing of it will be seen by readers of committed records, and no position moves.
+   * Resolves where it was aborted before.
+   */
   abort(): Promise<void>
 }
 /** A transaction that is committed by hand; disposing aborts what is not committed. */
 export interface OpenTransaction extends Transaction, AsyncDisposable {
+  /**
+   * Commits: everything sent before is durable in all its partitions when it resolves, or in none.
+   * @throws {LogError} `TRANSACTION_ABORTED` where it was aborted, with what caused that;
+   *   `IO` with `details.outcome: 'unknown'` where only opening the log again will tell.
+   */
   commit(): Promise<void>
 }
 

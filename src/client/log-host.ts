@@ -14,6 +14,7 @@ import type { TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import { type LogTopic, onlyOne } from '../log/open-topics.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { ProducerIds } from '../log/producer-ids.ts'
 import type { TransactionCoordinator } from '../log/transaction-coordinator.ts'
 import {
   ProcedureQueue,
@@ -226,14 +227,16 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     await this.#ownTopics.prepareOffsets(() => this.checkOpen('consumerGroup'))
   }
 
-  // ------------------------------------------------------------ transactions
+  // --------------------------------------------------------------- producers
 
   /** Transactions; they see to their topic by themselves. */
   get transactions(): TransactionCoordinator {
     return this.#directory.transactions
   }
 
-  // --------------------------------------------------------------- producers
+  get producerIds(): ProducerIds {
+    return this.#directory.producerIds
+  }
 
   get defaultProducer(): Producer {
     this.#defaultProducer ??= this.producer(undefined)

@@ -7,7 +7,6 @@ import { invalidArgument, type LogError } from '../errors/log-error.ts'
 /** Features of the interface that come with later versions. */
 export type LaterFeature =
   | 'share groups'
-  | 'transactions'
   | 'table views'
   | 'read-only logs'
   | 'attaching from worker threads'

@@ -12,6 +12,7 @@ import type { Codec } from '../format/compression.ts'
 import type { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { appendInParts, type BatchPart } from './batch-parts.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import type { BuilderPool } from './builder-pool.ts'
 import type { PreparedRecord } from './record-input.ts'
 import type { PendingSend } from './send-result.ts'
@@ -67,9 +68,9 @@ export class PartitionBatch {
     return recordBytes
   }
 
-  /** Appends the records; what fails is told by `settle`. */
-  append(): void {
-    this.#close(appendInParts(this.#log, this.#builder, this.#codec, this.#builders))
+  /** Appends the records as `writer`; what fails is told by `settle`. */
+  append(writer: BatchWriter): void {
+    this.#close(appendInParts(this.#log, this.#builder, this.#codec, this.#builders, writer))
   }
 
   /** Gives the records up, before they were appended. */

@@ -172,7 +172,8 @@ export class Partition<
         )
       }
       builder.finish(codec)
-      return log.append(builder)
+      const { baseOffset, lastOffset, timestamp, leaderEpoch } = log.append(builder)
+      return { baseOffset, lastOffset, timestamp, leaderEpoch }
     } finally {
       batch.giveBack()
     }

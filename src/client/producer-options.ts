@@ -6,7 +6,6 @@
 import { invalidArgument, type LogError } from '../errors/log-error.ts'
 import { COMPRESSION_CODECS, missingPackageOf, type Codec } from '../format/compression.ts'
 import { checkOptions, describeValue } from './check-options.ts'
-import { notAvailable } from './not-available.ts'
 import { partitioners, type Partitioner } from './partitioner.ts'
 import { signalOf } from './position.ts'
 
@@ -26,11 +25,18 @@ export interface ProducerOptions {
   compression?: Codec | undefined
   /** Where records without a partition go. Default `partitioners.murmur2`. */
   partitioner?: Partitioner | undefined
-  /** Whether what is sent twice after a failure is kept once. Default true. */
+  /**
+   * Whether batches say who wrote them, and in which order: so that one that comes twice is kept
+   * once, and a missing one shows. Transactions need it. Default true.
+   */
   idempotent?: boolean | undefined
-  /** Names the producer across restarts, for transactions. */
+  /**
+   * Names the producer across restarts, for transactions: whoever begins one under the same name
+   * later fences this one, and what this one left open is aborted. Up to 32,767 bytes of UTF-8.
+   * Default: one is made up, which nobody else has.
+   */
   transactionalId?: string | undefined
-  /** Milliseconds after which an open transaction is aborted. Default 60,000. */
+  /** Milliseconds after which a transaction that is still open is aborted. Default 60,000. */
   transactionTimeoutMs?: number | undefined
   /** Aborting it closes the producer; what was not appended yet is rejected with `ABORTED`. */
   signal?: AbortSignal | undefined
@@ -44,6 +50,10 @@ export interface ProducerSettings {
   readonly bufferBytes: number
   readonly compression: Codec
   readonly partitioner: Partitioner
+  readonly idempotent: boolean
+  /** Null: one is made up. */
+  readonly transactionalId: string | null
+  readonly transactionTimeoutMs: number
   readonly signal: AbortSignal | null
 }
 
@@ -63,21 +73,18 @@ const OPTION_NAMES: readonly string[] = [
 const MAX_BYTES = Number.MAX_SAFE_INTEGER
 /** Timers take an int32 of milliseconds; a larger one would fire at once. */
 const MAX_MS = 0x7fff_ffff
+/** Kafka writes strings behind an int16 of their length. */
+const MAX_ID_BYTES = 0x7fff
 
 /**
  * The settings that `options` ask for.
  * @throws {LogError} `INVALID_ARGUMENT` for an unknown name, a value out of its bounds, a codec
- * whose package is not installed, and for what this version does not have.
+ * whose package is not installed, and a transactionalId of a producer that is not idempotent.
  */
 export function checkProducerOptions(options: ProducerOptions | undefined): ProducerSettings {
   checkOptions(options, OPTION_NAMES, WHERE)
   const { compression = 'none', partitioner = partitioners.murmur2, ...given } = options ?? {}
-  if (given.transactionalId !== undefined) {
-    throw notAvailable('transactions', `${WHERE}({ transactionalId })`)
-  }
-  // Checked already, although they act only once sequences and transactions are there.
-  checkFlag('idempotent', given.idempotent)
-  checkInteger('transactionTimeoutMs', given.transactionTimeoutMs, 60_000, 1, MAX_MS)
+  const idempotent = checkFlag('idempotent', given.idempotent, true)
   return {
     acks: checkAcks(given.acks),
     lingerMs: checkInteger('lingerMs', given.lingerMs, 0, 0, MAX_MS),
@@ -85,6 +92,15 @@ export function checkProducerOptions(options: ProducerOptions | undefined): Prod
     bufferBytes: checkInteger('bufferBytes', given.bufferBytes, 33_554_432, 1, MAX_BYTES),
     compression: checkCodec(compression, `${WHERE}: compression`),
     partitioner,
+    idempotent,
+    transactionalId: checkTransactionalId(given.transactionalId, idempotent),
+    transactionTimeoutMs: checkInteger(
+      'transactionTimeoutMs',
+      given.transactionTimeoutMs,
+      60_000,
+      1,
+      MAX_MS,
+    ),
     signal: signalOf(given.signal, WHERE),
   }
 }
@@ -132,9 +148,29 @@ function checkInteger(
   throw refusedOption(option, value, `an integer from ${min} to ${max}`)
 }
 
-function checkFlag(option: string, value: unknown): void {
-  if (value === undefined || typeof value === 'boolean') return
+function checkFlag(option: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value === 'boolean') return value
   throw refusedOption(option, value, 'true or false')
+}
+
+function checkTransactionalId(value: unknown, idempotent: boolean): string | null {
+  if (value === undefined) return null
+  if (typeof value !== 'string' || !isStorable(value)) {
+    const allowed = `a well-formed string of 1 to ${MAX_ID_BYTES} bytes of UTF-8`
+    throw refusedOption('transactionalId', value, allowed)
+  }
+  if (idempotent) return value
+  throw invalidArgument(
+    `${WHERE}: a producer with a transactionalId is idempotent: leave idempotent: false out`,
+    { option: 'idempotent', value: false, allowed: 'true' },
+  )
+}
+
+/** Whether an id comes back from the log as it was given: lone surrogates would not. */
+function isStorable(id: string): boolean {
+  if (id === '' || /\p{Surrogate}/u.test(id)) return false
+  return id.length <= MAX_ID_BYTES && Buffer.byteLength(id) <= MAX_ID_BYTES
 }
 
 function refusedOption(

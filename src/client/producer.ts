@@ -5,13 +5,20 @@
  * and room are send-queue.ts, batches and acknowledgements batcher.ts.
  *   I1  once closed, nothing is taken, and everything taken before finishes or is rejected
  */
-import { LogError } from '../errors/log-error.ts'
+import { invalidArgument, LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
+import type { CommittedOffsets } from '../log/committed-offsets.ts'
 import type { ResolvedTopicConfig } from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { ProducerIds } from '../log/producer-ids.ts'
+import type { TransactionCoordinator } from '../log/transaction-coordinator.ts'
+import { PLAIN_WRITER, SharedWriter } from './batch-writer.ts'
 import type { OpenTransaction, Transaction } from './group-types.ts'
-import { notAvailable } from './not-available.ts'
-import { checkProducerOptions, type ProducerOptions } from './producer-options.ts'
+import {
+  checkProducerOptions,
+  type ProducerOptions,
+  type ProducerSettings,
+} from './producer-options.ts'
 import type { SendInput, TopicRecord } from './record-input.ts'
 import type { RecordTypes } from './record-types.ts'
 import { SendFront } from './send-front.ts'
@@ -19,6 +26,7 @@ import { SendQueue } from './send-queue.ts'
 import type { RecordMetadata } from './send-result.ts'
 import type { Anything } from './standard-schema.ts'
 import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
+import { TransactionQueue } from './transaction-queue.ts'
 
 export type { RecordMetadata } from './send-result.ts'
 
@@ -55,12 +63,19 @@ export interface ProducerTopic {
 export interface ProducerHost {
   readonly clock: Clock
   readonly randomBytes: (byteCount: number) => Uint8Array
+  /** Under which ids producers write. */
+  readonly producerIds: ProducerIds
+  readonly transactions: TransactionCoordinator
   /** Records on their way keep the process alive. */
   readonly holdsProcess: boolean
   /** Where it is set, `producerTopic` has to be asked for each record. */
   readonly onSend?: (() => void) | undefined
   /** @throws {LogError} `TOPIC_NOT_FOUND`, `CLOSED`, `INVALID_ARGUMENT` for internal topics. */
   producerTopic(topic: string | AnyTopicRef): ProducerTopic
+  /** Where consumer groups go on. */
+  readonly offsets: CommittedOffsets
+  /** Makes the topic of committed positions where it is missing. */
+  prepareOffsets(): Promise<void>
   /** The producer has ended: everything it took is settled. */
   producerClosed(producer: Producer): void
 }
@@ -85,7 +100,9 @@ export class Producer implements Sender, AsyncDisposable {
   readonly #host: ProducerHost
   readonly #queue: SendQueue
   readonly #front: SendFront
-  readonly #signal: AbortSignal | null
+  readonly #settings: ProducerSettings
+  /** Made with the first transaction. */
+  #transactionQueue: TransactionQueue | undefined
   /** Everything it took is settled, and it takes nothing more. */
   #isFinished = false
   /** What closed it, where that was not `close`. */
@@ -95,11 +112,13 @@ export class Producer implements Sender, AsyncDisposable {
   private constructor(host: ProducerHost, options: ProducerOptions | undefined) {
     const settings = checkProducerOptions(options)
     this.#host = host
-    this.#queue = new SendQueue(host, settings)
+    this.#settings = settings
+    const writer = settings.idempotent ? new SharedWriter(host.producerIds) : PLAIN_WRITER
+    this.#queue = new SendQueue(host, settings, writer)
     this.#front = new SendFront(host, this.#queue)
-    this.#signal = settings.signal
-    if (this.#signal?.aborted === true) this.#aborted()
-    else this.#signal?.addEventListener('abort', this.#aborted, { once: true })
+    const { signal } = settings
+    if (signal?.aborted === true) this.#aborted()
+    else signal?.addEventListener('abort', this.#aborted, { once: true })
   }
 
   /**
@@ -169,19 +188,53 @@ export class Producer implements Sender, AsyncDisposable {
     this.#queue.throwUnseen()
   }
 
-  /** Runs `fn` in a transaction; not part of this version. */
-  async transaction<R>(_fn: (tx: Transaction) => Promise<R> | R): Promise<R> {
-    throw notAvailable('transactions', 'producer.transaction')
-  }
-
-  /** Begins a transaction; not part of this version. */
-  async begin(): Promise<OpenTransaction> {
-    throw notAvailable('transactions', 'producer.begin')
+  /**
+   * Runs `fn` in a transaction: what it sends counts together or not at all, in any number of
+   * topics, with the positions of consumer groups. Commits when `fn` returns, and resolves with
+   * what it returned: all of it is durable then, whatever `acks` says. Aborts when it throws.
+   *
+   * The transactions of a producer run one after the other: one that is begun inside another waits
+   * for it, until that one's time is over. A transaction that was aborted rejects at once, though
+   * `fn` may still run; what it sends is refused from then on.
+   *
+   * @example
+   * ```ts
+   * await producer.transaction(async (tx) => {
+   *   await tx.send({ topic: 'debits', key: 'a', value: '5' })
+   *   await tx.send({ topic: 'credits', key: 'b', value: '5' })
+   * })
+   * ```
+   * @throws {LogError} Rejects with whatever `fn` threw; `TRANSACTION_ABORTED` where it was aborted
+   * otherwise, by `tx.abort()`, by `transactionTimeoutMs`, by a newer producer of the same
+   * transactionalId, by `close`, or since something in it failed, which is the `cause`; `FENCED`
+   * where a newer producer has the transactionalId; `READ_ONLY` after an unknown outcome;
+   * `CLOSED`; and with `IO`, where `details.outcome: 'unknown'` says that only opening the log again
+   * will tell whether it is committed.
+   */
+  async transaction<R>(fn: (tx: Transaction) => Promise<R> | R): Promise<R> {
+    return await this.#transactions('producer.transaction').run(fn)
   }
 
   /**
-   * Takes nothing more and resolves when everything taken is acknowledged or rejected. Rejects with
-   * the error of an enqueued record that failed, once; the producer is closed all the same.
+   * Begins a transaction that `commit` or `abort` ends: for those whose work does not fit into one
+   * function. With `await using` it is aborted where nobody committed it. Waits until the one
+   * before is over.
+   *
+   * @example
+   * ```ts
+   * await using tx = await producer.begin()
+   * await tx.send({ topic: 'orders', value: 'paid' })
+   * await tx.commit()
+   * ```
+   * @throws {LogError} `FENCED`, `READ_ONLY`, `CLOSED`, `NO_SPACE`, `IO`: none was begun.
+   */
+  async begin(): Promise<OpenTransaction> {
+    return await this.#transactions('producer.begin').begin()
+  }
+
+  /**
+   * Takes nothing more and resolves when everything taken is acknowledged or rejected. A transaction
+   * that is open is aborted, one that is being committed is waited for. Rejects with the error of an enqueued record that failed, once; the producer is closed all the same.
    */
   async close(): Promise<void> {
     await this.shutdown()
@@ -195,7 +248,7 @@ export class Producer implements Sender, AsyncDisposable {
 
   /** Everything it took is settled. @internal */
   get isIdle(): boolean {
-    return this.#queue.isIdle
+    return this.#queue.isIdle && (this.#transactionQueue?.isIdle ?? true)
   }
 
   /**
@@ -217,7 +270,20 @@ export class Producer implements Sender, AsyncDisposable {
     this.#closedBy ??= error
     this.#front.end(this.#closedError)
     this.#queue.abandon(error)
+    this.#transactionQueue?.abandon(error)
     void this.shutdown()
+  }
+
+  #transactions(call: string): TransactionQueue {
+    if (this.#ended !== undefined) throw this.#closedError()
+    if (!this.#settings.idempotent) {
+      throw invalidArgument(
+        `${call}: transactions need a producer that is idempotent: leave idempotent: false out`,
+        { call, option: 'idempotent', value: false },
+      )
+    }
+    this.#transactionQueue ??= new TransactionQueue(this.#host, this.#settings, this.#closedError)
+    return this.#transactionQueue
   }
 
   readonly #closedError = (): LogError<'CLOSED'> => {
@@ -228,14 +294,15 @@ export class Producer implements Sender, AsyncDisposable {
   }
 
   async #finish(): Promise<void> {
-    await new Promise<void>((resolve) => this.#queue.flush(resolve))
-    this.#signal?.removeEventListener('abort', this.#aborted)
+    const flushed = new Promise<void>((resolve) => this.#queue.flush(resolve))
+    await Promise.all([flushed, this.#transactionQueue?.close()])
+    this.#settings.signal?.removeEventListener('abort', this.#aborted)
     this.#isFinished = true
     this.#host.producerClosed(this)
   }
 
   readonly #aborted = (): void => {
-    const cause: unknown = this.#signal?.reason
+    const cause: unknown = this.#settings.signal?.reason
     const message = 'the producer was closed by its signal before the record was appended'
     this.abandon(new LogError('ABORTED', message, {}, { cause }))
   }

@@ -14,6 +14,7 @@ import { LogError } from '../errors/log-error.ts'
 import { BATCH_HEADER_BYTES } from '../format/record-batch.ts'
 import { maxRecordBytes, recordBytes, unitCount } from '../format/record.ts'
 import { releaseProcess, retainProcess } from '../log/clock.ts'
+import type { BatchWriter } from './batch-writer.ts'
 import { Batcher, type BatchListener } from './batcher.ts'
 import { Fifo } from './fifo.ts'
 import type { PartitionLane } from './partition-lane.ts'
@@ -43,11 +44,11 @@ export class SendQueue implements BatchListener {
   #isHolding = false
 
   /** @throws {LogError} `INVALID_ARGUMENT` for a partitioner that is none. */
-  constructor(host: ProducerHost, settings: ProducerSettings) {
+  constructor(host: ProducerHost, settings: ProducerSettings, writer: BatchWriter) {
     const { batchBytes, bufferBytes, partitioner } = settings
     this.#host = host
     this.#bufferBytes = bufferBytes
-    this.#batcher = new Batcher(settings, host.clock, this)
+    this.#batcher = new Batcher(settings, host.clock, this, writer)
     this.#partitioner = partitionerFor(partitioner, batchBytes, host.randomBytes)
   }
 

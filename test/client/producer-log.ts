@@ -10,14 +10,17 @@ import { attributesOf, batchSizeBytesOf } from '../../src/format/record-batch.ts
 import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
 import { nextTurn, type Clock } from '../../src/log/clock.ts'
 import { CommitBarrier } from '../../src/log/commit-barrier.ts'
+import type { CommittedOffsets } from '../../src/log/committed-offsets.ts'
 import {
   resolveTopicConfig,
   type ResolvedTopicConfig,
   type TopicConfig,
 } from '../../src/log/log-config.ts'
 import { PartitionLog, type PartitionContext } from '../../src/log/partition-log.ts'
+import { ProducerIds } from '../../src/log/producer-ids.ts'
 import { noProducers } from '../../src/log/producer-replay.ts'
 import { TailBudget } from '../../src/log/tail.ts'
+import type { TransactionCoordinator } from '../../src/log/transaction-coordinator.ts'
 import { layPartition } from '../../src/log/topic-directory.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
@@ -131,6 +134,10 @@ export class ProducerLog implements ProducerHost {
   readonly closed: Producer[] = []
   onSend: (() => void) | undefined
   readonly barrier: CommitBarrier
+  readonly producerIds: ProducerIds = new ProducerIds(
+    (byteCount) => this.randomBytes(byteCount),
+    () => false,
+  )
   readonly #topics = new Map<string, ProducerLogTopic>()
   readonly #context: PartitionContext
   #seed = 1
@@ -188,6 +195,17 @@ export class ProducerLog implements ProducerHost {
     }
     return topic.view(typeof ref === 'string' ? null : ref)
   }
+
+  /** Its producers write idempotently; transactions need a whole log. */
+  get transactions(): TransactionCoordinator {
+    throw new Error('a ProducerLog has no transactions')
+  }
+
+  get offsets(): CommittedOffsets {
+    throw new Error('a ProducerLog has no groups')
+  }
+
+  async prepareOffsets(): Promise<void> {}
 
   producerClosed(producer: Producer): void {
     this.closed.push(producer)

@@ -20,6 +20,9 @@ describe('the options of a producer', () => {
       bufferBytes: 33_554_432,
       compression: 'none',
       partitioner: partitioners.murmur2,
+      idempotent: true,
+      transactionalId: null,
+      transactionTimeoutMs: 60_000,
       signal: null,
     }
     expect(checkProducerOptions(undefined)).toEqual(defaults)
@@ -44,6 +47,8 @@ describe('the options of a producer', () => {
       lingerMs: 0x7fff_ffff,
       batchBytes: 1,
       bufferBytes: 1,
+      idempotent: false,
+      transactionTimeoutMs: 1,
     })
   })
 
@@ -63,11 +68,19 @@ describe('the options of a producer', () => {
     { compression: 'brotli' },
     { compression: null },
     { idempotent: 1 },
+    { idempotent: null },
     { transactionTimeoutMs: 0 },
+    { transactionTimeoutMs: 2 ** 31 },
+    { transactionalId: '' },
+    { transactionalId: 7 },
+    { transactionalId: null },
+    { transactionalId: '\ud800' },
+    { transactionalId: 'x'.repeat(32_768) },
+    { transactionalId: 'é'.repeat(16_384) },
     { signal: {} },
     { partitioner: 'murmur2' },
     { partitioner: null },
-  ])('refuse %j, naming the option', (options) => {
+  ])('refuse %#, naming the option', (options) => {
     const error = refused(options)
     expect(error.code).toBe('INVALID_ARGUMENT')
     expect(error.details).toMatchObject({ option: Object.keys(options)[0] })
@@ -84,10 +97,16 @@ describe('the options of a producer', () => {
     expect(refused({ acks: -1 }).message).toContain("acks: 'all'")
   })
 
-  it('refuse a transactional id, which this version does not have', () => {
-    const error = refused({ transactionalId: 'totals' })
+  it('take a transactional id as long as Kafka can write it', () => {
+    for (const transactionalId of ['x', 'x'.repeat(32_767), `x${'é'.repeat(16_383)}`, '😀']) {
+      expect(checkProducerOptions({ transactionalId })).toMatchObject({ transactionalId })
+    }
+  })
+
+  it('refuse a transactional id of a producer that is not idempotent', () => {
+    const error = refused({ transactionalId: 'totals', idempotent: false })
     expect(error.code).toBe('INVALID_ARGUMENT')
-    expect(error.details).toMatchObject({ feature: 'transactions' })
+    expect(error.details).toMatchObject({ option: 'idempotent' })
   })
 
   it('refuse a codec whose package is not installed, naming the package', () => {

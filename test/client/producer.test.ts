@@ -374,10 +374,19 @@ describe('sendAll', () => {
 })
 
 describe('transactions', () => {
-  it('are refused with a word about this version', async () => {
-    const producer = new ProducerLog().producer()
+  it('are refused to a producer that is not idempotent', async () => {
+    const producer = new ProducerLog().producer({ idempotent: false })
     for (const pending of [producer.transaction(() => 1), producer.begin()]) {
-      expect((await rejection(pending)).details).toMatchObject({ feature: 'transactions' })
+      const error = await rejection(pending)
+      expect(error.code).toBe('INVALID_ARGUMENT')
+      expect(error.details).toMatchObject({ option: 'idempotent', value: false })
     }
+  })
+
+  it('are refused to a producer that is closed', async () => {
+    const producer = new ProducerLog().producer()
+    await producer.close()
+    expect((await rejection(producer.transaction(() => 1))).code).toBe('CLOSED')
+    expect((await rejection(producer.begin())).code).toBe('CLOSED')
   })
 })

@@ -186,6 +186,14 @@ describe('writing costs', () => {
       clock: systemClock,
       holdsProcess: false,
       randomBytes: log.randomBytes,
+      producerIds: log.producerIds,
+      get transactions() {
+        return log.transactions
+      },
+      get offsets() {
+        return log.offsets
+      },
+      prepareOffsets: () => log.prepareOffsets(),
       producerTopic: (ref) => log.producerTopic(ref),
       producerClosed: (closed) => log.producerClosed(closed),
     })

@@ -1,0 +1,36 @@
+/**
+ * BatchWriter: as whom a batch is written. Asked right before each append, so that a sequence is
+ * used up by what got into the log and by nothing else: what failed leaves no gap behind.
+ */
+import type { BatchProducer } from '../format/record-batch-builder.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import type { ProducerIds } from '../log/producer-ids.ts'
+
+/** Whose batches are appended. */
+export interface BatchWriter {
+  /**
+   * What the next batch in `log` says of its producer; undefined for nothing.
+   * @throws {LogError} Where it may write no more: the batch is not appended.
+   */
+  producerFor(log: PartitionLog): BatchProducer | undefined
+}
+
+/** Batches of nobody in particular: what is sent twice is kept twice. */
+export const PLAIN_WRITER: BatchWriter = { producerFor: () => undefined }
+
+const SHARED_EPOCH = 0
+
+/** Batches of the id that all producers of a log share outside transactions. */
+export class SharedWriter implements BatchWriter {
+  readonly #ids: ProducerIds
+
+  constructor(ids: ProducerIds) {
+    this.#ids = ids
+  }
+
+  producerFor(log: PartitionLog): BatchProducer {
+    const producerId = this.#ids.shared()
+    const baseSequence = log.nextSequence(producerId, SHARED_EPOCH)
+    return { producerId, producerEpoch: SHARED_EPOCH, baseSequence, transactional: false }
+  }
+}

@@ -36,6 +36,14 @@ export interface BatchPlace {
   readonly leaderEpoch: number
 }
 
+/** What matters of a marker when it is written. */
+export interface MarkerDetails {
+  /** What it aborts; undefined where it aborts nothing. */
+  readonly aborted: AbortedTransaction | undefined
+  /** Room was kept for it. */
+  readonly isReserved: boolean
+}
+
 /** Where an active segment is, and who is told of it. */
 export interface ActiveSegmentParts {
   readonly driver: StorageDriver
@@ -72,28 +80,42 @@ export class ActiveSegment {
    */
   append(config: ResolvedTopicConfig, batch: EncodedBatch, place: BatchPlace): void {
     const segment = this.#forBatch(config, batch.sizeBytes, place)
-    this.#write(config, segment, batch, place, batch.recordCount)
+    this.#write(config, segment, batch, place, this.#reservedBytes)
   }
 
   /**
    * As `append`, for a marker (I2) and what it aborts, if it does (I3).
-   * @throws {LogError} As `append`.
+   * @throws {LogError} As `append`, with nothing noted as aborted.
    */
   appendMarker(
     config: ResolvedTopicConfig,
     batch: EncodedBatch,
     place: BatchPlace,
-    _aborted: AbortedTransaction | undefined,
+    marker: MarkerDetails,
   ): void {
     const segment = this.#forMarker(config, batch.sizeBytes, place.baseOffset)
-    this.#write(config, segment, batch, place, 0)
+    // One without room of its own must not take that of another.
+    const reservedBytes = this.#reservedBytes - (marker.isReserved ? MARKER_BATCH_BYTES : 0)
+    if (marker.aborted === undefined) {
+      this.#write(config, segment, batch, place, reservedBytes)
+      return
+    }
+    segment.addAborted(marker.aborted)
+    try {
+      this.#write(config, segment, batch, place, reservedBytes)
+    } catch (error) {
+      segment.takeBackAborted()
+      throw error
+    }
   }
 
   /**
    * Keeps room for one marker behind every batch from now on.
    * @throws {LogError} NO_SPACE or IO where there is none.
    */
-  reserveMarker(): void {
+  reserveMarker(config: ResolvedTopicConfig, offset: number): void {
+    const reservedBytes = this.#reservedBytes + MARKER_BATCH_BYTES
+    this.#forMarker(config, reservedBytes, offset).reserve(reservedBytes)
     this.#reservedMarkers += 1
   }
 
@@ -103,14 +125,19 @@ export class ActiveSegment {
     this.#reservedMarkers -= 1
   }
 
+  get #reservedBytes(): number {
+    return this.#reservedMarkers * MARKER_BATCH_BYTES
+  }
+
   #write(
     config: ResolvedTopicConfig,
     segment: Segment,
     batch: EncodedBatch,
     place: BatchPlace,
-    recordCount: number,
+    reservedBytes: number,
   ): void {
-    const { buffer, start, sizeBytes } = batch
+    const { buffer, start, sizeBytes, producer } = batch
+    const recordCount = producer.control === true ? 0 : batch.recordCount
     const { baseOffset, lastOffset, timestamp: maxTimestamp } = place
     assignOffsets(buffer, start, baseOffset, place.leaderEpoch)
     if (config.messageTimestampType === 'LogAppendTime') {
@@ -118,7 +145,7 @@ export class ActiveSegment {
     }
     sealBatch(buffer, start)
     const bytes = { buffer, start, sizeBytes, lastOffset, maxTimestamp, recordCount }
-    segment.append(bytes)
+    segment.append(bytes, reservedBytes)
     this.#parts.tail.accept(bytes, baseOffset)
   }
 
@@ -130,7 +157,7 @@ export class ActiveSegment {
     // The clock is asked only where the age counts: reading it is a good part of a small append.
     const activeForMs =
       active.firstTimestamp >= 0 ? 0 : this.#parts.clock.now() - this.#activeSinceMs
-    const reservedBytes = this.#reservedMarkers * MARKER_BATCH_BYTES
+    const reservedBytes = this.#reservedBytes
     const next = { sizeBytes, timestamp, lastOffset, reservedBytes, activeForMs }
     return mustRoll(active, config, next) ? this.#roll(config, baseOffset) : active
   }

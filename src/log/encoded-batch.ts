@@ -37,4 +37,6 @@ export interface TransactionMarker {
   readonly producerEpoch: number
   readonly outcome: TransactionOutcome
   readonly coordinatorEpoch: number
+  /** Room was kept for it (`reserveMarker`); whoever kept it releases it once it is written. */
+  readonly isReserved?: boolean
 }

@@ -11,6 +11,7 @@
  */
 import { assert } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
+import { AbortedTransactions } from './aborted-transactions.ts'
 import { ActiveSegment } from './active-segment.ts'
 import { DurablePrefix, type Syncable, type SyncRound } from './commit-barrier.ts'
 import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
@@ -56,6 +57,7 @@ export class PartitionLog implements Syncable, LogSource {
   #logStartOffset: number
   #logEndOffset: number
   readonly #active: ActiveSegment
+  readonly #aborted: AbortedTransactions
   readonly #unsynced: UnsyncedFiles
   #recoveryPoint: number
   #failure: LogError | undefined
@@ -94,6 +96,7 @@ export class PartitionLog implements Syncable, LogSource {
         context.rolled(this)
       },
     })
+    this.#aborted = new AbortedTransactions(this)
     this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
     this.#checkWatermarks()
   }
@@ -195,9 +198,12 @@ export class PartitionLog implements Syncable, LogSource {
     const aborted = outcome === 'abort' ? this.producers.abortedBy(producerId, offset) : undefined
     const leaderEpoch = this.#leaderEpoch
     const place = { baseOffset: offset, lastOffset: offset, timestamp, leaderEpoch }
-    this.#active.appendMarker(this.#config, batch, place, aborted)
+    const isReserved = marker.isReserved === true
+    this.#active.appendMarker(this.#config, batch, place, { aborted, isReserved })
     this.#logEndOffset = offset + 1
+    if (aborted !== undefined) this.#aborted.added(aborted)
     this.producers.ended(marker, offset, timestamp)
+    this.#checkWatermarks()
     this.#afterAppend(batch)
     return offset
   }
@@ -208,7 +214,7 @@ export class PartitionLog implements Syncable, LogSource {
    */
   reserveMarker(): void {
     this.#assertAppendable()
-    this.#active.reserveMarker()
+    this.#active.reserveMarker(this.#config, this.#logEndOffset)
   }
 
   /** The marker was written, or nobody will write one. */
@@ -221,9 +227,13 @@ export class PartitionLog implements Syncable, LogSource {
     return this.producers.nextSequence(producerId, producerEpoch)
   }
 
-  /** Whether the batch of a transaction that starts at `baseOffset` was aborted. */
-  isAborted(_producerId: number, _baseOffset: number): boolean {
-    return false
+  /**
+   * Whether the producer's transactional batch at `baseOffset`, below the last stable offset, was
+   * aborted. Hot.
+   * @throws {LogError} IO where the files that tell cannot be read.
+   */
+  isAborted(producerId: number, baseOffset: number): boolean {
+    return this.#aborted.covers(producerId, baseOffset)
   }
 
   /** A reader of whole batches from `offset` on. */

@@ -102,6 +102,7 @@ export function* replayProducers(log: UncleanLog): Procedure<KnownProducers> {
     yield () => removal.catch(() => undefined) // I2: nobody takes it for more than it is.
   }
   yield* replay.run()
+  replay.noteAborted()
   const found = { offsets, behindBytes: replay.readBytes, savedCount: 0 }
   return {
     producers: replay.producers,
@@ -135,10 +136,10 @@ function readLate(log: ReplayedLog, offset: number): readonly ProducerSnapshotEn
 /** Takes the batches of a log in. */
 class ProducerReplay {
   readonly producers: ProducerStates
-  /** Aborted by the markers read. */
-  readonly aborted: AbortedTransaction[] = []
   readBytes = 0
   readonly #log: ReplayedLog
+  /** By the markers read, in their order. */
+  readonly #aborted: AbortedTransaction[] = []
   #from: number
 
   constructor(log: ReplayedLog) {
@@ -164,7 +165,7 @@ class ProducerReplay {
         if (run === undefined) return
         for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
           const aborted = this.producers.replay(run.buffer, at)
-          if (aborted !== undefined) this.aborted.push(aborted)
+          if (aborted !== undefined) this.#aborted.push(aborted)
         }
         this.readBytes += run.end - run.start
         sliceBytes += run.end - run.start
@@ -176,6 +177,15 @@ class ProducerReplay {
       sliceBytes = 0
       yield nextTurn
     }
+  }
+
+  /** What was read is all that .txnindex files say of it (I1). */
+  noteAborted(): void {
+    const { segments } = this.#log
+    for (const segment of segments) {
+      if (segment.nextOffset >= this.#from) segment.truncateAborted(this.#from)
+    }
+    for (const aborted of this.#aborted) segments.floor(aborted.lastOffset).addAborted(aborted)
   }
 }
 

@@ -349,6 +349,12 @@ class Recovery {
 
   *#syncs(): Generator<Procedure<void>, void, undefined> {
     for (const { segment, from } of this.#accepted) yield this.#syncSegment(segment, from)
+    const accepted = new Set(this.#accepted.map(({ segment }) => segment))
+    for (const segment of this.#segments) {
+      // What was synced before may have got other aborted transactions.
+      const isChanged = segment.areIndexesUnflushed && !accepted.has(segment)
+      if (isChanged) yield this.#syncSegment(segment, segment.sizeBytes)
+    }
   }
 
   *#syncSegment(segment: Segment, from: number): Procedure<void> {

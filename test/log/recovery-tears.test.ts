@@ -3,6 +3,7 @@
  * stopped: everything whole stays, the rest is cut and kept aside.
  */
 import { describe, expect, it } from 'vitest'
+import { encodeProducerSnapshot } from '../../src/format/producer-snapshot.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import {
@@ -165,8 +166,8 @@ describe('recovery of a torn tail', () => {
 
   it('removes snapshots of what was cut', async () => {
     const driver = await killedLog(3)
-    overwrite(driver, 't-0/00000000000000000002.snapshot', Buffer.from('kept'))
-    overwrite(driver, 't-0/00000000000000000003.snapshot', Buffer.from('gone'))
+    overwrite(driver, 't-0/00000000000000000002.snapshot', encodeProducerSnapshot([]))
+    overwrite(driver, 't-0/00000000000000000003.snapshot', encodeProducerSnapshot([]))
     resize(driver, LOG, bytesOf(driver, LOG).length - 1)
     await openLog(driver, AFTER_REBOOT)
     expect(namesEnding(driver, '.snapshot')).toEqual(['00000000000000000002.snapshot'])

@@ -6,7 +6,15 @@ import { isTopicDefinition } from '../../src/client/topic-definition.ts'
 import type { AnyTopicRef } from '../../src/client/topic-ref.ts'
 import { LogError } from '../../src/errors/log-error.ts'
 import { codecOfAttributes, type Codec } from '../../src/format/compression.ts'
-import { attributesOf, batchSizeBytesOf } from '../../src/format/record-batch.ts'
+import {
+  attributesOf,
+  baseSequenceOf,
+  batchSizeBytesOf,
+  isTransactionalBatch,
+  producerEpochOf,
+  producerIdOf,
+} from '../../src/format/record-batch.ts'
+import type { BatchProducer } from '../../src/format/record-batch-builder.ts'
 import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
 import { nextTurn, type Clock } from '../../src/log/clock.ts'
 import { CommitBarrier } from '../../src/log/commit-barrier.ts'
@@ -39,6 +47,7 @@ export interface AppendedRecord {
 export interface AppendedBatch {
   readonly sizeBytes: number
   readonly codec: Codec
+  readonly producer: BatchProducer
   readonly records: readonly AppendedRecord[]
 }
 
@@ -257,7 +266,13 @@ function batchAt(buffer: Buffer, at: number): AppendedBatch {
     records.push({ offset, timestamp, key, value })
   }
   const codec = codecOfAttributes(attributesOf(buffer, at))
-  return { sizeBytes: batchSizeBytesOf(buffer, at), codec, records }
+  const producer = {
+    producerId: producerIdOf(buffer, at),
+    producerEpoch: producerEpochOf(buffer, at),
+    baseSequence: baseSequenceOf(buffer, at),
+    transactional: isTransactionalBatch(attributesOf(buffer, at)),
+  }
+  return { sizeBytes: batchSizeBytesOf(buffer, at), codec, producer, records }
 }
 
 function textAt(buffer: Buffer, start: number, byteLength: number): string | null {

@@ -5,15 +5,20 @@
  * Synchronous: `take` gives the next record that is at hand, `load` brings the next batches to
  * hand. Waiting for more is its caller's business.
  *   I1  records come in offset order, each once, none outside the range, no control record
+ *   I3  with read_committed none of an open transaction, which starts at the last stable offset or
+ *       behind it, nor of one that was aborted
  *   I2  a run of batches is this source's until the next one; records have memory of their own
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
 import {
+  attributesOf,
   baseOffsetOf,
   batchSizeBytesOf,
+  isControlBatch,
   isTransactionalBatch,
   nextOffsetOf,
+  producerIdOf,
 } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
@@ -47,6 +52,7 @@ export class RecordSource {
   /** Exclusive; Infinity for a live read without an end. */
   readonly #to: number
   readonly #stopTimestamp: number
+  readonly #readsCommitted: boolean
   #from: number
   #run: BatchRun = NO_RUN
   #at = 0
@@ -63,6 +69,7 @@ export class RecordSource {
     this.log = log
     this.#memory = new RecordMemory(types, log.partition)
     this.#options = options
+    this.#readsCommitted = range.isolation === 'read_committed'
     const onDamage = range.onCorrupt === 'skip' ? options.onDamage : undefined
     this.#from = startOffset(log, range, onDamage)
     const end = endPosition(log, range, onDamage)
@@ -187,13 +194,15 @@ export class RecordSource {
   #enterBatch(): boolean {
     while (this.#at < this.#run.end) {
       const { buffer } = this.#run
+      const isHidden = this.#readsCommitted && this.#isAborted(buffer, this.#at)
       this.#batchAt = this.#at
       this.#at += batchSizeBytesOf(buffer, this.#at)
+      if (isHidden && this.#stopTimestamp === Infinity) continue
       this.#memory.turn()
       try {
         this.#reader.reset(buffer, this.#batchAt, this.log.config.maxDecompressedBytes)
-        this.#refuseTransactions()
-        this.#inBatch = !this.#reader.isControl
+        if (isHidden && this.#endsHere()) return false
+        this.#inBatch = !isHidden && !this.#reader.isControl
       } catch (error) {
         this.#passBatch(error)
       }
@@ -202,19 +211,22 @@ export class RecordSource {
     return false
   }
 
-  /**
-   * This version does not tell committed from aborted transactions, which only others can have
-   * written. Better no answer than aborted records among committed ones.
-   */
-  #refuseTransactions(): void {
-    const { topic, partition } = this.log
-    const mayMix = this.#options.range.isolation === 'read_committed'
-    if (!mayMix || !isTransactionalBatch(this.#reader.attributes)) return
-    throw new LogError(
-      'UNSUPPORTED_FORMAT',
-      `${topic}-${partition} holds transactions, which this version reads only with isolation 'read_uncommitted'`,
-      { topic, partition },
-    )
+  /** Whether a batch is one of an aborted transaction. @throws {LogError} IO. */
+  #isAborted(buffer: Buffer, at: number): boolean {
+    const attributes = attributesOf(buffer, at)
+    if (!isTransactionalBatch(attributes) || isControlBatch(attributes)) return false
+    return this.log.isAborted(producerIdOf(buffer, at), baseOffsetOf(buffer, at))
+  }
+
+  /** Aborted records are not shown, but the time that a read ends at is theirs as well. */
+  #endsHere(): boolean {
+    const reader = this.#reader
+    while (reader.next()) {
+      if (reader.offset < this.#from || reader.timestamp < this.#stopTimestamp) continue
+      this.finish()
+      return true
+    }
+    return false
   }
 
   /** To the next record of the batch; false behind its last one. */

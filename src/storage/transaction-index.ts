@@ -39,8 +39,10 @@ export type AbortedWitness = Pick<SegmentContents, 'abortedCount' | 'abortedCrc'
 /** The aborted transactions of one segment. */
 export class TransactionIndex {
   readonly #place: TransactionIndexPlace
-  #witness: AbortedWitness
+  readonly #witness: AbortedWitness
   #knownFrom: number
+  /** Where the segment ended then: what was added since is known. */
+  readonly #openedAt: number
   #file: IndexFile | undefined
   /** The file was made, and its name may not be on stable storage. */
   #isNewName = false
@@ -56,6 +58,7 @@ export class TransactionIndex {
     const { abortedCount, abortedCrc, nextOffset } = contents
     this.#place = place
     this.#witness = { abortedCount, abortedCrc }
+    this.#openedAt = nextOffset
     this.#knownFrom = abortedCount === null ? nextOffset : place.baseOffset
   }
 
@@ -187,7 +190,7 @@ export class TransactionIndex {
     // One that is vouched to be empty may hold what could not be cut off: nothing of it counts.
     const sound = abortedCount === 0 ? 0 : soundSlots(file, this.#place.baseOffset)
     const isVouched = sound === abortedCount && checksum(file, sound) === abortedCrc
-    if (!isVouched && abortedCount !== null) this.#knownFrom = Infinity
+    if (!isVouched) this.#knownFrom = this.#openedAt
     if (sound < file.slotCount) {
       // In memory alone: the file is replaced as a whole, by whoever flushes it.
       file.detach()

@@ -5,7 +5,8 @@
  *   I2  after `records` handled records, or `intervalMs` after the first of them, whichever is
  *       first, everything handled is written: so much may come again after a crash, no more
  *   I3  while a hook is told that a partition goes, its position is the hook's: it is written after
- *   I4  what cannot be written stays to be written: whoever asks for records next is told why
+ *   I4  what a transaction covers is the transaction's to commit, and never written
+ *   I5  what cannot be written stays to be written: whoever asks for records next is told why
  * Hot: `counted` runs once a record.
  */
 import { afterTurn, type Clock } from '../../log/clock.ts'
@@ -65,7 +66,16 @@ export class AutoCommit {
   /** As `counted`; a failure is told to whoever asks next. */
   countedQuietly(recordCount: number): void {
     this.#recordCount += recordCount
-    if (this.#options !== null && this.#recordCount >= this.#options.records) this.#writeQuietly()
+    if (this.#options !== null && this.#recordCount >= this.#options.records) this.writeQuietly()
+  }
+
+  /** As `write`; nobody is told of a failure but who asks next: tried again then, or in time (I5). */
+  writeQuietly(): void {
+    try {
+      this.write()
+    } catch {
+      this.#writeInTime() // I5: `#hasFailed` is set.
+    }
   }
 
   /** A batch was handled: written when the current turn of the event loop is over. */
@@ -78,7 +88,7 @@ export class AutoCommit {
   /** Writes what is handled. @throws {LogError} What keeps it from being written: it stays. */
   write(): void {
     if (this.#options === null || this.#isStopped || this.#unwritten.length === 0) return
-    const left = this.#unwritten.filter((feed) => feed.isUnwritten && !feed.isLost)
+    const left = this.#unwritten.filter(isToWrite)
     const feeds = left.filter((feed) => !feed.isToldRevoked)
     this.#hasFailed = true
     if (feeds.length > 0) this.#write(feeds)
@@ -101,15 +111,6 @@ export class AutoCommit {
     this.#timer = undefined
   }
 
-  /** Nobody is there to be told of a failure: `counted` tries again, or the timer (I4). */
-  #writeQuietly(): void {
-    try {
-      this.write()
-    } catch {
-      this.#writeInTime() // I4: `#hasFailed` is set.
-    }
-  }
-
   #writeInTime(): void {
     if (this.#options === null || this.#timer !== undefined || this.#isStopped) return
     this.#timer = this.#clock.setTimeout(this.#timeIsUp, this.#options.intervalMs)
@@ -117,11 +118,17 @@ export class AutoCommit {
 
   readonly #timeIsUp = (): void => {
     this.#timer = undefined
-    this.#writeQuietly()
+    this.writeQuietly()
   }
 
   readonly #turnIsOver = (): void => {
     this.#isDueAfterTurn = false
-    this.#writeQuietly()
+    this.writeQuietly()
   }
+}
+
+/** A position that moves behind what is covered is told again (I4). */
+function isToWrite(feed: PartitionFeed): boolean {
+  if (feed.isCovered) feed.isUnwritten = false
+  return feed.isUnwritten && !feed.isLost
 }

@@ -8,7 +8,9 @@
  * The signal of the handlers is made when the first one asks for it: few do, and one costs more
  * than a whole record.
  */
+import { invalidArgument } from '../../errors/log-error.ts'
 import type { AnyRecord, GroupAdmin, RunContext } from '../group-types.ts'
+import { covered, type Coverage, type Covered } from './coverage.ts'
 import type { TakenRecords } from './member-feed.ts'
 
 /** The member that took it. */
@@ -103,14 +105,21 @@ export class Claim<R extends AnyRecord> {
   readonly #lost = (): void => this.abort(this.taken.signal.reason)
 }
 
+/** Behind no position: records of the partition are handled beside each other. */
+export const UNORDERED: number = Infinity
+
 /** What one call of a handler is told. */
-export class HandlerContext<R extends AnyRecord> implements RunContext {
+export class HandlerContext<R extends AnyRecord> implements RunContext, Covered {
   readonly #claim: Claim<R>
   readonly attempt: number
+  /** Behind what the handler was called with. */
+  readonly #nextOffset: number
 
-  constructor(claim: Claim<R>, attempt: number) {
+  /** `nextOffset` is behind what the handler is called with; UNORDERED where others are not. */
+  constructor(claim: Claim<R>, attempt: number, nextOffset: number) {
     this.#claim = claim
     this.attempt = attempt
+    this.#nextOffset = nextOffset
   }
 
   get signal(): AbortSignal {
@@ -123,5 +132,17 @@ export class HandlerContext<R extends AnyRecord> implements RunContext {
 
   get group(): GroupAdmin {
     return this.#claim.owner.group
+  }
+
+  /** What a transaction commits of it. @internal */
+  [covered](): Coverage {
+    if (this.#nextOffset !== UNORDERED) return this.#claim.taken.cover(this.#nextOffset)
+    const { topic, partition } = this.#claim.taken
+    throw invalidArgument(
+      `transaction.commitOffsets: with orderedBy 'key' records of ${topic}-${partition} are ` +
+        'handled beside each other, and a position would count those before it as handled: run ' +
+        "with orderedBy 'partition'",
+      { topic, partition },
+    )
   }
 }

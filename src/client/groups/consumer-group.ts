@@ -3,6 +3,7 @@
  * and moved. One handle of a group: others of the same id are the same group.
  */
 import type { Clock } from '../../log/clock.ts'
+import type { OffsetCommit } from '../../log/committed-offsets.ts'
 import type { ResolvedTopicConfig, TopicConfig } from '../../log/log-config.ts'
 import type {
   AnyRecord,
@@ -21,6 +22,7 @@ import type { Producer } from '../producer.ts'
 import type { AnyTopicRef } from '../topic-ref.ts'
 import { checkJoinOptions } from './consumer-hooks.ts'
 import { Consumer } from './consumer.ts'
+import { coveredBy, type Coverage, type CoveredGroup } from './coverage.ts'
 import type { GroupAdministration } from './group-admin.ts'
 import type { GroupCoordinator } from './group-coordinator.ts'
 import type { GroupSettings } from './live-group.ts'
@@ -42,7 +44,7 @@ import { GroupRun } from './running.ts'
  * await running.ready
  * ```
  */
-export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmin {
+export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmin, CoveredGroup {
   readonly #coordinator: GroupCoordinator
   readonly #settings: GroupSettings
   readonly #admin: GroupAdministration
@@ -152,6 +154,11 @@ export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmi
    */
   async delete(): Promise<void> {
     await this.#admin.delete()
+  }
+
+  /** What a transaction commits of it. @internal */
+  [coveredBy](commits: readonly OffsetCommit[]): Coverage {
+    return this.#admin[coveredBy](commits)
   }
 
   #runHost(): RunHost<R> {

@@ -20,10 +20,12 @@ import { checkOffset, positionOf, signalOf, type Position } from '../position.ts
 import type { RecordStream } from '../record-stream.ts'
 import { BatchIteration } from './batch-iteration.ts'
 import { ConsumerHooks } from './consumer-hooks.ts'
+import { covered, type Coverage, type Covered } from './coverage.ts'
 import { shownPosition } from './group-admin.ts'
 import type { GroupMember } from './group-member.ts'
 import { countOf, waitOf } from './group-options.ts'
 import { awaitAnswer } from './member-ask.ts'
+import { coverAll } from './member-coverage.ts'
 import { offsetsToCommit } from './offsets-to-commit.ts'
 import { RecordIteration } from './record-iteration.ts'
 
@@ -46,7 +48,7 @@ const abandoned = new FinalizationRegistry<GroupMember>((member) => {
  * ```
  */
 export class Consumer<R extends AnyRecord = AnyRecord>
-  implements AsyncIterable<R>, AsyncDisposable
+  implements AsyncIterable<R>, AsyncDisposable, Covered
 {
   readonly #member: GroupMember
   /** Held here alone: the member knows them weakly. */
@@ -274,6 +276,11 @@ export class Consumer<R extends AnyRecord = AnyRecord>
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#member.hasLeft) this.#member.handOver.abandon()
     await this.#member.leave()
+  }
+
+  /** What a transaction commits of it: all it has handed over. @internal */
+  [covered](): Coverage {
+    return coverAll(this.#member)
   }
 
   async #poll(max: number, limits: Parameters<typeof awaitAnswer>[3]): Promise<R[]> {

@@ -5,6 +5,7 @@
  * Owns nothing: positions are committed-offsets.ts', members the coordinator's.
  *   I1  nothing is changed while the group has members: they would go on elsewhere than was said
  *   I2  what was changed is on stable storage when the call resolves
+ *   I3  while a transaction of a member that left is being committed, its outcome is waited for
  */
 import { LogError } from '../../errors/log-error.ts'
 import type {
@@ -16,7 +17,15 @@ import type {
 import type { PartitionLog } from '../../log/partition-log.ts'
 import { offsetForTimestamp } from '../../log/timestamp-lookup.ts'
 import { checkOptions } from '../check-options.ts'
-import type { GroupAdmin, GroupDescription, Lag, TopicPartitionOffset } from '../group-types.ts'
+import type {
+  GroupAdmin,
+  GroupDescription,
+  Lag,
+  TopicPartition,
+  TopicPartitionOffset,
+} from '../group-types.ts'
+import { coveredBy, type Coverage, type CoveredGroup } from './coverage.ts'
+import { GroupCoverage, type PartitionHolder } from './group-coverage.ts'
 import { lagOf, type ReadingPlace } from './group-lag.ts'
 import { resetTargetOf, type ResetTarget } from './reset-target.ts'
 
@@ -44,10 +53,12 @@ export interface AdministeredGroup {
   readonly autoOffsetReset: 'earliest' | 'latest' | 'none'
   /** Undefined where it has had no member in this log. */
   readonly activity: () => GroupActivity | undefined
+  /** The member that has the partition; undefined where none has. */
+  readonly holderOf: (name: TopicPartition) => PartitionHolder | undefined
 }
 
 /** The administration of one group. */
-export class GroupAdministration implements GroupAdmin {
+export class GroupAdministration implements GroupAdmin, CoveredGroup {
   readonly #host: GroupAdminHost
   readonly #group: AdministeredGroup
 
@@ -116,6 +127,7 @@ export class GroupAdministration implements GroupAdmin {
     const target = resetTargetOf(to, where)
     if (this.#group.topics().length === 0) this.#checkKnown()
     this.#checkEmpty(where)
+    await this.#settled()
     if (options?.dryRun === true) return this.#commitsTo(target, where).map(shownPosition)
     await this.#host.prepareOffsets()
     this.#checkEmpty(where) // I1: somebody may have joined meanwhile.
@@ -130,10 +142,24 @@ export class GroupAdministration implements GroupAdmin {
    *   READ_ONLY, CLOSED.
    */
   async delete(): Promise<void> {
+    this.#checkOpen('delete')
+    await this.#settled()
     const where = this.#checkOpen('delete')
     this.#checkEmpty(where)
     this.#checkKnown()
     await this.#durable(this.#host.offsets.remove(this.id))
+  }
+
+  /** What a transaction commits of it. @internal */
+  [coveredBy](commits: readonly OffsetCommit[]): Coverage {
+    this.#checkOpen('offsets')
+    return new GroupCoverage(this.#host, this.#group, commits)
+  }
+
+  /** I3. @throws {LogError} IO where nobody knows how one ended. */
+  async #settled(): Promise<void> {
+    const pending = this.#host.offsets.pendingIn(this.id)
+    if (pending !== undefined) await pending
   }
 
   async #durable(position: CommitPosition | null): Promise<void> {

@@ -72,6 +72,7 @@ export class GroupCoordinator {
         return current()?.options.autoOffsetReset ?? 'earliest'
       },
       activity: () => this.activity(groupId),
+      holderOf: (name) => this.#groups.get(groupId)?.holderOf(name),
     })
   }
 

@@ -205,12 +205,7 @@ export class GroupMember implements MemberPort {
    * @throws {LogError} REBALANCED for a partition that is not this member's; what a commit throws.
    */
   commit(commits: readonly OffsetCommit[]): CommitPosition {
-    const feeds = commits.map((commit) => {
-      const feed = this.partitions.find(commit)
-      const isOwned = this.#parts.membership.owns(this.memberId, commit.topic, commit.partition)
-      if (feed !== undefined && isOwned) return feed
-      throw this.#notOwned(commit, 'commit')
-    })
+    const feeds = commits.map((commit) => this.#owned(this.partitions.find(commit), commit))
     const position = this.host.offsets.commit(this.groupId, commits)
     for (const [index, { offset }] of commits.entries()) feeds[index]?.committed(offset)
     this.autoCommit.written(feeds)
@@ -226,7 +221,7 @@ export class GroupMember implements MemberPort {
 
   /** @throws {LogError} REBALANCED where the partition was lost, though it may be back by now. */
   checkKept(feed: PartitionFeed): void {
-    if (feed.isLost) throw this.#notOwned(feed, 'commit')
+    this.#owned(feed.isLost ? undefined : feed, feed)
   }
 
   // -------------------------------------------------------------- MemberPort
@@ -275,8 +270,14 @@ export class GroupMember implements MemberPort {
 
   // ------------------------------------------------------------------ within
 
+  /** No hook hears of a partition, and nothing reads it, before its place is known. */
+  #tell(moved: PartitionsMoved): unknown {
+    const placed = moved.kind === 'assigned' ? this.partitions.placed(moved.feeds) : undefined
+    return placed === undefined ? this.#tellHooks(moved) : placed.then(() => this.#tellHooks(moved))
+  }
+
   /** Each is told of as assigned, then once as revoked or lost; what was lost before, never. */
-  #tell({ kind, feeds }: PartitionsMoved): unknown {
+  #tellHooks({ kind, feeds }: PartitionsMoved): unknown {
     const hooks = this.#hooks?.deref()
     if (hooks === undefined) return undefined
     const isNews = kind === 'assigned'
@@ -304,9 +305,7 @@ export class GroupMember implements MemberPort {
 
   /** I3, I4. */
   #giveUp(feeds: readonly PartitionFeed[], hasFailed: boolean): void {
-    for (const feed of feeds) {
-      feed.isToldRevoked = false
-    }
+    for (const feed of feeds) feed.isToldRevoked = false
     if (hasFailed) this.autoCommit.written(feeds)
     try {
       this.autoCommit.write()
@@ -384,6 +383,13 @@ export class GroupMember implements MemberPort {
     if (this.#state !== 'member') return
     this.#state = 'evicted'
     this.#parts.membership.evict(this.memberId)
+  }
+
+  #owned(feed: PartitionFeed | undefined, name: TopicPartition): PartitionFeed {
+    const { topic, partition } = name
+    const isOwned = this.#parts.membership.owns(this.memberId, topic, partition)
+    if (feed !== undefined && isOwned) return feed
+    throw this.#notOwned(name, 'commit')
   }
 
   #notOwned(name: TopicPartition, call: string): LogError {

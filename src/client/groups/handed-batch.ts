@@ -2,12 +2,14 @@
  * HandedBatch: records of one partition as a consumer hands them over together.
  */
 import type { AnyRecord, Batch } from '../group-types.ts'
+import { covered, type Coverage, type Covered } from './coverage.ts'
 import type { GroupMember } from './group-member.ts'
 import type { HandedRun } from './hand-over.ts'
+import { coverTaken } from './member-coverage.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
 /** A batch in the user's hands. */
-export class HandedBatch<R extends AnyRecord> implements Batch<R> {
+export class HandedBatch<R extends AnyRecord> implements Batch<R>, Covered {
   readonly topic: R['topic']
   readonly partition: number
   readonly records: readonly R[]
@@ -29,5 +31,10 @@ export class HandedBatch<R extends AnyRecord> implements Batch<R> {
 
   async commit(): Promise<void> {
     this.#member.commitTaken(this.#feed, this.#nextOffset)
+  }
+
+  /** What a transaction commits of it. @internal */
+  [covered](): Coverage {
+    return coverTaken(this.#member, this.#feed, this.#nextOffset)
   }
 }

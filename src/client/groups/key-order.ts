@@ -12,7 +12,7 @@
  */
 import type { AnyRecord, TopicPartition } from '../group-types.ts'
 import { Fifo } from '../fifo.ts'
-import { HandlerContext, type Claim } from './claim.ts'
+import { HandlerContext, UNORDERED, type Claim } from './claim.ts'
 import { HandledPrefix, type OpenOffset } from './handled-prefix.ts'
 import type { TakenRecords } from './member-feed.ts'
 import type { WorkOrder, WorkParts } from './work-order.ts'
@@ -143,7 +143,7 @@ export class KeyOrder<R extends AnyRecord> implements WorkOrder<R> {
     claim.handlerCount += 1
     let isHandled = true
     try {
-      const pending = handling.call(claim.taken, unit, new HandlerContext(claim, 1))
+      const pending = handling.call(claim.taken, unit, new HandlerContext(claim, 1, UNORDERED))
       if (pending !== undefined) await pending
     } catch (error) {
       isHandled = await attempts.recover(claim, unit, error)

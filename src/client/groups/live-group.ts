@@ -7,7 +7,9 @@
  */
 import { housekeepingFailed } from '../log-warnings.ts'
 import { assignorOf } from './assignors.ts'
+import type { TopicPartition } from '../group-types.ts'
 import type { GroupActivity } from './group-admin.ts'
+import type { PartitionHolder } from './group-coverage.ts'
 import type { GroupHost } from './group-host.ts'
 import { GroupMember } from './group-member.ts'
 import { GroupMembership } from './group-membership.ts'
@@ -51,6 +53,15 @@ export class LiveGroup {
 
   members(use: MemberUse): readonly GroupMember[] {
     return [...this.#members].filter(([, other]) => other === use).map(([member]) => member)
+  }
+
+  /** The member that has the partition, with what it has of it. */
+  holderOf(name: TopicPartition): PartitionHolder | undefined {
+    for (const member of this.#members.keys()) {
+      const feed = member.partitions.find(name)
+      if (feed !== undefined) return { member, feed }
+    }
+    return undefined
   }
 
   get memberCount(): number {

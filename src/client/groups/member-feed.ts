@@ -8,6 +8,7 @@
  *   I3  only what was `handled` is ever committed by itself; what is behind it comes again
  */
 import type { AnyRecord, TopicPartition } from '../group-types.ts'
+import type { Coverage } from './coverage.ts'
 
 /** Records of one partition that were handed out together. */
 export interface TakenRecords<R extends AnyRecord> extends TopicPartition {
@@ -37,6 +38,16 @@ export interface TakenRecords<R extends AnyRecord> extends TopicPartition {
    * @throws {LogError} REBALANCED where the partition is lost; IO, NO_SPACE, READ_ONLY.
    */
   commit(): void
+  /**
+   * What a transaction commits of these: everything below `nextOffset`. From now on nothing but the
+   * transaction does.
+   * @throws {LogError} REBALANCED where the partition is lost.
+   */
+  cover(nextOffset: number): Coverage
+  /** How transactions ended that cover everything below `nextOffset`, where that is known. */
+  coveredOutcome(nextOffset: number): 'committed' | 'unknown' | undefined
+  /** What was covered is put aside: it may be committed without a transaction again. */
+  uncover(): void
   /** Nothing of these is in anybody's hands any more: the partition may be given away. Once. */
   release(): void
 }

@@ -23,6 +23,8 @@ export class MemberPartitions implements Iterable<PartitionFeed> {
   readonly #parts: PartitionParts
   readonly #feeds = new Map<string, PartitionFeed>()
   readonly #stopListening = new Map<PartitionFeed, () => void>()
+  /** The last one that went with records handed over of which no position was committed. */
+  #forfeited: TopicPartition | undefined
 
   constructor(parts: PartitionParts) {
     this.#parts = parts
@@ -47,7 +49,7 @@ export class MemberPartitions implements Iterable<PartitionFeed> {
 
   /** Takes partitions in, each where the group goes on in it; those that exist. */
   add(partitions: readonly TopicPartition[], generation: number): readonly PartitionFeed[] {
-    const { subscription, offsets, reads, feedOptions } = this.#parts
+    const { subscription, reads, feedOptions } = this.#parts
     const added: PartitionFeed[] = []
     for (const { topic, partition } of partitions) {
       const view = subscription.view(topic)
@@ -60,10 +62,27 @@ export class MemberPartitions implements Iterable<PartitionFeed> {
         reads.changed(feed)
       }
       this.#stopListening.set(feed, log.onChange(notice))
-      feed.locate(offsets.get(feedOptions.groupId, topic, partition)?.offset)
+      if (this.#pendingOf(feed) === undefined) this.#locate(feed)
       added.push(feed)
     }
     return added
+  }
+
+  /**
+   * Undefined where all of these have their place. Where a transaction of whoever had one before is
+   * being committed: resolves when that is over, and they have.
+   * @throws {LogError} IO where nobody knows how it ended.
+   */
+  placed(feeds: readonly PartitionFeed[]): Promise<void> | undefined {
+    const waiting = feeds.filter((feed) => this.#pendingOf(feed) !== undefined)
+    return waiting.length === 0 ? undefined : this.#placeLater(feeds)
+  }
+
+  /** The last partition that went while its user had records of it that nothing commits. Once. */
+  takeForfeited(): TopicPartition | undefined {
+    const name = this.#forfeited
+    this.#forfeited = undefined
+    return name
   }
 
   /** They are the member's no more. */
@@ -74,8 +93,34 @@ export class MemberPartitions implements Iterable<PartitionFeed> {
       this.#stopListening.get(feed)?.()
       this.#stopListening.delete(feed)
       this.#parts.reads.drop(feed)
+      if (!feed.isLost && this.#isForfeited(feed)) this.#forfeited = nameOf(feed)
       feed.lose()
     }
+  }
+
+  async #placeLater(feeds: readonly PartitionFeed[]): Promise<void> {
+    await Promise.all(feeds.flatMap((feed) => this.#pendingOf(feed) ?? []))
+    for (const feed of feeds) if (!feed.isLost && !feed.hasPosition) this.#locate(feed)
+  }
+
+  #pendingOf({ topic, partition }: PartitionFeed): Promise<void> | undefined {
+    const { offsets, feedOptions } = this.#parts
+    return offsets.pendingOf(feedOptions.groupId, topic, partition)
+  }
+
+  #locate(feed: PartitionFeed): void {
+    feed.locate(this.#committed(feed))
+  }
+
+  #committed({ topic, partition }: PartitionFeed): number | undefined {
+    const { offsets, feedOptions } = this.#parts
+    return offsets.get(feedOptions.groupId, topic, partition)?.offset
+  }
+
+  #isForfeited(feed: PartitionFeed): boolean {
+    if (!feed.hasMoved || this.#pendingOf(feed) !== undefined) return false
+    const committed = this.#committed(feed)
+    return committed === undefined || feed.covered.pastGap(committed) < feed.position
   }
 }
 

@@ -12,12 +12,14 @@ import { assert } from '../../errors/invariant.ts'
 import { LogError } from '../../errors/log-error.ts'
 import type { Clock } from '../../log/clock.ts'
 import type { PartitionLog } from '../../log/partition-log.ts'
+import type { OffsetsOutcome } from '../../log/staged-offsets.ts'
 import { offsetReset, type Warn } from '../log-warnings.ts'
 import type { StoredRecord } from '../log-record.ts'
 import type { Range, StartPosition } from '../position.ts'
 import { ReadPace } from '../read-pace.ts'
 import { checkReadable, RecordSource, startOffset } from '../record-source.ts'
 import type { RecordTypes } from '../record-types.ts'
+import { CoveredOffsets } from './covered-offsets.ts'
 
 /** Where to begin where nothing was committed, or what was committed is gone. */
 export type ResetPolicy = 'earliest' | 'latest' | 'none'
@@ -41,6 +43,7 @@ export class PartitionFeed {
   readonly partition: number
   readonly generation: number
   readonly pace: ReadPace
+  readonly covered: CoveredOffsets = new CoveredOffsets()
   /** Its `onAssigned` has run. */
   isActive = false
   isPaused = false
@@ -76,6 +79,8 @@ export class PartitionFeed {
   #gathered: StoredRecord[] = []
   #gatheredBytes = 0
   #loss: AbortController | undefined
+  /** Where the group went on in it, or began. */
+  #startedAt: number | undefined
 
   /** Without a position: `locate` or `seek` gives one. */
   constructor(log: PartitionLog, types: RecordTypes, generation: number, options: FeedOptions) {
@@ -120,6 +125,16 @@ export class PartitionFeed {
     return this.#handled
   }
 
+  /** Something was handed over, or sought. */
+  get hasMoved(): boolean {
+    return this.#position !== undefined && this.position !== this.#startedAt
+  }
+
+  /** `handled` is a transaction's to commit. */
+  get isCovered(): boolean {
+    return this.covered.has(this.#handled)
+  }
+
   /** Aborts when the partition is lost. */
   get signal(): AbortSignal {
     this.#loss ??= new AbortController()
@@ -144,7 +159,7 @@ export class PartitionFeed {
     if (typeof to === 'number') checkReadable(log, to, log.logEndOffset)
     const offset = this.#offsetOf(to)
     this.discard()
-    this.seekCount += 1
+    this.#goElsewhere()
     this.#position = offset
     // What is in the user's hands is not handled yet; asking for more makes this position count.
     this.#soughtInHand = this.takenCount > 0
@@ -165,6 +180,15 @@ export class PartitionFeed {
   /** The user committed `offset`: what is in hand below it does not come again. */
   committed(offset: number): void {
     if (this.#position !== undefined && offset <= this.#position) this.#committedTo = offset
+  }
+
+  /** The transaction ended that covers everything below `offset`. */
+  coveredEnded(offset: number, outcome: OffsetsOutcome): void {
+    if (this.isLost) return
+    this.covered.ended(offset, outcome)
+    if (outcome !== 'committed') return
+    this.committed(offset)
+    if (this.#handled > offset) this.#noteUnwritten() // The group's position may have been there.
   }
 
   /** What is in the user's hands is not handled, and comes again: unless it sought elsewhere. */
@@ -294,26 +318,38 @@ export class PartitionFeed {
     return false
   }
 
-  /** Markers and what compaction removed are nobody's to handle. */
   #passGap(nextOffset: number): void {
     const from = this.#position
     if (from === undefined || nextOffset <= from) return
     this.#position = nextOffset
+    if (this.#startedAt === from) this.#startedAt = nextOffset
+    this.covered.passGap(from, nextOffset)
     if (this.#handled === from && this.takenCount === 0) this.#handledIs(nextOffset)
   }
 
   #handledIs(offset: number): void {
-    this.#handled = offset
-    this.#committedTo = offset
+    this.#handled = this.covered.pastGap(offset)
+    this.#committedTo = this.#handled
     this.#soughtInHand = false
+    this.#noteUnwritten()
+  }
+
+  #noteUnwritten(): void {
     if (this.isUnwritten) return
     this.isUnwritten = true
     this.#options.unwritten(this)
   }
 
+  /** What was taken says nothing about positions any more. */
+  #goElsewhere(): void {
+    this.seekCount += 1
+    this.covered.clear()
+  }
+
   #startAt(offset: number): void {
     this.#position = offset
     this.#handled = offset
+    this.#startedAt = offset
   }
 
   #startByPolicy(): void {
@@ -329,7 +365,7 @@ export class PartitionFeed {
   #reset(from: number): void {
     const { autoOffsetReset, groupId, warn } = this.#options
     this.discard()
-    this.seekCount += 1
+    this.#goElsewhere()
     if (autoOffsetReset === 'none') {
       this.#position = undefined
       if (this.isActive) throw this.#noOffset(`offset ${from} is gone`)

@@ -58,14 +58,15 @@ export class PartitionOrder<R extends AnyRecord> implements WorkOrder<R> {
         await this.#letOthers()
         if (claim.isUnwanted) return
       }
+      const nextOffset = handling.endOf(taken, unit)
       try {
-        const pending = handling.call(taken, unit, new HandlerContext(claim, 1))
+        const pending = handling.call(taken, unit, new HandlerContext(claim, 1, nextOffset))
         if (pending !== undefined) await pending
       } catch (error) {
         if (!(await attempts.recover(claim, unit, error))) return
       }
       if (claim.isOver) return
-      taken.handled(handling.endOf(taken, unit))
+      taken.handled(nextOffset)
     }
   }
 

@@ -5,8 +5,10 @@
 import type { LogRecord } from '../log-record.ts'
 import type { TopicPartition } from '../group-types.ts'
 import type { Anything } from '../standard-schema.ts'
+import type { Coverage } from './coverage.ts'
 import type { GroupMember } from './group-member.ts'
 import { awaitAnswer, beginAsk } from './member-ask.ts'
+import { coverTaken } from './member-coverage.ts'
 import type { MemberFeed, TakenRecords, TakeOptions } from './member-feed.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 import { RunTaken, type TakenHost } from './taken-records.ts'
@@ -75,6 +77,12 @@ export class RunFeed implements MemberFeed<TypedByHandle>, TakenHost {
 
   commit(feed: PartitionFeed, offset: number): void {
     this.#member.commitTaken(feed, offset)
+  }
+
+  cover(feed: PartitionFeed, offset: number): Coverage {
+    // What handlers were done with before is no transaction's.
+    if (feed.isUnwritten) this.#member.autoCommit.writeQuietly()
+    return coverTaken(this.#member, feed, offset)
   }
 
   released(feeds: readonly PartitionFeed[]): void {

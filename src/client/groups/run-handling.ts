@@ -5,6 +5,7 @@
 import { invalidArgument } from '../../errors/log-error.ts'
 import { describeValue } from '../check-options.ts'
 import type { AnyRecord, Batch, RunContext } from '../group-types.ts'
+import { covered, type Coverage, type Covered } from './coverage.ts'
 import type { TakenRecords } from './member-feed.ts'
 
 /** How takes become calls of a handler. */
@@ -77,7 +78,7 @@ export class BatchHandling<R extends AnyRecord> implements Handling<R> {
 }
 
 /** A take as the user's handler sees it. */
-class TakenBatch<R extends AnyRecord> implements Batch<R> {
+class TakenBatch<R extends AnyRecord> implements Batch<R>, Covered {
   readonly #taken: TakenRecords<R>
   readonly topic: R['topic']
   readonly partition: number
@@ -95,6 +96,11 @@ class TakenBatch<R extends AnyRecord> implements Batch<R> {
 
   async commit(): Promise<void> {
     this.#taken.commit()
+  }
+
+  /** What a transaction commits of it. @internal */
+  [covered](): Coverage {
+    return this.#taken.cover(this.#taken.nextOffset)
   }
 }
 

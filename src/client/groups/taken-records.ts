@@ -3,6 +3,7 @@
  */
 import type { LogRecord } from '../log-record.ts'
 import type { Anything } from '../standard-schema.ts'
+import type { Coverage } from './coverage.ts'
 import type { HandedRun } from './hand-over.ts'
 import type { TakenRecords } from './member-feed.ts'
 import type { PartitionFeed } from './partition-feed.ts'
@@ -13,6 +14,8 @@ export interface TakenHost {
   handled(recordCount: number, isAll: boolean): void
   /** @throws {LogError} REBALANCED … */
   commit(feed: PartitionFeed, offset: number): void
+  /** @throws {LogError} REBALANCED … */
+  cover(feed: PartitionFeed, offset: number): Coverage
   released(feeds: readonly PartitionFeed[]): void
 }
 
@@ -63,6 +66,18 @@ export class RunTaken implements TakenRecords<LogRecord<Anything, Anything>> {
 
   commit(): void {
     this.#host.commit(this.#feed, this.nextOffset)
+  }
+
+  cover(nextOffset: number): Coverage {
+    return this.#host.cover(this.#feed, nextOffset)
+  }
+
+  coveredOutcome(nextOffset: number): 'committed' | 'unknown' | undefined {
+    return this.#feed.covered.outcomeOf(nextOffset)
+  }
+
+  uncover(): void {
+    this.#feed.covered.clear()
   }
 
   release(): void {

@@ -216,6 +216,18 @@ class FakeTaken implements TakenRecords<LogRecord> {
     this.#place.handledTo = Math.max(this.#place.handledTo, this.nextOffset)
   }
 
+  cover(): never {
+    throw new Error('a member without a group commits nothing')
+  }
+
+  coveredOutcome(): undefined {
+    return undefined
+  }
+
+  uncover(): void {
+    // Nothing is covered.
+  }
+
   release(): void {
     if (this.#isReleased) throw new Error('released twice')
     this.#isReleased = true

@@ -46,6 +46,7 @@ function admin(group: Partial<AdministeredGroup> = {}): GroupAdministration {
     topics: () => [],
     autoOffsetReset: 'earliest',
     activity: () => activity,
+    holderOf: () => undefined,
   } as const
   return new GroupAdministration(host, { ...defaults, ...group })
 }

@@ -9,8 +9,8 @@
  *   I2  a marker goes into the segment that is active, whatever its size and age: a roll may meet a
  *       full disk, a marker must not
  *   I3  what an abort marker aborts is in the .txnindex before the marker is in the .log: who finds
- *       the marker finds the entry. One whose marker was not written is taken back; after a crash in
- *       between, recovery does that
+ *       the marker finds the entry. One whose marker was not written is taken back; after a crash
+ *       in between, recovery does that
  */
 import { assert } from '../errors/invariant.ts'
 import type { AbortedTransaction } from '../format/aborted-transaction.ts'

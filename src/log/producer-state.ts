@@ -6,7 +6,7 @@
  */
 import type { ProducerSnapshotEntry } from '../format/producer-snapshot.ts'
 
-/** Batches of a producer that are recognised when they come again (Kafka's NUM_BATCHES_TO_RETAIN). */
+/** Batches that are recognised when they come again: Kafka's NUM_BATCHES_TO_RETAIN. */
 const KEPT_BATCHES = 5
 const LAST_SEQUENCE = 0x7fff_ffff
 const SEQUENCE_COUNT = 0x8000_0000

@@ -74,7 +74,7 @@ export class ProducerStates {
     this.#loader = loader
   }
 
-  /** Batches and markers noted since it was made: tells whether a snapshot would say anything new. */
+  /** Batches and markers noted since it was made: whether a snapshot would say anything new. */
   get changeCount(): number {
     return this.#changeCount
   }

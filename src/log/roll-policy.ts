@@ -56,7 +56,7 @@ export function mustRoll(
   )
 }
 
-/** True where nothing that ends at `lastOffset` can be in the segment, whatever the settings say. */
+/** True where nothing that ends at `lastOffset` can be in it, whatever the settings say. */
 export function isFull(
   active: Pick<RollCandidate, 'baseOffset' | 'hasRoomFor'>,
   sizeBytes: number,

@@ -25,7 +25,7 @@ export interface WantedBatch {
   readonly transactional: boolean
 }
 
-/** What becomes of it: an error's code, the base offset of the original, or null: it is appended. */
+/** What becomes of it: an error's code, where its original starts, or null: it is appended. */
 export type Verdict = 'FENCED' | 'OUT_OF_ORDER_SEQUENCE' | 'INVALID_ARGUMENT' | number | null
 
 /** All producers of one partition. */

@@ -86,7 +86,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.randomBytes = options.randomBytes
     this.holdsProcess = directory.driver.kind === 'disk'
     this.#ownTopics = new OwnTopics(directory, this.#procedures, options)
-    this.transactions.prepare = () => this.#ownTopics.prepareTransactions()
+    this.transactions.ownTopics = this.#ownTopics
     const settings = { ...defaults, ...options.topicDefaults }
     const catalog = new TopicCatalog(this, directory, settings, warn)
     this.#catalog = catalog

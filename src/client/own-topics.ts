@@ -31,7 +31,7 @@ export class OwnTopics {
   }
 
   /** Makes the topic of committed offsets where it is missing. @throws What `checkOpen` does. */
-  async prepareOffsets(checkOpen: () => void): Promise<void> {
+  async prepareOffsets(checkOpen: () => void = nothing): Promise<void> {
     const config = { ...OFFSETS_TOPIC_CONFIG, partitions: this.#offsetsPartitions }
     await this.#prepare(OFFSETS_TOPIC, config, checkOpen)
   }
@@ -42,7 +42,7 @@ export class OwnTopics {
    */
   async prepareTransactions(): Promise<void> {
     const config = { ...TRANSACTIONS_TOPIC_CONFIG, partitions: this.#transactionsPartitions }
-    await this.#prepare(TRANSACTIONS_TOPIC, config, () => undefined)
+    await this.#prepare(TRANSACTIONS_TOPIC, config, nothing)
   }
 
   async #prepare(name: string, config: TopicConfig, checkOpen: () => void): Promise<void> {
@@ -60,4 +60,8 @@ export class OwnTopics {
   *#making(name: string, config: TopicConfig): Procedure<void> {
     if (this.#directory.topic(name) === undefined) yield* this.#directory.createTopic(name, config)
   }
+}
+
+function nothing(): void {
+  // Who has begun finishes.
 }

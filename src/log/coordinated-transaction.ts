@@ -6,7 +6,7 @@
  * of its lines leaves all of it or nothing:
  *   1  positions of groups are checked and appended, in one go
  *   2  room for every marker is set aside; everything it wrote is on stable storage, what its
- *      positions were committed of too, and the commit markers of the same id's decision before
+ *      positions were committed of too, and the markers of the decision of the same id before it
  *   3  the decision is appended to `__transaction_state`, and is on stable storage
  *   4  markers are appended to every partition, positions move, `commit` resolves
  *
@@ -16,11 +16,26 @@
  *   I3  a decision stands even where a marker cannot be written: that is tried again, and the last
  *       stable offset of its partition waits
  *   I4  in one partition, without positions, the commit marker behind the data is the decision
+ *   I5  an abort writes its markers in one go and needs no record: without a decision it is aborted
  */
-import type { LogError } from '../errors/log-error.ts'
+import { assert } from '../errors/invariant.ts'
+import { LogError } from '../errors/log-error.ts'
+import type { TransactionOutcome } from '../format/control-record.ts'
 import type { BatchProducer } from '../format/record-batch-builder.ts'
-import type { TransactionOffsets } from './staged-offsets.ts'
+import type { TransactionTopic } from '../format/transaction-state.ts'
+import type { Clock } from './clock.ts'
+import type { CommittedOffsets } from './committed-offsets.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { StagedOffsets, TransactionOffsets, UpTo } from './staged-offsets.ts'
+import {
+  outcomeUnknown,
+  timedOut,
+  transactionAborted,
+  transactionOver,
+} from './transaction-errors.ts'
+import type { TransactionLog } from './transaction-log.ts'
+import { durable, type TransactionalId } from './transactional-id.ts'
+import type { UnwrittenMarkers } from './unwritten-markers.ts'
 
 /** How far a transaction has come. */
 export type TransactionPhase =
@@ -34,14 +49,56 @@ export type TransactionPhase =
 /** Told how a transaction ended: committed, aborted or unknown, and why where it was not asked. */
 export type EndedListener = (state: TransactionPhase, reason?: LogError) => void
 
+/** What a transaction runs on. */
+export interface TransactionHost {
+  readonly clock: Clock
+  readonly log: TransactionLog
+  readonly markers: UnwrittenMarkers
+  readonly offsets: CommittedOffsets
+  /** Makes the topic of positions, or of transactions, where it is missing. */
+  prepareOffsets(): Promise<void>
+  prepareTransactions(): Promise<void>
+  /** It is over. */
+  over(transaction: CoordinatedTransaction): void
+  /** Whether the log of decisions has one more, nobody knows. */
+  undecided(error: LogError): void
+}
+
 /** One transaction. */
 export class CoordinatedTransaction {
-  readonly producerId: number = -1
-  readonly producerEpoch: number = -1
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly id: TransactionalId
+  readonly #host: TransactionHost
+  readonly #timeoutMs: number
+  readonly #startedMs: number
+  readonly #timer: unknown
+  readonly #logs = new Set<PartitionLog>()
+  #reserved: readonly PartitionLog[] = []
+  readonly #offsets: TransactionOffsets[] = []
+  #staged: StagedOffsets | undefined
+  #state: TransactionPhase = 'open'
+  /** The decision was handed to `write` (I1). */
+  #isHandedOver = false
+  /** It is a record of `__transaction_state`, not a marker (I4). */
+  #isRecorded = false
+  #reason: LogError | undefined
+  #committing: Promise<void> | undefined
+  readonly #listeners: EndedListener[] = []
+
+  constructor(host: TransactionHost, id: TransactionalId, timeoutMs: number) {
+    this.#host = host
+    this.id = id
+    this.producerId = id.producerId
+    this.producerEpoch = id.producerEpoch
+    this.#timeoutMs = timeoutMs
+    this.#startedMs = host.clock.now()
+    this.#timer = host.clock.setTimeout(() => this.#abort(timedOut(id.name, timeoutMs)), timeoutMs)
+  }
 
   /** How far it has come. */
   get state(): TransactionPhase {
-    return 'open'
+    return this.#state
   }
 
   /**
@@ -50,24 +107,259 @@ export class CoordinatedTransaction {
    *   transaction before could not write fails with again.
    */
   producerFor(log: PartitionLog): BatchProducer {
-    throw new Error(`${log.topic}: not there yet`)
+    this.#checkOpen()
+    return this.#nextIn(log)
   }
 
   /** Positions that move with the commit. @throws {LogError} As `producerFor`. */
-  addOffsets(_offsets: TransactionOffsets): void {}
+  addOffsets(offsets: TransactionOffsets): void {
+    this.#checkOpen()
+    this.#offsets.push(offsets)
+  }
 
   /**
-   * Commits: durable in all its partitions when it resolves. May be called once.
+   * Commits: durable in all its partitions when it resolves. Called once.
    * @throws {LogError} TRANSACTION_ABORTED with the cause; IO with `details.outcome: 'unknown'`.
    */
-  async commit(): Promise<void> {}
+  async commit(): Promise<void> {
+    this.#checkOpen()
+    this.#state = 'committing'
+    this.#committing = this.#commit()
+    await this.#committing
+  }
 
   /**
    * Aborts, unless it is decided or over: then it resolves once that is done. Nothing of it is
    * visible when it resolves.
    */
-  async abort(_reason: LogError): Promise<void> {}
+  async abort(reason: LogError): Promise<void> {
+    this.#abort(reason)
+    await this.committed()
+  }
+
+  /** Resolves once a commit that was asked for is over, whatever became of it. */
+  async committed(): Promise<void> {
+    await this.#committing?.catch(() => undefined)
+  }
 
   /** Calls `listener` once, when it is over, whoever ended it. */
-  onEnded(_listener: EndedListener): void {}
+  onEnded(listener: EndedListener): void {
+    this.#listeners.push(listener)
+  }
+
+  // ------------------------------------------------------------------ commit
+
+  async #commit(): Promise<void> {
+    try {
+      if (this.#offsets.length > 0) await this.#stage()
+      const logs = this.#openLogs()
+      const [only] = logs
+      if (logs.length > 1 || this.#hasPositions) await this.#commitAcross(logs)
+      else if (only !== undefined) await this.#commitIn(only)
+      else this.#over('committed')
+    } catch (error) {
+      if (this.#state === 'unknown') throw error
+      assert(!this.#isHandedOver, 'I1: what was decided is not aborted')
+      this.#abort(this.#abortedBy(error))
+    }
+    if (this.#reason !== undefined) throw this.#reason
+  }
+
+  /** Line 1. */
+  async #stage(): Promise<void> {
+    const { offsets } = this.#host
+    if (!offsets.isPrepared) {
+      await this.#host.prepareOffsets()
+      if (this.#state !== 'committing') return
+    }
+    this.#staged = offsets.stage(this.#offsets, (log) => this.#nextIn(log))
+  }
+
+  get #hasPositions(): boolean {
+    const staged = this.#staged
+    return staged !== undefined && staged.logs.length + staged.sources.length > 0
+  }
+
+  /** I4. */
+  async #commitIn(log: PartitionLog): Promise<void> {
+    if (this.#state !== 'committing') return
+    const marker = this.#marker('commit')
+    this.#handOver()
+    let upTo: UpTo
+    try {
+      upTo = { log, offset: log.appendMarker(marker) + 1 }
+    } catch (error) {
+      this.#notAppended(error)
+    }
+    await this.#decision(upTo)
+    this.#over('committed')
+  }
+
+  /** Lines 2 to 4. */
+  async #commitAcross(logs: readonly PartitionLog[]): Promise<void> {
+    if (this.#state !== 'committing') return
+    this.#reserve(logs)
+    this.#host.markers.retryAll()
+    await Promise.all([
+      this.#host.prepareTransactions(),
+      this.id.settled(),
+      ...logs.map((log) => durable({ log, offset: log.logEndOffset })),
+      ...(this.#staged?.sources ?? []).map(durable),
+    ])
+    if (this.#state !== 'committing') return
+    this.#handOver()
+    this.#isRecorded = true
+    let upTo: UpTo
+    try {
+      upTo = this.#host.log.append(this.id.name, this.#record(logs))
+    } catch (error) {
+      this.#notAppended(error)
+    }
+    await this.#decision(upTo)
+    this.id.decided()
+    for (const log of logs) this.#end(log, 'commit', this.id.markerDue())
+    this.#reserved = []
+    this.#over('committed')
+  }
+
+  /** Room for a marker in each, or in none. @throws {LogError} NO_SPACE, IO, READ_ONLY. */
+  #reserve(logs: readonly PartitionLog[]): void {
+    const reserved: PartitionLog[] = []
+    this.#reserved = reserved
+    for (const log of logs) {
+      log.reserveMarker()
+      reserved.push(log)
+    }
+  }
+
+  /** From here on nobody aborts (I1). */
+  #handOver(): void {
+    this.#isHandedOver = true
+    this.#host.clock.clearTimeout(this.#timer)
+  }
+
+  /** The decision could not be appended: thrown on, or unknown (I2). */
+  #notAppended(error: unknown): never {
+    if (LogError.is(error, 'IO') && error.details.outcome === 'unknown') this.#unknown(error)
+    this.#isHandedOver = false
+    throw error
+  }
+
+  /** Waits for it to be on stable storage (I2). */
+  async #decision(upTo: UpTo): Promise<void> {
+    try {
+      await durable(upTo)
+    } catch (error) {
+      this.#unknown(error)
+    }
+  }
+
+  #unknown(cause: unknown): never {
+    const error = outcomeUnknown(this.id.name, cause)
+    this.id.failure = error
+    if (this.#isRecorded) this.#host.undecided(error)
+    this.#reason = error
+    this.#staged?.unknown(error)
+    this.#over('unknown')
+    throw error
+  }
+
+  // ------------------------------------------------------------------- abort
+
+  #abort(reason: LogError): void {
+    if (this.#isHandedOver || !(this.#state === 'open' || this.#state === 'committing')) return
+    this.#state = 'aborting'
+    this.#reason = reason
+    this.#host.clock.clearTimeout(this.#timer)
+    for (const log of this.#reserved) log.releaseMarker()
+    this.#reserved = []
+    for (const log of this.#openLogs()) this.#end(log, 'abort') // I5
+    this.#over('aborted')
+  }
+
+  #abortedBy(error: unknown): LogError {
+    if (LogError.is(error, 'TRANSACTION_ABORTED')) return error
+    return transactionAborted(this.id.name, 'it could not be committed', error)
+  }
+
+  // ------------------------------------------------------------------ shared
+
+  #checkOpen(): void {
+    if (this.#state === 'open') return
+    if (this.#state === 'aborted' && this.#reason !== undefined) throw this.#reason
+    throw transactionOver(this.id.name)
+  }
+
+  #nextIn(log: PartitionLog): BatchProducer {
+    const { producerId, producerEpoch } = this
+    this.#host.markers.settle(log, producerId)
+    this.#logs.add(log)
+    const baseSequence = log.nextSequence(producerId, producerEpoch)
+    return { producerId, producerEpoch, baseSequence, transactional: true }
+  }
+
+  /** Where something of it is: not where its first batch could not be appended. */
+  #openLogs(): readonly PartitionLog[] {
+    return [...this.#logs].filter(
+      (log) =>
+        log.end === undefined && log.producers.openTransactionOf(this.producerId) !== undefined,
+    )
+  }
+
+  #marker(outcome: TransactionOutcome): {
+    readonly producerId: number
+    readonly producerEpoch: number
+    readonly outcome: TransactionOutcome
+    readonly coordinatorEpoch: number
+  } {
+    const { producerId, producerEpoch } = this
+    const coordinatorEpoch = this.#host.log.coordinatorEpoch(this.id.name)
+    return { producerId, producerEpoch, outcome, coordinatorEpoch }
+  }
+
+  /** Ends it in `log`, now or later (I3). */
+  #end(
+    log: PartitionLog,
+    outcome: TransactionOutcome,
+    written: (upTo: UpTo | undefined) => void = () => undefined,
+  ): void {
+    this.#host.markers.write({
+      ...this.#marker(outcome),
+      log,
+      isReserved: this.#reserved.includes(log),
+      written: (offset) => written(offset === undefined ? undefined : { log, offset: offset + 1 }),
+    })
+  }
+
+  #record(logs: readonly PartitionLog[]): Parameters<TransactionLog['append']>[1] {
+    const topics = new Map<string, number[]>()
+    for (const { topic, partition } of logs) {
+      const partitions = topics.get(topic)
+      if (partitions === undefined) topics.set(topic, [partition])
+      else partitions.push(partition)
+    }
+    const { producerId, producerEpoch } = this
+    return {
+      producerId,
+      producerEpoch,
+      timeoutMs: this.#timeoutMs,
+      status: 'PrepareCommit',
+      topics: [...topics].map(([topic, partitions]): TransactionTopic => ({ topic, partitions })),
+      startTimestampMs: this.#startedMs,
+    }
+  }
+
+  #over(state: 'committed' | 'aborted' | 'unknown'): void {
+    this.#host.clock.clearTimeout(this.#timer)
+    this.#state = state
+    if (state === 'committed') this.#staged?.apply()
+    if (state === 'aborted') this.#dropOffsets()
+    this.#host.over(this)
+    for (const listener of this.#listeners) listener(state, this.#reason)
+  }
+
+  #dropOffsets(): void {
+    if (this.#staged !== undefined) this.#staged.drop()
+    else for (const one of this.#offsets) one.ended('aborted')
+  }
 }

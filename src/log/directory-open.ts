@@ -9,8 +9,9 @@
  *      by side: nothing that one does concerns another
  *   4  after a stop that may have taken offsets each partition starts a new leader epoch, on stable
  *      storage before any append: such offsets may be used again only in a newer epoch
- *   5  positions of consumer groups are moved back to the end of their data (committed-offsets.ts)
- *   6  the control file is written anew, and checkpoints that would say something else
+ *   5  transactions that were open are ended, as they were decided (transaction-recovery.ts)
+ *   6  positions of consumer groups are moved back to the end of their data (committed-offsets.ts)
+ *   7  the control file is written anew, and checkpoints that would say something else
  *
  * A folder that no topic lists is set aside where it is empty, and removed only where it is what a
  * creation that was stopped had laid; with data, it is adopted.
@@ -27,6 +28,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { afterTurn } from './clock.ts'
 import type { MovedPosition } from './committed-offsets.ts'
+import type { Damage } from './damage.ts'
 import { DirectoryEvidence, type SettledTopics } from './directory-evidence.ts'
 import type { CheckpointedOffsets } from './log-checkpoints.ts'
 import { readStoredConfig, resolveTopicConfig } from './log-config.ts'
@@ -130,6 +132,8 @@ class DirectoryOpening {
     for (const { state, recovery } of opened) {
       if (hasFindings(recovery) || adopted.has(state.topic)) this.#reports.push(recovery)
     }
+    const isClean = isNew || isCleanOfOurs(evidence)
+    this.#noteDamage(yield* log.transactions.recover(isClean))
     const positions = yield* this.#settlePositions(log)
     this.#noteDeletions(log)
     yield* this.#publish(
@@ -152,16 +156,22 @@ class DirectoryOpening {
 
   /** Where groups go on: never behind the end of the data, nor in a topic that is gone. */
   *#settlePositions(log: LogDirectory): Procedure<readonly MovedPosition[]> {
-    for (const found of yield* log.offsets.load()) {
+    const { offsets, transactions } = log
+    this.#noteDamage(yield* offsets.load((id, epoch) => transactions.isCommitted(id, epoch)))
+    const deleted = log.metadata.deleting.map(({ name }) => name)
+    yield* offsets.forgetTopics(deleted.filter((name) => log.topic(name) === undefined))
+    return yield* offsets.cutBack()
+  }
+
+  /** What was met while reading topics of the log itself. */
+  #noteDamage(damage: readonly Damage[]): void {
+    for (const found of damage) {
       const { topic, partition } = found
       const known = this.#reports.find((one) => one.topic === topic && one.partition === partition)
       if (known === undefined) {
         this.#reports.push({ ...nothingDone({ topic, partition }), damage: [found] })
       }
     }
-    const deleted = log.metadata.deleting.map(({ name }) => name)
-    yield* log.offsets.forgetTopics(deleted.filter((name) => log.topic(name) === undefined))
-    return yield* log.offsets.cutBack()
   }
 
   #readEvidence(): DirectoryEvidence {

@@ -79,7 +79,7 @@ export class LogDirectory {
       clock: environment.clock,
       partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
     })
-    this.producerIds = new ProducerIds(environment.randomBytes, () => false)
+    this.producerIds = new ProducerIds(environment.randomBytes, (id) => this.#isKnown(id))
     this.transactions = new TransactionCoordinator({
       clock: environment.clock,
       randomBytes: environment.randomBytes,
@@ -305,6 +305,7 @@ export class LogDirectory {
     if (this.#environment.driver.volatile) return
     const partitions = this.#partitions().filter(({ end }) => end === undefined)
     await Promise.allSettled(partitions.map((partition) => partition.syncForCheckpoint()))
+    this.transactions.completeSettled()
   }
 
   /** Writes the checkpoints: recovery reads nothing that was synced before. */
@@ -329,6 +330,7 @@ export class LogDirectory {
     let failure: unknown
     try {
       if (!driver.volatile) {
+        yield* this.transactions.settle()
         yield () => settleAll(partitions)
         yield* this.writeCheckpoints()
         yield* writeCleanMarker(driver, { partitions: partitions.map(cleanPartition) })
@@ -347,6 +349,13 @@ export class LogDirectory {
   /** Metadata as it is on disk. */
   get metadata(): LogMetadata {
     return this.#stored.metadata
+  }
+
+  /** What is not loaded is not looked into: an id is one of 2^53. */
+  #isKnown(producerId: number): boolean {
+    return this.#partitions().some(
+      ({ producers }) => producers.isLoaded && producers.knows(producerId),
+    )
   }
 
   #partitions(): readonly PartitionLog[] {

@@ -18,6 +18,19 @@ export function transactionAborted(
   )
 }
 
+/** It was open for longer than its producer allows. */
+export function timedOut(
+  transactionalId: string,
+  timeoutMs: number,
+): LogError<'TRANSACTION_ABORTED'> {
+  return new LogError(
+    'TRANSACTION_ABORTED',
+    `the transaction of ${transactionalId} was aborted: it was not committed within its ` +
+      `transactionTimeoutMs (${timeoutMs})`,
+    { transactionalId, transactionTimeoutMs: timeoutMs },
+  )
+}
+
 /** A newer producer has the transactional id. */
 export function fenced(transactionalId: string): LogError<'FENCED'> {
   return new LogError(

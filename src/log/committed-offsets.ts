@@ -26,7 +26,7 @@ import {
   sourceOf,
   type OffsetCommit,
 } from './offset-checks.ts'
-import { loadOffsets } from './offsets-load.ts'
+import { loadOffsets, type IsCommitted } from './offsets-load.ts'
 import { OffsetsWriter, type PositionChange, type StagedChange } from './offsets-writer.ts'
 import type { PartitionLog } from './partition-log.ts'
 import {
@@ -229,10 +229,10 @@ export class CommittedOffsets {
   // ------------------------------------------------------------- for the log
 
   /** Reads what the topic holds, where it is there; what of it is damaged. */
-  *load(): Procedure<readonly Damage[]> {
+  *load(isCommitted: IsCommitted = () => false): Procedure<readonly Damage[]> {
     const damage: Damage[] = []
     for (const log of this.#host.partitionsOf(OFFSETS_TOPIC) ?? []) {
-      damage.push(...(yield* loadOffsets(log, this.#positions)))
+      damage.push(...(yield* loadOffsets(log, this.#positions, isCommitted)))
     }
     this.#positions.prune()
     this.#positions.touchAll(this.#host.clock.monotonicNow())

@@ -15,7 +15,12 @@ import { LogError } from '../errors/log-error.ts'
 import { controlTypeOf } from '../format/control-record.ts'
 import { MAX_OFFSET_STRING_BYTES, OffsetCommitReader } from '../format/offset-commit.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
-import { batchSizeBytesOf, isTransactionalBatch, producerIdOf } from '../format/record-batch.ts'
+import {
+  batchSizeBytesOf,
+  isTransactionalBatch,
+  producerEpochOf,
+  producerIdOf,
+} from '../format/record-batch.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { nextTurn } from './clock.ts'
 import type { Damage } from './damage.ts'
@@ -29,6 +34,7 @@ const SLICE_BYTES = 1_048_576
 /** What a record says of a position. */
 interface Said {
   readonly position: GroupPosition
+  readonly producerEpoch: number
   readonly writtenAt: number
   /** -1: nothing any more. */
   readonly offset: number
@@ -37,12 +43,19 @@ interface Said {
   readonly commitTimestampMs: number
 }
 
-/** Reads what `log`, a partition of the topic, says into `positions`; what of it is damaged. */
+/** Whether a transaction is committed although its marker could not be written yet. */
+export type IsCommitted = (producerId: number, producerEpoch: number) => boolean
+
+/**
+ * Reads what `log`, a partition of the topic, says into `positions`; what of it is damaged. Of a
+ * transaction that has no marker, `isCommitted` says what became of it.
+ */
 export function* loadOffsets(
   log: PartitionLog,
   positions: GroupPositions,
+  isCommitted: IsCommitted,
 ): Procedure<readonly Damage[]> {
-  return yield* new OffsetsLoad(log, positions).run()
+  return yield* new OffsetsLoad(log, positions, isCommitted).run()
 }
 
 class OffsetsLoad {
@@ -52,15 +65,27 @@ class OffsetsLoad {
   readonly #batch = new RecordBatchReader()
   readonly #commit = new OffsetCommitReader()
   readonly #damage: Damage[] = []
+  readonly #isCommitted: IsCommitted
   /** What open transactions say, by producer id. */
   readonly #pending = new Map<number, Said[]>()
+  /** Of the transactional batch that is being read. */
+  #producerEpoch = -1
 
-  constructor(log: PartitionLog, positions: GroupPositions) {
+  constructor(log: PartitionLog, positions: GroupPositions, isCommitted: IsCommitted) {
     this.#log = log
     this.#positions = positions
+    this.#isCommitted = isCommitted
   }
 
   *run(): Procedure<readonly Damage[]> {
+    yield* this.#read()
+    for (const [producerId, said] of this.#pending) {
+      for (const one of said) if (this.#isCommitted(producerId, one.producerEpoch)) applyLater(one)
+    }
+    return this.#damage
+  }
+
+  *#read(): Procedure<void> {
     const log = this.#log
     // One bad sector must not keep every topic from being opened (I2).
     const cursor = log.cursor(log.logStartOffset, { passesBadSectors: true })
@@ -68,7 +93,7 @@ class OffsetsLoad {
     for (;;) {
       try {
         const run = cursor.next(log.highWatermark)
-        if (run === undefined) return this.#damage
+        if (run === undefined) return
         this.#takeRun(run)
         sliceBytes += run.end - run.start
       } catch (error) {
@@ -96,6 +121,7 @@ class OffsetsLoad {
     batch.reset(buffer, at, this.#log.config.maxDecompressedBytes)
     const isTransactional = isTransactionalBatch(batch.attributes)
     const producerId = isTransactional ? producerIdOf(buffer, at) : -1
+    if (isTransactional) this.#producerEpoch = producerEpochOf(buffer, at)
     while (batch.next()) {
       if (batch.isControl) this.#takeMarker(producerId)
       else if (batch.offset >= this.#log.logStartOffset) this.#takeRecord(producerId)
@@ -109,7 +135,7 @@ class OffsetsLoad {
     const said = this.#pending.get(producerId) ?? []
     this.#pending.delete(producerId)
     if (type === 'abort') return
-    for (const one of said) if (one.writtenAt > one.position.writtenAt) apply(one) // I1
+    for (const one of said) applyLater(one)
   }
 
   #takeRecord(producerId: number): void {
@@ -138,6 +164,7 @@ class OffsetsLoad {
     const commit = this.#commit
     const said: Said = {
       position,
+      producerEpoch: this.#producerEpoch,
       writtenAt: this.#batch.offset,
       offset: isTakenBack ? -1 : commit.offset,
       leaderEpoch: commit.leaderEpoch,
@@ -206,7 +233,9 @@ function isKeyText(text: string): boolean {
   return Buffer.byteLength(text) <= MAX_OFFSET_STRING_BYTES
 }
 
-function apply({ position, ...said }: Said): void {
+/** I1: a record behind it says what is true. */
+function applyLater({ position, ...said }: Said): void {
+  if (said.writtenAt <= position.writtenAt) return
   position.offset = said.offset
   position.leaderEpoch = said.leaderEpoch
   position.metadata = said.metadata

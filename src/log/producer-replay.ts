@@ -84,7 +84,7 @@ export function describedProducers(
 
 /**
  * Reads what there is, after a stop that was not clean (I1); the folder has no snapshot of more
- * than the log. Forcing what it changes to stable storage is left to the caller.
+ * than the log. Forcing removed names to stable storage is left to the caller.
  */
 export function* replayProducers(log: UncleanLog): Procedure<KnownProducers> {
   const { driver, directory, segments } = log
@@ -179,7 +179,10 @@ class ProducerReplay {
     }
   }
 
-  /** What was read is all that .txnindex files say of it (I1). */
+  /**
+   * What was read is all that .txnindex files say of it (I1). Where that is not on stable storage
+   * yet, no newer snapshot is either (producer-snapshots.ts): it would be read again.
+   */
   noteAborted(): void {
     const { segments } = this.#log
     for (const segment of segments) {

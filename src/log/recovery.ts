@@ -13,7 +13,6 @@
  *   I4  a cut removes snapshots, index entries and epochs at or above it, durably, before any
  *       append
  *   I5  what is bad below the start of the log is nobody's loss, and no damage
- * What is known of producers is read once the segments are what they will be (producer-replay.ts).
  */
 import { BATCH_HEADER_BYTES, baseOffsetOf } from '../format/record-batch.ts'
 import { segmentFileName } from '../format/segment-name.ts'
@@ -349,12 +348,6 @@ class Recovery {
 
   *#syncs(): Generator<Procedure<void>, void, undefined> {
     for (const { segment, from } of this.#accepted) yield this.#syncSegment(segment, from)
-    const accepted = new Set(this.#accepted.map(({ segment }) => segment))
-    for (const segment of this.#segments) {
-      // What was synced before may have got other aborted transactions.
-      const isChanged = segment.areIndexesUnflushed && !accepted.has(segment)
-      if (isChanged) yield this.#syncSegment(segment, segment.sizeBytes)
-    }
   }
 
   *#syncSegment(segment: Segment, from: number): Procedure<void> {

@@ -4,9 +4,9 @@
  *   | segments, oldest first                 | known: by .txnindex files and since |
  *                                        knownFrom                          the end
  *
- * Segments are looked at when something of them is asked for, the newest first, as far back as their
- * indexes are vouched for (transaction-index.ts). What lies before that is answered by the markers
- * in the log (marker-walk.ts).
+ * Segments are looked at when something of them is asked for, the newest first, as far back as
+ * their indexes are vouched for (transaction-index.ts). What lies before that is answered by the
+ * markers in the log (marker-walk.ts).
  *   I1  every abort whose marker is at `knownFrom` or behind it is in memory: two numbers each
  *   I2  asked only about transactional batches below the last stable offset: each has its marker
  *   I3  transactions of one producer come one after the other: their ranges never overlap

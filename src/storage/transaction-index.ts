@@ -1,5 +1,5 @@
 /**
- * TransactionIndex: the .txnindex of one segment: which transactions were aborted, by markers in it.
+ * TransactionIndex: the .txnindex of one segment, which says what was aborted by markers in it.
  *
  *   00000000000000004096.txnindex   34 bytes an entry, as Kafka's (format/aborted-transaction.ts)
  *

@@ -5,6 +5,7 @@
  */
 import { invalidArgument, type LogError } from '../errors/log-error.ts'
 import { COMPRESSION_CODECS, missingPackageOf, type Codec } from '../format/compression.ts'
+import { checkTransactionalId } from '../log/transactional-id.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import { partitioners, type Partitioner } from './partitioner.ts'
 import { signalOf } from './position.ts'
@@ -73,8 +74,6 @@ const OPTION_NAMES: readonly string[] = [
 const MAX_BYTES = Number.MAX_SAFE_INTEGER
 /** Timers take an int32 of milliseconds; a larger one would fire at once. */
 const MAX_MS = 0x7fff_ffff
-/** Kafka writes strings behind an int16 of their length. */
-const MAX_ID_BYTES = 0x7fff
 
 /**
  * The settings that `options` ask for.
@@ -93,7 +92,7 @@ export function checkProducerOptions(options: ProducerOptions | undefined): Prod
     compression: checkCodec(compression, `${WHERE}: compression`),
     partitioner,
     idempotent,
-    transactionalId: checkTransactionalId(given.transactionalId, idempotent),
+    transactionalId: idOf(given.transactionalId, idempotent),
     transactionTimeoutMs: checkInteger(
       'transactionTimeoutMs',
       given.transactionTimeoutMs,
@@ -154,23 +153,15 @@ function checkFlag(option: string, value: unknown, fallback: boolean): boolean {
   throw refusedOption(option, value, 'true or false')
 }
 
-function checkTransactionalId(value: unknown, idempotent: boolean): string | null {
+function idOf(value: unknown, idempotent: boolean): string | null {
   if (value === undefined) return null
-  if (typeof value !== 'string' || !isStorable(value)) {
-    const allowed = `a well-formed string of 1 to ${MAX_ID_BYTES} bytes of UTF-8`
-    throw refusedOption('transactionalId', value, allowed)
-  }
+  if (typeof value !== 'string') throw refusedOption('transactionalId', value, 'a string')
+  checkTransactionalId(value)
   if (idempotent) return value
   throw invalidArgument(
     `${WHERE}: a producer with a transactionalId is idempotent: leave idempotent: false out`,
     { option: 'idempotent', value: false, allowed: 'true' },
   )
-}
-
-/** Whether an id comes back from the log as it was given: lone surrogates would not. */
-function isStorable(id: string): boolean {
-  if (id === '' || /\p{Surrogate}/u.test(id)) return false
-  return id.length <= MAX_ID_BYTES && Buffer.byteLength(id) <= MAX_ID_BYTES
 }
 
 function refusedOption(

@@ -50,7 +50,6 @@ export class ProducerTransaction {
   #reason: LogError | undefined
   /** The first that failed in it. */
   #failure: { readonly error: unknown } | undefined
-  #movesPositions = false
   #isQueueSpent = false
   /** Whoever has it in hand asked for its end, and is told by that call. */
   #isEnding = false
@@ -99,7 +98,6 @@ export class ProducerTransaction {
           ? deliveredOffsets(deliveredOrGroup, this.#parts.host.offsets)
           : givenGroupOffsets(deliveredOrGroup, offsets, this.#parts.host.offsets),
       )
-      this.#movesPositions = true
     } catch (error) {
       this.#failed(error)
       throw error
@@ -160,7 +158,6 @@ export class ProducerTransaction {
   }
 
   async #decide(): Promise<void> {
-    const { coordinated, host } = this.#parts
     if (this.#failure !== undefined) {
       const { error } = this.#failure
       await this.abortBecause(`something in it failed: ${failureText(error)}`, error)
@@ -169,14 +166,8 @@ export class ProducerTransaction {
       await this.over
       throw this.#refusal()
     }
-    try {
-      if (this.#movesPositions) await host.prepareOffsets()
-    } catch (error) {
-      await this.abortBecause('the topic of positions cannot be made', error)
-      throw this.#refusal()
-    }
     this.#stage = 'deciding'
-    await coordinated.commit()
+    await this.#parts.coordinated.commit()
   }
 
   /** What was sent and is not in the log yet fails with `reason`. */

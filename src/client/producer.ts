@@ -74,8 +74,6 @@ export interface ProducerHost {
   producerTopic(topic: string | AnyTopicRef): ProducerTopic
   /** Where consumer groups go on. */
   readonly offsets: CommittedOffsets
-  /** Makes the topic of committed positions where it is missing. */
-  prepareOffsets(): Promise<void>
   /** The producer has ended: everything it took is settled. */
   producerClosed(producer: Producer): void
 }

@@ -214,8 +214,6 @@ export class ProducerLog implements ProducerHost {
     throw new Error('a ProducerLog has no groups')
   }
 
-  async prepareOffsets(): Promise<void> {}
-
   producerClosed(producer: Producer): void {
     this.closed.push(producer)
   }

@@ -72,6 +72,7 @@ describe('the options of a producer', () => {
     { transactionTimeoutMs: 0 },
     { transactionTimeoutMs: 2 ** 31 },
     { transactionalId: '' },
+    { transactionalId: `streambed-${'0'.repeat(32)}` },
     { transactionalId: 7 },
     { transactionalId: null },
     { transactionalId: '\ud800' },

@@ -193,7 +193,6 @@ describe('writing costs', () => {
       get offsets() {
         return log.offsets
       },
-      prepareOffsets: () => log.prepareOffsets(),
       producerTopic: (ref) => log.producerTopic(ref),
       producerClosed: (closed) => log.producerClosed(closed),
     })

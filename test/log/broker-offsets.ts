@@ -3,9 +3,8 @@
  * transactions with their markers, keys of other kinds.
  */
 import type { Codec } from '../../src/format/compression.ts'
-import { encodeMarkerKey, encodeMarkerValue } from '../../src/format/control-record.ts'
 import { encodeOffsetKey } from '../../src/format/offset-commit.ts'
-import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
+import { RecordBatchBuilder, type BatchProducer } from '../../src/format/record-batch-builder.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 
 const TIMESTAMP = 1_000
@@ -25,35 +24,40 @@ export function brokerValue(offset: number, version: number = 3, leaderEpoch: nu
   return Buffer.concat([head, Buffer.from(`${metadata}${time}${tags}`, 'hex')])
 }
 
+/** Who a transaction is of. */
+export interface BrokerTransaction {
+  readonly producerId: number
+  readonly producerEpoch?: number
+}
+
 /** Appends a batch of `records`, or the marker that ends a transaction. */
 export function appendOffsets(
   log: PartitionLog,
   records: readonly OffsetRecord[] | 'commit' | 'abort',
   codec: Codec = 'none',
-  transaction?: { readonly producerId: number },
+  transaction?: BrokerTransaction,
 ): void {
+  const { producerId = -1, producerEpoch = 0 } = transaction ?? {}
+  if (typeof records === 'string') {
+    log.appendMarker({ producerId, producerEpoch, outcome: records, coordinatorEpoch: 0 })
+    return
+  }
   const builder = new RecordBatchBuilder()
   builder.begin(Buffer.alloc(64), 0)
-  if (typeof records === 'string') {
-    builder.add(TIMESTAMP, encodeMarkerKey(records), encodeMarkerValue(0), null)
-  } else {
-    for (const record of records) {
-      if (Buffer.isBuffer(record)) builder.add(TIMESTAMP, record, Buffer.alloc(4), null)
-      else builder.add(TIMESTAMP, encodeOffsetKey(record[0], 'orders', record[1]), record[2], null)
-    }
+  for (const record of records) {
+    if (Buffer.isBuffer(record)) builder.add(TIMESTAMP, record, Buffer.alloc(4), null)
+    else builder.add(TIMESTAMP, encodeOffsetKey(record[0], 'orders', record[1]), record[2], null)
   }
-  const control = typeof records === 'string'
   if (transaction === undefined) builder.finish(codec)
-  else {
-    const { producerId } = transaction
-    const baseSequence = control ? -1 : log.logEndOffset
-    builder.finish(codec, {
-      producerId,
-      producerEpoch: 0,
-      baseSequence,
-      transactional: true,
-      control,
-    })
-  }
+  else builder.finish(codec, nextInTransaction(log, { producerId, producerEpoch }))
   log.append(builder)
+}
+
+/** What the next batch of that transaction in `log` is finished with. */
+export function nextInTransaction(
+  log: PartitionLog,
+  { producerId, producerEpoch = 0 }: BrokerTransaction,
+): BatchProducer {
+  const baseSequence = log.nextSequence(producerId, producerEpoch)
+  return { producerId, producerEpoch, baseSequence, transactional: true }
 }

@@ -3,82 +3,14 @@
  * transactions end, and what each failure leaves.
  */
 import { describe, expect, test } from 'vitest'
-import { LogError } from '../../src/errors/log-error.ts'
-import type { TransactionMarker } from '../../src/log/encoded-batch.ts'
-import type { TopicConfig } from '../../src/log/log-config.ts'
-import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { MARKER_BATCH_BYTES } from '../../src/log/marker-batch.ts'
-import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
-import type { DiskCall, DiskFault } from '../../src/testing/disk-faults.ts'
-import { FaultDriver } from '../../src/testing/fault-driver.ts'
-import { FakeClock } from '../support/fake-clock.ts'
+import type { DiskCall } from '../../src/testing/disk-faults.ts'
 import { HeldDisk } from '../support/held-disk.ts'
+import { append, end, errorOf, fail, open, tx } from './faulty-partition.ts'
 import { numberedBatch, type NumberedBatch } from './numbered-batches.ts'
 import { appendMany, offsetsOf, openLog, partitionOf, range, readFromFiles } from './open-log.ts'
 import { bytesOf, namesEnding, segmentFile } from './tampering.ts'
-
-interface Opened {
-  readonly driver: FaultDriver
-  readonly log: LogDirectory
-  readonly clock: FakeClock
-  readonly partition: PartitionLog
-}
-
-async function open(
-  config: TopicConfig = {},
-  driver: FaultDriver = new FaultDriver(),
-): Promise<Opened> {
-  const clock = new FakeClock()
-  const { log } = await openLog(driver, { clock })
-  await runProcedure(log.createTopic('t', config))
-  return { driver, log, clock, partition: partitionOf(log, 't') }
-}
-
-function tx(producerId: number, sequence: number, epoch: number = 0): NumberedBatch {
-  return { producerId, sequence, epoch, transactional: true }
-}
-
-function append(partition: PartitionLog, batch: NumberedBatch): number {
-  return partition.append(numberedBatch(batch)).baseOffset
-}
-
-function end(
-  partition: PartitionLog,
-  outcome: 'commit' | 'abort',
-  producerId: number,
-  isReserved: boolean = false,
-): number {
-  return partition.appendMarker(markerOf(outcome, producerId, isReserved))
-}
-
-function markerOf(
-  outcome: 'commit' | 'abort',
-  producerId: number,
-  isReserved: boolean = false,
-): TransactionMarker {
-  return { producerId, producerEpoch: 0, outcome, coordinatorEpoch: 0, isReserved }
-}
-
-/** The error of what `run` throws; undefined where it succeeds. */
-function errorOf(run: () => unknown): LogError | undefined {
-  try {
-    run()
-    return undefined
-  } catch (error) {
-    if (LogError.is(error)) return error
-    throw error
-  }
-}
-
-/** The calls of a kind meet `fault`. */
-function fail(
-  driver: FaultDriver,
-  fault: DiskFault | undefined,
-  isHit: (call: DiskCall) => boolean,
-): void {
-  driver.onCall = (call) => (isHit(call) ? fault : undefined)
-}
 
 const isLogWrite = ({ action, path }: DiskCall): boolean =>
   action === 'write' && path.endsWith('.log')
@@ -333,69 +265,6 @@ describe('a marker', () => {
     expect(again.isAborted(1, 0)).toBe(true)
     expect(again.isAborted(2, 1)).toBe(false)
   })
-})
-
-describe('room for a marker', () => {
-  /** Appends records until nothing fits. */
-  function fill(partition: PartitionLog): void {
-    for (let valueBytes = 900; valueBytes >= 1; valueBytes = Math.floor(valueBytes / 3)) {
-      while (errorOf(() => appendMany(partition, 1, valueBytes)) === undefined) continue
-    }
-  }
-
-  for (const preallocate of [true, false]) {
-    const kind = preallocate ? 'preallocated' : 'growing'
-
-    test(`stays on a full disk, in a ${kind} file, for as many as were asked for`, async () => {
-      const { partition, driver } = await open({ preallocate, segmentBytes: 1 << 20 })
-      for (let id = 1; id <= 3; id += 1) append(partition, tx(id, 0))
-      partition.reserveMarker()
-      partition.reserveMarker()
-      driver.machine.capacityBytes = bytesUsed(driver) + 30_000
-      fill(partition)
-      expect(errorOf(() => end(partition, 'commit', 3))?.code).toBe('NO_SPACE')
-      expect(errorOf(() => partition.reserveMarker())?.code).toBe('NO_SPACE')
-      end(partition, 'commit', 1, true)
-      partition.releaseMarker()
-      expect(errorOf(() => end(partition, 'commit', 3))?.code).toBe('NO_SPACE')
-      end(partition, 'commit', 2, true)
-      partition.releaseMarker()
-      expect(partition.producers.open()).toHaveLength(1)
-      const written = partition.logEndOffset
-      driver.machine.capacityBytes = Infinity
-      const again = partitionOf((await openLog(driver.processKill())).log, 't')
-      expect(again.logEndOffset).toBeGreaterThanOrEqual(written)
-    })
-
-    test(`goes with the log into its next segment, in ${kind} files`, async () => {
-      const { partition, driver } = await open({ preallocate, segmentBytes: 4_096 })
-      append(partition, tx(1, 0))
-      partition.reserveMarker()
-      driver.machine.capacityBytes = bytesUsed(driver) + 60_000
-      fill(partition)
-      expect(partition.segments.count).toBeGreaterThan(3)
-      end(partition, 'commit', 1, true)
-      partition.releaseMarker()
-      expect(partition.lastStableOffset).toBe(partition.logEndOffset)
-    })
-  }
-
-  test('given back is anybody’s', async () => {
-    const { partition, driver } = await open()
-    append(partition, tx(1, 0))
-    partition.reserveMarker()
-    driver.machine.capacityBytes = bytesUsed(driver) + 30_000
-    fill(partition)
-    expect(errorOf(() => end(partition, 'commit', 1))?.code).toBe('NO_SPACE')
-    partition.releaseMarker()
-    end(partition, 'commit', 1)
-    expect(() => partition.releaseMarker()).toThrow('what is released was reserved')
-  })
-
-  function bytesUsed(driver: FaultDriver): number {
-    driver.machine.tree.measure()
-    return driver.machine.tree.usedBytes
-  }
 })
 
 describe('files', () => {

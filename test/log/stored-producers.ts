@@ -47,6 +47,8 @@ export class StoredPartition {
   driver: FaultDriver = new FaultDriver()
   log: PartitionLog
   readonly clock: FakeClock = new FakeClock()
+  /** A broker closed it last. */
+  isBrokerClean = false
   readonly #config: ResolvedTopicConfig
   readonly #builder = new RecordBatchBuilder()
   #deeds: Deed[] = []
@@ -144,9 +146,10 @@ export class StoredPartition {
   /** Opens what the driver has. */
   async open(): Promise<void> {
     const described = this.#described
+    const { isBrokerClean } = this
     const evidence: PartitionEvidence = {
       described,
-      isBrokerClean: false,
+      isBrokerClean,
       isBrokers: false,
       checkpointedPoint: this.#checkpointed,
       logStartOffset: 0,

@@ -203,7 +203,7 @@ interface FolderListing {
 
 /**
  * The segments as the clean marker describes them; undefined where the folder says otherwise. Where
- * making the next segment found no room, an empty .log is left of it: the next roll takes it over.
+ * making the next segment found no room, an empty .log is left of it: the next append takes it over.
  */
 function openSegments(
   { driver, directory, names }: FolderListing,
@@ -213,8 +213,12 @@ function openSegments(
   const present = new Set(names)
   const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
   const next = segmentFileName(described.logEndOffset, '.log')
-  const hasNext = logs.length > 1 && logs.at(-1) === next && isEmpty(driver, directory, next)
-  if (hasNext && described.segments.at(-1)?.baseOffset !== described.logEndOffset) logs.pop()
+  const hasNext =
+    logs.length > 1 &&
+    logs.at(-1) === next &&
+    isEmpty(driver, directory, next) &&
+    described.segments.at(-1)?.baseOffset !== described.logEndOffset
+  if (hasNext) logs.pop()
   if (logs.length !== described.segments.length || logs.length === 0) return undefined
   for (const [index, segment] of described.segments.entries()) {
     const name = segmentFileName(segment.baseOffset, '.log')
@@ -226,7 +230,8 @@ function openSegments(
   const segments = described.segments.map((segment, index) => {
     const place = { driver, directory, baseOffset: segment.baseOffset }
     const isLast = index === described.segments.length - 1
-    return isLast
+    // Behind an append to this one, what is left of the next would fit nothing any more.
+    return isLast && !hasNext
       ? Segment.open(place, config, segment)
       : Segment.openSealed(place, config, segment)
   })

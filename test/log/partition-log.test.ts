@@ -194,6 +194,25 @@ describe('a disk without room', () => {
     },
   )
 
+  it('for a new segment is made up for by the next append, though it need not roll any more', async () => {
+    const { log, driver } = await open({ segmentBytes: 1024, preallocate: false })
+    appendMany(partitionOf(log, 't'), 13)
+    driver.onCall = ({ action, path }) =>
+      action === 'create' && path.endsWith('.index') ? 'ENOSPC' : undefined
+    expect(() => appendMany(partitionOf(log, 't'), 1)).toThrow(
+      expect.objectContaining({ code: 'NO_SPACE' }),
+    )
+    await runProcedure(log.alterTopics([{ name: 't', config: { segmentBytes: 1_048_576 } }]))
+    await runProcedure(log.close())
+    const { log: again } = await openLog(driver.processKill())
+    appendMany(partitionOf(again, 't'), 2)
+    await runProcedure(again.close())
+    const { log: last, report } = await openLog(driver.processKill())
+    expect(report).toMatchObject({ clean: true, partitions: [] })
+    const { segments } = partitionOf(last, 't')
+    expect([...segments].map(({ baseOffset }) => baseOffset)).toEqual([0, 13])
+  })
+
   it('for hints fails no append, and they are written when there is room', async () => {
     const { log, driver } = await open({ indexIntervalBytes: 0, preallocate: false })
     const partition = partitionOf(log, 't')

@@ -3,7 +3,7 @@
  * every kind look on. Each step is at once held against test/support/visible-records.ts. Batches and
  * markers go straight into the partitions: neither a coordinator nor a producer of ours is in it.
  */
-import { vi } from 'vitest'
+import { type MockInstance, vi } from 'vitest'
 import type { EventLog } from '../../src/client/event-log.ts'
 import type { Consumer } from '../../src/client/groups/consumer.ts'
 import type { LogRecord } from '../../src/client/log-record.ts'
@@ -41,15 +41,16 @@ interface Written {
 /** A topic named `t` in `log`, and everything that happens to it. */
 export class IsolationWorld {
   readonly visible = new VisibleRecords()
-  readonly #log: EventLog
-  readonly #topic: Topic
-  readonly #logs: readonly PartitionLog[]
+  #log: EventLog
+  #topic: Topic
+  #logs: readonly PartitionLog[]
   readonly #random: SeededRandom
-  readonly #readers: LiveReader[] = []
+  #readers: LiveReader[] = []
   readonly #written: Written[][] = Array.from({ length: PARTITIONS }, () => [])
   /** What each producer has open: how often it began one, and where it has written. */
   readonly #open = new Map<number, { readonly name: string; readonly places: Set<number> }>()
   #begun = 0
+  #groups = 0
 
   private constructor(log: EventLog, topic: Topic, logs: readonly PartitionLog[], seed: number) {
     this.#log = log
@@ -60,20 +61,20 @@ export class IsolationWorld {
 
   /** Makes the topic: with small segments, so that transactions lie in many of them. */
   static async open(log: EventLog, seed: number): Promise<IsolationWorld> {
+    const indexIntervalBytes = seed % 2 === 0 ? 0 : 400
+    const config = { partitions: PARTITIONS, segmentBytes: 2_048, indexIntervalBytes }
     const made = vi.spyOn(Partition, 'of')
-    try {
-      const config = { segmentBytes: 2_048, indexIntervalBytes: seed % 2 === 0 ? 0 : 400 }
-      const topic = await log.createTopic('t', { partitions: PARTITIONS, ...config })
-      must(topic.partitions.length === PARTITIONS, 'as many partitions as asked for')
-      return new IsolationWorld(
-        log,
-        topic,
-        made.mock.calls.map(([, , one]) => one),
-        seed,
-      )
-    } finally {
-      made.mockRestore()
-    }
+    const topic = await log.createTopic('t', config)
+    return new IsolationWorld(log, topic, partitionsOf(topic, made), seed)
+  }
+
+  /** Goes on in the same log, which was opened anew. */
+  goOnIn(log: EventLog): void {
+    const made = vi.spyOn(Partition, 'of')
+    this.#log = log
+    this.#topic = log.topic('t')
+    this.#logs = partitionsOf(this.#topic, made)
+    this.#readers = []
   }
 
   /** One random step. */
@@ -296,7 +297,7 @@ export class IsolationWorld {
       const stream = this.#topic.read({ from: { offsets }, isolation, live: true })
       this.#add({ views: views((index) => offsets[index]?.offset ?? 0), stream, next: undefined })
     } else {
-      const group = this.#log.consumerGroup(`g${this.#readers.length}`, {
+      const group = this.#log.consumerGroup(`g${(this.#groups += 1)}`, {
         topics: ['t'],
         isolation,
       })
@@ -339,6 +340,14 @@ export class IsolationWorld {
 
 function seenOf(record: LogRecord): SeenRecord {
   return { offset: record.offset, value: String(record.value) }
+}
+
+/** The partitions that handles were made of. */
+function partitionsOf(topic: Topic, made: MockInstance<typeof Partition.of>): PartitionLog[] {
+  must(topic.partitions.length === PARTITIONS, 'as many partitions as asked for')
+  const logs = made.mock.calls.map(([, , log]) => log)
+  made.mockRestore()
+  return logs
 }
 
 function must(condition: boolean, what: string): void {

@@ -359,9 +359,12 @@ class Recovery {
       if (!sectors.isLost(position, position + read)) segment.rewrite(bytes, read, position)
       yield nextTurn
     }
-    segment.writeIndexes()
+    // Below the last checkpoint the next recovery takes them at their word, and may come before
+    // this one is over.
+    const isTrusted = segment.baseOffset < this.#input.checkpointedPoint
+    if (!isTrusted) segment.writeIndexes()
     yield () => segment.flushLog()
-    yield () => segment.flushIndexBytes()
+    yield () => (isTrusted ? segment.flushIndexesInOrder() : segment.flushIndexBytes())
   }
 
   /**

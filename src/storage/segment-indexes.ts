@@ -196,6 +196,19 @@ export class SegmentIndexes implements LoadedIndexes {
     if (!this.#isClosed) await this.aborted.flushBytes()
   }
 
+  /**
+   * Brings both files to stable storage so that a stop at any time leaves no entry of a batch
+   * without the one of the largest timestamp up to it: a walk may start at any batch that is named.
+   */
+  async flushInOrder(): Promise<void> {
+    this.#time?.file.writeOut()
+    await this.#time?.file.flush()
+    if (this.#isClosed) return
+    this.#offset?.file.writeOut()
+    this.aborted.writeOut()
+    await this.flushBytes()
+  }
+
   /** Also while they are flushed: the next file would be opened by a name that may be another's. */
   close(): void {
     this.#isClosed = true

@@ -351,6 +351,14 @@ export class Segment {
     return this.#indexes.flushBytes()
   }
 
+  /**
+   * As `flushIndexBytes`, with what was not written out, so that a stop at any time leaves indexes
+   * that a check may start from.
+   */
+  flushIndexesInOrder(): Promise<void> {
+    return this.#indexes.flushInOrder()
+  }
+
   /** Reads bytes of the .log; fewer than asked only at its end. */
   read(target: Buffer, targetStart: number, byteLength: number, position: number): number {
     return this.#log.read(target, targetStart, byteLength, position)

@@ -7,8 +7,10 @@ import { segmentFileName } from '../../src/format/segment-name.ts'
 import { TIME_INDEX_ENTRY_BYTES } from '../../src/format/time-index-entry.ts'
 import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
+import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
+import { everyCrash } from '../support/every-crash.ts'
 import { appendBatch, openLog, partitionOf } from './open-log.ts'
 import { bytesOf } from './tampering.ts'
 
@@ -16,7 +18,7 @@ const RECORDS = 40
 
 /** A log of so many records, durable and published. */
 async function filled(
-  driver: FaultDriver,
+  driver: StorageDriver,
   timestampOf: (offset: number) => number,
   config: { readonly segmentBytes: number; readonly indexIntervalBytes: number },
 ): Promise<Awaited<ReturnType<typeof openLog>>['log']> {
@@ -82,5 +84,32 @@ describe('a log that is opened in the boot of its kill', () => {
     const again = partitionOf((await openLog(driver.processKill())).log, 't')
     expect(offsetForTimestamp(again, 9_000)).toBe(30)
     expect(offsetForTimestamp(again, 5_025)).toBe(25)
+  })
+})
+
+describe('a log below its last checkpoint', () => {
+  it('finds every time, wherever a stop comes while its indexes are made anew', async () => {
+    const states = everyCrash(
+      function* (driver) {
+        // The first record is the latest, and no index knows any of them.
+        const config = { segmentBytes: 1_048_576, indexIntervalBytes: 1_048_576 }
+        yield async () => {
+          const log = await filled(driver, (offset) => 5_000 - offset, config)
+          await runProcedure(log.checkpoint())
+          const changes = { indexIntervalBytes: 0 }
+          await runProcedure(log.alterTopics([{ name: 't', config: changes }]))
+        }
+      },
+      function* (driver) {
+        yield () => openLog(driver, { bootId: 'next boot' })
+      },
+    )
+    for await (const { driver, kind, stoppedAt } of states) {
+      const { log } = await openLog(driver, { bootId: 'last boot' })
+      const found = [5_000, 5_001 - RECORDS].map((time) => {
+        return offsetForTimestamp(partitionOf(log, 't'), time)
+      })
+      expect(found, `${kind} at ${stoppedAt}`).toEqual([0, 0])
+    }
   })
 })

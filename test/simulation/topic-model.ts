@@ -110,13 +110,24 @@ export class TopicModel {
     return records
   }
 
-  #takeConfig(handle: Topic, isTainted: boolean): void {
+  /** Whether it is this one that was being created. */
+  mayBe(handle: Topic): boolean {
+    const isSize = this.pendingTotals.includes(handle.partitions.length)
+    return isSize && this.#configOf(handle) !== undefined
+  }
+
+  /** Which of its settings the topic has. */
+  #configOf(handle: Topic): TopicConfig | undefined {
     const inForce = new Map<string, unknown>(Object.entries(handle.config))
-    const found = this.configs.findLast((config) =>
+    return this.configs.findLast((config) =>
       Object.entries(config).every(([name, value]) => {
         return name === 'partitions' || inForce.get(name) === value
       }),
     )
+  }
+
+  #takeConfig(handle: Topic, isTainted: boolean): void {
+    const found = this.#configOf(handle)
     must(found !== undefined || isTainted, () => `${this.name}: came back with other settings`)
     if (found === undefined) return
     this.config = found
@@ -153,14 +164,11 @@ export function takeOverTopics(
 }
 
 /** Of several creations whose end nobody heard, any may have come about: the last that fits. */
-function comingTopic(
-  { name, partitions }: Topic,
-  models: readonly TopicModel[],
-): TopicModel | undefined {
+function comingTopic(handle: Topic, models: readonly TopicModel[]): TopicModel | undefined {
   const coming = models.filter((one) => {
-    return one.id === null && one.name === name && one.state === 'coming'
+    return one.id === null && one.name === handle.name && one.state === 'coming'
   })
-  return coming.findLast((one) => one.pendingTotals.includes(partitions.length)) ?? coming.at(-1)
+  return coming.findLast((one) => one.mayBe(handle)) ?? coming.at(-1)
 }
 
 /** What was synced once is missing at worst: its offsets are never used again. */

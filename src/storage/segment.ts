@@ -343,18 +343,12 @@ export class Segment {
     return this.#indexes.flush()
   }
 
-  /**
-   * As `flushIndexes`, for whoever forces the directory afterwards, once for many segments: index
-   * files that were made anew may until then be found as they were before.
-   */
+  /** As `flushIndexes`, for whoever forces the directory afterwards (see `IndexFile`). */
   flushIndexBytes(): Promise<void> {
     return this.#indexes.flushBytes()
   }
 
-  /**
-   * As `flushIndexBytes`, with what was not written out, so that a stop at any time leaves indexes
-   * that a check may start from.
-   */
+  /** As `flushIndexBytes`, all of it: a stop at any time leaves indexes to start a check from. */
   flushIndexesInOrder(): Promise<void> {
     return this.#indexes.flushInOrder()
   }

@@ -234,6 +234,7 @@ function environmentOf(
     bootId: boot,
     clock: options.clock,
     randomBytes: options.randomBytes,
+    producerIdExpirationMs: options.producerIdExpirationMs,
     onPartitionFailed: (partition, error) => events.host?.partitionFailed(partition, error),
     onRolled: () => events.host?.rolled(),
   }

@@ -18,7 +18,10 @@ export interface MemoryLogOptions {
   topics?: readonly TopicDefinition[] | undefined
   /** Settings of topics that are created without them. */
   topicDefaults?: TopicConfig | undefined
-  /** Milliseconds after which an idle producer id is forgotten; −1 (default): never. */
+  /**
+   * Milliseconds after which an idle producer id is forgotten, by the timestamps of its records, at
+   * the next checkpoint; −1 (default): never. An open transaction keeps its own.
+   */
   producerIdExpirationMs?: number | undefined
   /** Memory of a compaction pass in bytes. Default 134,217,728. */
   cleanerBufferBytes?: number | undefined
@@ -106,6 +109,7 @@ export interface CheckedLogOptions {
   readonly allowNetworkFs: boolean
   readonly fileMode: number
   readonly directoryMode: number
+  readonly producerIdExpirationMs: number
   readonly offsetsRetentionMs: number
   readonly offsetsTopicNumPartitions: number
   readonly transactionsTopicNumPartitions: number
@@ -187,6 +191,7 @@ export function checkLogOptions(
     allowNetworkFs: given.allowNetworkFs ?? false,
     fileMode: given.fileMode ?? OWNER_ONLY.fileMode,
     directoryMode: given.directoryMode ?? OWNER_ONLY.directoryMode,
+    producerIdExpirationMs: given.producerIdExpirationMs ?? -1,
     offsetsRetentionMs: given.offsetsRetentionMs ?? -1,
     offsetsTopicNumPartitions: given.offsetsTopicNumPartitions ?? 1,
     transactionsTopicNumPartitions: given.transactionsTopicNumPartitions ?? 1,

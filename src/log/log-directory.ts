@@ -47,6 +47,8 @@ export interface LogEnvironment {
   readonly bootId: string | null
   readonly clock: Clock
   readonly randomBytes: (byteLength: number) => Uint8Array
+  /** After which a producer that wrote nothing is forgotten; -1: never. */
+  readonly producerIdExpirationMs: number
   /** A partition turned read-only. */
   readonly onPartitionFailed: (partition: PartitionLog, error: LogError) => void
   /** A segment was sealed: a checkpoint is worth its cost. */
@@ -298,12 +300,15 @@ export class LogDirectory {
   }
 
   /**
-   * Syncs what is not synced, with its indexes, so that the next checkpoint counts it. No
-   * procedure: others may run meanwhile (I6). A partition whose sync fails says so by itself.
+   * Syncs what is not synced, with its indexes, so that the next checkpoint counts it; forgets
+   * producers whose time is over. No procedure: others may run meanwhile (I6). A partition whose sync fails says so by itself.
    */
   async syncForCheckpoint(): Promise<void> {
-    if (this.#environment.driver.volatile) return
+    const { driver, clock, producerIdExpirationMs } = this.#environment
     const partitions = this.#partitions().filter(({ end }) => end === undefined)
+    const nowMs = clock.now()
+    for (const { producers } of partitions) producers.expire(nowMs, producerIdExpirationMs)
+    if (driver.volatile) return
     await Promise.allSettled(partitions.map((partition) => partition.syncForCheckpoint()))
     this.transactions.completeSettled()
   }

@@ -40,7 +40,11 @@ export interface ReadRecord extends NewRecord {
 /** Opens what `driver` holds; a machine of one boot unless told. */
 export async function openLog(
   driver: StorageDriver,
-  machine: { readonly bootId?: string; readonly clock?: Clock } = {},
+  machine: {
+    readonly bootId?: string
+    readonly clock?: Clock
+    readonly producerIdExpirationMs?: number
+  } = {},
 ): Promise<OpenLog> {
   return await runProcedure(
     openLogDirectory({
@@ -49,6 +53,7 @@ export async function openLog(
       clock: machine.clock ?? new FakeClock(),
       randomBytes: (byteLength) => randomBytes(byteLength),
       onPartitionFailed: () => undefined,
+      producerIdExpirationMs: machine.producerIdExpirationMs ?? -1,
       onRolled: () => undefined,
     }),
   )

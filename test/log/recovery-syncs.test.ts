@@ -38,6 +38,7 @@ function* openAt(driver: StorageDriver, bootId: string): ReturnType<typeof openL
     clock: new FakeClock(),
     randomBytes: (byteLength) => Buffer.alloc(byteLength, 7),
     onPartitionFailed: () => undefined,
+    producerIdExpirationMs: -1,
     onRolled: () => undefined,
   })
 }

@@ -172,12 +172,12 @@ export class PartitionLog implements Syncable, LogSource {
     const baseOffset = this.#logEndOffset
     const lastOffset = baseOffset + batch.recordCount - 1
     const leaderEpoch = this.#leaderEpoch
-    const place = { baseOffset, lastOffset, timestamp, leaderEpoch }
+    const place = { baseOffset, lastOffset, timestamp, leaderEpoch, isDuplicate: false }
     this.#active.append(this.#config, batch, place)
     this.#logEndOffset = lastOffset + 1
-    if (isNumbered) this.producers.appended(batch, baseOffset, lastOffset, timestamp)
+    if (isNumbered) this.producers.appended(batch, place)
     this.#afterAppend(batch)
-    return { baseOffset, lastOffset, timestamp, leaderEpoch, isDuplicate: false }
+    return place
   }
 
   /**

@@ -50,17 +50,6 @@ export interface ProducerState {
   transactionFirstOffset: number
 }
 
-/** What is to be noted of a batch. */
-export interface NotedBatch {
-  readonly producerId: number
-  readonly producerEpoch: number
-  readonly baseSequence: number
-  readonly opensTransaction: boolean
-  readonly baseOffset: number
-  readonly lastOffset: number
-  readonly timestamp: number
-}
-
 /** `count` sequences after `sequence`; they wrap after 2^31 - 1. */
 function advanceSequence(sequence: number, count: number): number {
   return (sequence + count) % SEQUENCE_COUNT
@@ -95,9 +84,9 @@ export function startEpoch(state: ProducerState, producerEpoch: number): void {
 }
 
 /** Notes the last batch of its epoch; the sixth is forgotten. Hot. */
-export function keepBatch(state: ProducerState, batch: NotedBatch): void {
-  const { baseSequence, lastOffset, timestamp } = batch
-  const offsetDelta = lastOffset - batch.baseOffset
+export function keepBatch(state: ProducerState, baseSequence: number, place: OriginalBatch): void {
+  const { lastOffset, timestamp } = place
+  const offsetDelta = lastOffset - place.baseOffset
   const lastSequence = advanceSequence(baseSequence, offsetDelta)
   const slot = (state.newest + 1) % KEPT_BATCHES
   state.newest = slot

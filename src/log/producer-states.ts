@@ -34,7 +34,6 @@ import {
 } from './partition-errors.ts'
 import {
   keepBatch,
-  type NotedBatch,
   type OpenTransactionState,
   openTransaction,
   originalOf,
@@ -113,19 +112,13 @@ export class ProducerStates {
     return undefined
   }
 
-  /** The batch was appended, after `check`. Hot. */
-  appended(batch: EncodedBatch, baseOffset: number, lastOffset: number, timestamp: number): void {
+  /** The batch was appended at `place`, after `check`. Hot. */
+  appended(batch: EncodedBatch, place: OriginalBatch): void {
     const { producerId, producerEpoch, baseSequence, transactional } = batch.producer
-    const opensTransaction = transactional
-    this.#note({
-      producerId,
-      producerEpoch,
-      baseSequence,
-      opensTransaction,
-      baseOffset,
-      lastOffset,
-      timestamp,
-    })
+    const state = this.#find(producerId) ?? this.#add(producerId)
+    startEpoch(state, producerEpoch)
+    keepBatch(state, baseSequence, place)
+    this.#noted(state, place, transactional)
   }
 
   /** @throws {LogError} FENCED where a marker is of an older epoch than its producer's. */
@@ -158,7 +151,7 @@ export class ProducerStates {
   /** The marker was appended at `offset`, after `checkMarker`. */
   ended(marker: TransactionMarker, offset: number, timestamp: number): void {
     const { producerId, producerEpoch, coordinatorEpoch } = marker
-    const state = this.#find(producerId) ?? this.#add(producerId, producerEpoch)
+    const state = this.#find(producerId) ?? this.#add(producerId)
     startEpoch(state, producerEpoch)
     state.coordinatorEpoch = coordinatorEpoch
     state.timestamp = timestamp
@@ -188,16 +181,13 @@ export class ProducerStates {
       this.ended({ producerId, producerEpoch, outcome, coordinatorEpoch }, lastOffset, timestamp)
       return aborted
     }
-    this.#note({
-      producerId,
-      producerEpoch,
-      baseSequence: baseSequenceOf(buffer, at),
-      // Compaction leaves an empty batch to keep the sequence: no record of it can be aborted.
-      opensTransaction: isTransactionalBatch(attributes) && recordCountOf(buffer, at) > 0,
-      baseOffset: baseOffsetOf(buffer, at),
-      lastOffset,
-      timestamp,
-    })
+    const place = { baseOffset: baseOffsetOf(buffer, at), lastOffset, timestamp }
+    const baseSequence = baseSequenceOf(buffer, at)
+    const state = this.#find(producerId) ?? this.#add(producerId)
+    startEpoch(state, producerEpoch)
+    if (baseSequence >= 0) keepBatch(state, baseSequence, place)
+    // Compaction leaves an empty batch to keep the sequence: no record of it can be aborted.
+    this.#noted(state, place, isTransactionalBatch(attributes) && recordCountOf(buffer, at) > 0)
     return undefined
   }
 
@@ -262,16 +252,13 @@ export class ProducerStates {
     this.#limitIdle(0)
   }
 
-  #note(batch: NotedBatch): void {
-    const { producerId, producerEpoch, baseSequence, baseOffset, lastOffset, timestamp } = batch
-    const state = this.#find(producerId) ?? this.#add(producerId, producerEpoch)
-    startEpoch(state, producerEpoch)
-    if (baseSequence >= 0) keepBatch(state, batch)
-    state.timestamp = timestamp
-    state.lastOffset = lastOffset
-    if (batch.opensTransaction && state.transactionFirstOffset < 0) {
+  #noted(state: ProducerState, place: OriginalBatch, opensTransaction: boolean): void {
+    const { baseOffset } = place
+    state.timestamp = place.timestamp
+    state.lastOffset = place.lastOffset
+    if (opensTransaction && state.transactionFirstOffset < 0) {
       state.transactionFirstOffset = baseOffset
-      this.#open.set(producerId, state)
+      this.#open.set(state.producerId, state)
       this.#firstUnstableOffset = Math.min(this.#firstUnstableOffset, baseOffset)
     }
     this.#changeCount += 1
@@ -287,10 +274,10 @@ export class ProducerStates {
     return state
   }
 
-  #add(producerId: number, producerEpoch: number): ProducerState {
+  #add(producerId: number): ProducerState {
     const state: ProducerState = {
       producerId,
-      producerEpoch,
+      producerEpoch: NONE,
       batches: [],
       newest: NONE,
       timestamp: NONE,

@@ -23,7 +23,7 @@ export class Appender {
     if (original !== undefined) return original.baseOffset
     const baseOffset = this.logEndOffset
     const lastOffset = baseOffset + batch.recordCount - 1
-    this.live.appended(batch, baseOffset, lastOffset, batch.maxTimestamp)
+    this.live.appended(batch, { baseOffset, lastOffset, timestamp: batch.maxTimestamp })
     this.replayed.replay(stored(batch, baseOffset), 0)
     this.logEndOffset = lastOffset + 1
     return baseOffset

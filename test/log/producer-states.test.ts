@@ -38,7 +38,7 @@ describe('a batch of a producer', () => {
   test('is told the timestamp of its original', () => {
     const states = new ProducerStates(PARTITION)
     const batch = numberedBatch({ producerId: 1, sequence: 0, count: 2 })
-    states.appended(batch, 40, 41, 123)
+    states.appended(batch, { baseOffset: 40, lastOffset: 41, timestamp: 123 })
     expect(states.check(batch)).toEqual({ baseOffset: 40, lastOffset: 41, timestamp: 123 })
   })
 

@@ -177,7 +177,7 @@ export class StoredPartition {
     for (const { offset, lastOffset, timestamp, batch, marker } of this.#deeds) {
       if (batch !== undefined) {
         const bytes = { buffer: Buffer.alloc(0), start: 0, sizeBytes: 0, maxTimestamp: timestamp }
-        producers.appended({ ...bytes, ...batch }, offset, lastOffset, timestamp)
+        producers.appended({ ...bytes, ...batch }, { baseOffset: offset, lastOffset, timestamp })
       }
       if (marker === undefined) continue
       const ended =

@@ -161,7 +161,6 @@ export class Segment {
   get offsetIndex(): OffsetIndex {
     return this.#indexes.offset
   }
-
   /** The time index, read at its first use. */
   get timeIndex(): TimeIndex {
     return this.#indexes.time

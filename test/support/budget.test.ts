@@ -9,7 +9,8 @@ describe('budgetOf', () => {
     expect(budgetOf({})).toEqual({
       ...usual,
       ...limits,
-      simulatedSeeds: 160,
+      simulatedSeeds: 136,
+      newSeeds: 24,
       mutantSeeds: 60,
       damagedLogs: 40,
     })

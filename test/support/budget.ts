@@ -6,7 +6,8 @@
  *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 4,000
  *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 60
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
- *   STREAMBED_SEEDS         histories that the simulation plays, 160
+ *   STREAMBED_SEEDS         histories that the simulation plays in every run, 136
+ *   STREAMBED_NEW_SEEDS     histories that no run has played before, 24
  *   STREAMBED_MUTANT_SEEDS  histories that look for a build without a rule, at most, 60
  *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
  *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 384
@@ -22,6 +23,7 @@ export interface Budget {
   readonly soakSeconds: number
   readonly propertyRuns: number
   readonly simulatedSeeds: number
+  readonly newSeeds: number
   readonly mutantSeeds: number
   readonly stressRounds: number
   readonly limitMebibytes: number
@@ -37,7 +39,8 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     disks: countOf(environment, 'STREAMBED_DISKS', 4_000),
     soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 60),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
-    simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 160),
+    simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 136),
+    newSeeds: countOf(environment, 'STREAMBED_NEW_SEEDS', 24),
     mutantSeeds: countOf(environment, 'STREAMBED_MUTANT_SEEDS', 60),
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
     limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 384),

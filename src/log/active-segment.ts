@@ -93,7 +93,7 @@ export class ActiveSegment {
     place: BatchPlace,
     marker: MarkerDetails,
   ): void {
-    const segment = this.#forMarker(config, batch.sizeBytes, place.baseOffset)
+    const segment = this.#forMarkers(config, batch.sizeBytes, place.baseOffset, 1)
     // One without room of its own must not take that of another.
     const reservedBytes = this.#reservedBytes - (marker.isReserved ? MARKER_BATCH_BYTES : 0)
     if (marker.aborted === undefined) {
@@ -115,8 +115,9 @@ export class ActiveSegment {
    */
   reserveMarker(config: ResolvedTopicConfig, offset: number): void {
     const reservedBytes = this.#reservedBytes + MARKER_BATCH_BYTES
-    this.#forMarker(config, reservedBytes, offset).reserve(reservedBytes)
-    this.#reservedMarkers += 1
+    const markerCount = this.#reservedMarkers + 1
+    this.#forMarkers(config, reservedBytes, offset, markerCount).reserve(reservedBytes)
+    this.#reservedMarkers = markerCount
   }
 
   /** The marker was written, or nobody will write one. */
@@ -163,11 +164,17 @@ export class ActiveSegment {
   }
 
   /** Another one than the active only where no file could hold more (I2). */
-  #forMarker(config: ResolvedTopicConfig, sizeBytes: number, offset: number): Segment {
+  #forMarkers(
+    config: ResolvedTopicConfig,
+    sizeBytes: number,
+    offset: number,
+    markerCount: number,
+  ): Segment {
     const { active } = this.#parts.segments
     if (active.isSealed) return this.#add(config, offset)
     if (active.needsIndexRebuild) rebuildIndexes(active)
-    return isFull(active, sizeBytes, offset) ? this.#roll(config, offset) : active
+    const lastOffset = offset + markerCount - 1
+    return isFull(active, sizeBytes, lastOffset) ? this.#roll(config, offset) : active
   }
 
   #roll(config: ResolvedTopicConfig, baseOffset: number): Segment {
@@ -189,6 +196,8 @@ export class ActiveSegment {
       segments.add(segment)
       this.#activeSinceMs = clock.now()
       this.#parts.rolled()
+      // Before any batch: what the old file gave back when it was sealed may be all there is.
+      if (this.#reservedMarkers > 0) segment.reserve(this.#reservedBytes)
       return segment
     } finally {
       this.#layoutEpoch += 1

@@ -40,7 +40,7 @@ interface Written {
 
 /** A topic named `t` in `log`, and everything that happens to it. */
 export class IsolationWorld {
-  readonly visible = new VisibleRecords()
+  readonly visible: VisibleRecords = new VisibleRecords()
   #log: EventLog
   #topic: Topic
   #logs: readonly PartitionLog[]

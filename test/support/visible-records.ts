@@ -60,7 +60,7 @@ interface Part {
 class PartitionHistory {
   /** In order of their offsets. */
   readonly entries: Entry[] = []
-  readonly byOffset = new Map<number, Entry>()
+  readonly byOffset: Map<number, Entry> = new Map()
   readonly #open = new Map<string, Part>()
 
   add(records: readonly SeenRecord[], transaction: string | undefined): void {

@@ -9,6 +9,7 @@ import { openTime } from './open-time.ts'
 import { randomGet } from './random-get.ts'
 import { scanThroughput } from './scan-throughput.ts'
 import { sendThroughput } from './send-throughput.ts'
+import { transactions } from './transactions.ts'
 import type { Question } from './runner/question.ts'
 
 /** All of them. */
@@ -16,6 +17,7 @@ export const questions: readonly Question[] = [
   appendThroughput,
   enqueueThroughput,
   sendThroughput,
+  transactions,
   scanThroughput,
   randomGet,
   openTime,

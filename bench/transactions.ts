@@ -1,0 +1,122 @@
+/**
+ * How many transactions are committed, durably, when each of them writes four records and is
+ * awaited: one at a time, and 64 at once, over one partition and over several? Counted are
+ * transactions.
+ *
+ * streambed: `producer.transaction`, with a producer for each at once. Over several partitions the
+ * decision is a record of its own behind their data. SQLite: WAL with synchronous FULL, the same
+ * rows in one table, a transaction each; with 64 at once also by hand in one queue, so that those
+ * that come in one turn become one transaction, which then only commits or fails as a whole.
+ */
+import { SqliteLog } from './contestants/sqlite.ts'
+import { StreambedTransactions, TRANSACTION_RECORDS } from './contestants/streambed-transactions.ts'
+import { Contest, type Timed } from './runner/contest.ts'
+import { Dataset, type BenchRecord } from './runner/dataset.ts'
+import { GroupCommit } from './runner/group-commit.ts'
+import type { Case, Contestant, Question } from './runner/question.ts'
+import { timed } from './runner/stopwatch.ts'
+
+const PARTITIONS = [1, 2, 4]
+const KINDS = [
+  { atOnce: 1, base: 2_000 },
+  { atOnce: 64, base: 12_000 },
+]
+const VALUE_BYTES = 100
+/** Committed before the clock starts: JavaScript is compiled while the first ones run. */
+const MIN_WARM_UP = 2_000
+const FULL = 2
+
+/** The question. */
+export const transactions: Question = {
+  name: 'transactions',
+  asks: `commits transactions of ${TRANSACTION_RECORDS} records, each awaited and durable`,
+  answer: 'throughput',
+  cases: ({ quick }) =>
+    KINDS.flatMap(({ atOnce, base }) =>
+      PARTITIONS.map((partitions) =>
+        caseOf({ atOnce, partitions, transactionCount: base * (quick ? 1 : FULL) }),
+      ),
+    ),
+}
+
+interface Plan {
+  readonly atOnce: number
+  readonly partitions: number
+  readonly transactionCount: number
+}
+
+/** Commits transaction `index`; one at a time for each sender. */
+type Commit = (index: number, sender: number) => Promise<unknown>
+
+function caseOf(plan: Plan): Case {
+  const where = plan.partitions === 1 ? '1 partition' : `${plan.partitions} partitions`
+  return { name: `${where}, ${plan.atOnce} in flight`, contestants: contestantsOf(plan) }
+}
+
+function contestantsOf(plan: Plan): readonly Contestant[] {
+  const { atOnce } = plan
+  const dataset = new Dataset(VALUE_BYTES)
+  const contest = new Contest(dataset, (commit: Commit) => timedCommits(plan, commit))
+    .add(
+      { name: 'streambed', role: 'ours' },
+      (directory) => StreambedTransactions.open(directory, plan),
+      (subject) => (index, sender) => subject.commit(dataset, index, sender),
+    )
+    .add(
+      { name: 'sqlite FULL', role: 'peer' },
+      (directory) => new SqliteTransactions(directory),
+      ({ log }) =>
+        async (index) =>
+          log.appendAll(rowsOf(dataset, index)),
+    )
+  if (atOnce === 1) return contest.contestants
+  contest.add(
+    { name: 'sqlite FULL, queued', role: 'peer' },
+    (directory) => new SqliteTransactions(directory),
+    ({ log }) => {
+      const group = new GroupCommit<number>((indexes) => {
+        log.appendAll(indexes.flatMap((index) => rowsOf(dataset, index)))
+      })
+      return (index) => group.add(index)
+    },
+  )
+  return contest.contestants
+}
+
+/** The table, checked by transactions as they are counted here. */
+class SqliteTransactions {
+  readonly log: SqliteLog
+
+  constructor(directory: string) {
+    this.log = new SqliteLog(directory, 'FULL')
+  }
+
+  check(dataset: Dataset, transactionCount: number): void {
+    this.log.check(dataset, transactionCount * TRANSACTION_RECORDS)
+  }
+
+  close(): void {
+    this.log.close()
+  }
+}
+
+async function timedCommits({ atOnce, transactionCount }: Plan, commit: Commit): Promise<Timed> {
+  let next = 0
+  const send = async (sender: number, end: number): Promise<void> => {
+    while (next < end) await commit(next++, sender)
+  }
+  const commitUpTo = async (end: number): Promise<void> => {
+    await Promise.all(Array.from({ length: atOnce }, (_, sender) => send(sender, end)))
+  }
+  const warmUpCount = Math.max(MIN_WARM_UP, transactionCount / 2)
+  const writtenCount = warmUpCount + transactionCount
+  await commitUpTo(warmUpCount)
+  const byteCount = new Dataset(VALUE_BYTES).byteCount(transactionCount * TRANSACTION_RECORDS)
+  const measurement = await timed(transactionCount, byteCount, () => commitUpTo(writtenCount))
+  return { measurement, writtenCount }
+}
+
+function rowsOf(dataset: Dataset, index: number): readonly BenchRecord[] {
+  const first = index * TRANSACTION_RECORDS
+  return Array.from({ length: TRANSACTION_RECORDS }, (_, row) => dataset.at(first + row))
+}

@@ -50,6 +50,9 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   ],
 }
 const WORKERS = 'order-workers.ts'
+const EXACTLY_ONCE = 'exactly-once.ts'
+/** By default it is 200 times, which takes minutes. */
+const KILLS = 8
 const PARTS_OF_THE_MAIN_JOB = ['data-sets.ts', 'terminal.ts']
 
 interface ProgramEnd {
@@ -57,9 +60,18 @@ interface ProgramEnd {
   readonly output: string
 }
 
-/** Runs an example in `directory`; with `killAt` it is killed once it has printed that. */
-function run(name: string, directory: string, killAt?: string): Promise<ProgramEnd> {
-  const { STREAMBED_DIR: _, ...env } = process.env
+interface RunOptions {
+  /** It is killed once it has printed that. */
+  readonly killAt?: string
+  /** Variables of its environment. */
+  readonly settings?: Readonly<Record<string, string>>
+}
+
+/** Runs an example in `directory`. */
+function run(name: string, directory: string, options: RunOptions = {}): Promise<ProgramEnd> {
+  const { killAt, settings = {} } = options
+  const { STREAMBED_DIR: _, ...ownEnv } = process.env
+  const env = { ...ownEnv, ...settings }
   const child = spawn(process.execPath, [TSX, join(CHECKOUT, 'examples', name)], {
     cwd: directory,
     env,
@@ -85,7 +97,13 @@ describe('the examples', () => {
   it('are all run by this test', () => {
     const names = readdirSync(join(CHECKOUT, 'examples'))
     expect(names.toSorted()).toEqual(
-      [...Object.keys(PROGRAMS), MAIN_JOB, WORKERS, ...PARTS_OF_THE_MAIN_JOB].toSorted(),
+      [
+        ...Object.keys(PROGRAMS),
+        MAIN_JOB,
+        WORKERS,
+        EXACTLY_ONCE,
+        ...PARTS_OF_THE_MAIN_JOB,
+      ].toSorted(),
     )
   })
 
@@ -113,7 +131,7 @@ describe('the workers of the orders', () => {
     expect(first.output).toMatch(/\(index\) │ partition │ end │ committed │ lag/)
 
     const other = temporaryDirectory()
-    const killed = await run(WORKERS, other, 'after that: ')
+    const killed = await run(WORKERS, other, { killAt: 'after that: ' })
     expect(killed.code).toBeNull()
     expect(killed.output).not.toContain('done')
     const again = await run(WORKERS, other)
@@ -129,10 +147,19 @@ describe('the workers of the orders', () => {
   })
 })
 
+describe('payments that are moved by a process that is killed', () => {
+  it('are moved once each, and their sums are exact', async () => {
+    const settings = { STREAMBED_KILLS: String(KILLS) }
+    const { code, output } = await run(EXACTLY_ONCE, temporaryDirectory(), { settings })
+    expect(output.trimEnd()).toMatch(/^\d+ payments moved once, 5 balances exact$/)
+    expect(code).toBe(0)
+  })
+})
+
 describe('the main job', () => {
   it('goes on where a kill stopped it, confirms its checksum, and sees a log that is damaged', async () => {
     const directory = temporaryDirectory()
-    const killed = await run(MAIN_JOB, directory, 'append: ')
+    const killed = await run(MAIN_JOB, directory, { killAt: 'append: ' })
     expect(killed.code).toBeNull()
 
     const first = await run(MAIN_JOB, directory)

@@ -8,6 +8,7 @@
  * What is not written when the log closes is written when it is opened again, from what the
  * partition knows of its producers and what the coordinator's log says.
  */
+import { LogError } from '../errors/log-error.ts'
 import type { Clock } from './clock.ts'
 import type { TransactionMarker } from './encoded-batch.ts'
 import type { PartitionLog } from './partition-log.ts'
@@ -44,9 +45,9 @@ export class UnwrittenMarkers {
   write(marker: DueMarker): void {
     try {
       append(marker)
-    } catch {
+    } catch (error) {
       this.#unwritten.add(marker) // I1
-      this.#retryLater()
+      this.#keptAfter(error)
     }
   }
 
@@ -66,8 +67,8 @@ export class UnwrittenMarkers {
     for (const marker of this.#unwritten) {
       try {
         this.#retry(marker)
-      } catch {
-        // It is kept, and was not the last try.
+      } catch (error) {
+        this.#keptAfter(error)
       }
     }
   }
@@ -92,12 +93,12 @@ export class UnwrittenMarkers {
     this.#unwritten.delete(marker)
   }
 
-  #retryLater(): void {
-    if (this.#timer !== undefined || this.#isClosed) return
+  #keptAfter(error: unknown): void {
+    // After a failed sync there is nothing to wait for but the end of the log.
+    if (LogError.is(error, 'READ_ONLY') || this.#timer !== undefined || this.#isClosed) return
     this.#timer = this.#clock.setTimeout(() => {
       this.#timer = undefined
       this.retryAll()
-      if (this.#unwritten.size > 0) this.#retryLater()
     }, RETRY_MS)
   }
 }

@@ -25,12 +25,13 @@ import { openLog, partitionOf } from './open-log.ts'
 const MAX_DECOMPRESSED_BYTES = 1 << 26
 export const TIMEOUT_MS = 60_000
 
-/** A log of the topics `orders` (two partitions) and `audit`. */
+/** A log of the topics `orders` (two partitions) and `audit`; each power cut is another boot. */
 export async function openTransactions(
   driver: StorageDriver,
   clock: FakeClock = new FakeClock(),
+  bootId: string = 'boot',
 ): Promise<LogDirectory> {
-  const { log } = await openLog(driver, { clock })
+  const { log } = await openLog(driver, { clock, bootId })
   if (log.topic('orders') === undefined) {
     await runProcedure(log.createTopic('orders', { partitions: 2 }))
     await runProcedure(log.createTopic('audit', {}))

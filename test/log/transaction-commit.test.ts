@@ -39,7 +39,11 @@ describe('a committed transaction', () => {
     }
     expect(transaction.state).toBe('committed')
     expect(committedIn(log)).toEqual([['a', 'b', 'd'], ['c'], []])
-    const again = await openTransactions(driver.powerCut(undefined, 'none'))
+    const again = await openTransactions(
+      driver.powerCut(undefined, 'none'),
+      new FakeClock(),
+      'next',
+    )
     expect(committedIn(again)).toEqual([['a', 'b', 'd'], ['c'], []])
   })
 
@@ -50,7 +54,11 @@ describe('a committed transaction', () => {
     add(transaction, partitionOf(log, 'orders'), 'a')
     await transaction.commit()
     expect(log.topic(TRANSACTIONS_TOPIC)).toBeUndefined()
-    const again = await openTransactions(driver.powerCut(undefined, 'none'))
+    const again = await openTransactions(
+      driver.powerCut(undefined, 'none'),
+      new FakeClock(),
+      'next',
+    )
     expect(committedIn(again)).toEqual([['a'], [], []])
   })
 
@@ -92,7 +100,11 @@ describe('an aborted transaction', () => {
     for (const partition of partitionsOf(log)) add(next, partition, 'yes')
     await next.commit()
     expect(committedIn(log)).toEqual([['yes'], ['yes'], ['yes']])
-    const again = await openTransactions(driver.powerCut(undefined, 'none'))
+    const again = await openTransactions(
+      driver.powerCut(undefined, 'none'),
+      new FakeClock(),
+      'next',
+    )
     expect(committedIn(again)).toEqual([['yes'], ['yes'], ['yes']])
   })
 

@@ -6,13 +6,7 @@
 import { invalidArgument } from '../errors/log-error.ts'
 import type { CommittedOffsets, TransactionOffsets } from '../log/committed-offsets.ts'
 import { describeValue } from './check-options.ts'
-import {
-  covered,
-  coveredBy,
-  type Coverage,
-  type Covered,
-  type CoveredGroup,
-} from './groups/coverage.ts'
+import type { Coverage, Covered, CoveredGroup } from './groups/coverage.ts'
 import { givenOffsets } from './groups/given-offsets.ts'
 
 const WHERE = 'transaction.commitOffsets'
@@ -27,7 +21,7 @@ export function deliveredOffsets(
   delivered: unknown,
   offsets: CommittedOffsets,
 ): TransactionOffsets {
-  if (isCovered(delivered)) return ofThisLog(delivered[covered](), offsets)
+  if (isCovered(delivered)) return ofThisLog(delivered.coveredOffsets(), offsets)
   throw invalidArgument(
     `${WHERE} takes a consumer, a batch or the context of a handler, or a group and offsets, not ` +
       describeValue(delivered),
@@ -47,7 +41,7 @@ export function givenGroupOffsets(
   given: unknown,
   offsets: CommittedOffsets,
 ): TransactionOffsets {
-  if (isGroup(group)) return ofThisLog(group[coveredBy](givenOffsets(given, WHERE)), offsets)
+  if (isGroup(group)) return ofThisLog(group.coverGiven(givenOffsets(given, WHERE)), offsets)
   throw invalidArgument(
     `${WHERE} takes offsets of a consumer group, not of ${describeValue(group)}`,
     { value: group },
@@ -64,9 +58,9 @@ function ofThisLog(coverage: Coverage, offsets: CommittedOffsets): TransactionOf
 }
 
 function isCovered(value: unknown): value is Covered {
-  return typeof value === 'object' && value !== null && covered in value
+  return typeof value === 'object' && value !== null && 'coveredOffsets' in value
 }
 
 function isGroup(value: unknown): value is CoveredGroup {
-  return typeof value === 'object' && value !== null && coveredBy in value
+  return typeof value === 'object' && value !== null && 'coverGiven' in value
 }

@@ -125,8 +125,17 @@ export class PendingOffsets {
     else this.#outcomes.delete(position)
   }
 
-  /** Resolves when none of these positions is pending. @throws {LogError} IO where one never is. */
-  async settled(positions: readonly GroupPosition[]): Promise<void> {
+  /**
+   * Resolves when none of these positions is pending. @throws {LogError} IO where one never is; who
+   * asks only whether there is anything to wait for, need not hear of it.
+   */
+  settled(positions: readonly GroupPosition[]): Promise<void> {
+    const settled = this.#settled(positions)
+    settled.catch(() => undefined)
+    return settled
+  }
+
+  async #settled(positions: readonly GroupPosition[]): Promise<void> {
     for (;;) {
       const outcomes = positions.flatMap((position) => this.#outcomes.get(position) ?? [])
       if (outcomes.length === 0) return

@@ -10,7 +10,7 @@
  */
 import { invalidArgument } from '../../errors/log-error.ts'
 import type { AnyRecord, GroupAdmin, RunContext } from '../group-types.ts'
-import { covered, type Coverage, type Covered } from './coverage.ts'
+import type { Coverage, Covered } from './coverage.ts'
 import type { TakenRecords } from './member-feed.ts'
 
 /** The member that took it. */
@@ -134,8 +134,8 @@ export class HandlerContext<R extends AnyRecord> implements RunContext, Covered 
     return this.#claim.owner.group
   }
 
-  /** What a transaction commits of it. @internal */
-  [covered](): Coverage {
+  /** What a transaction commits of it. */
+  coveredOffsets(): Coverage {
     if (this.#nextOffset !== UNORDERED) return this.#claim.taken.cover(this.#nextOffset)
     const { topic, partition } = this.#claim.taken
     throw invalidArgument(

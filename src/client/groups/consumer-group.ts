@@ -22,7 +22,7 @@ import type { Producer } from '../producer.ts'
 import type { AnyTopicRef } from '../topic-ref.ts'
 import { checkJoinOptions } from './consumer-hooks.ts'
 import { Consumer } from './consumer.ts'
-import { coveredBy, type Coverage, type CoveredGroup } from './coverage.ts'
+import type { Coverage } from './coverage.ts'
 import type { GroupAdministration } from './group-admin.ts'
 import type { GroupCoordinator } from './group-coordinator.ts'
 import type { GroupSettings } from './live-group.ts'
@@ -44,7 +44,7 @@ import { GroupRun } from './running.ts'
  * await running.ready
  * ```
  */
-export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmin, CoveredGroup {
+export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmin {
   readonly #coordinator: GroupCoordinator
   readonly #settings: GroupSettings
   readonly #admin: GroupAdministration
@@ -157,8 +157,8 @@ export class ConsumerGroup<R extends AnyRecord = AnyRecord> implements GroupAdmi
   }
 
   /** What a transaction commits of it. @internal */
-  [coveredBy](commits: readonly OffsetCommit[]): Coverage {
-    return this.#admin[coveredBy](commits)
+  coverGiven(commits: readonly OffsetCommit[]): Coverage {
+    return this.#admin.coverGiven(commits)
   }
 
   #runHost(): RunHost<R> {

@@ -20,7 +20,7 @@ import { checkOffset, positionOf, signalOf, type Position } from '../position.ts
 import type { RecordStream } from '../record-stream.ts'
 import { BatchIteration } from './batch-iteration.ts'
 import { ConsumerHooks } from './consumer-hooks.ts'
-import { covered, type Coverage, type Covered } from './coverage.ts'
+import type { Coverage } from './coverage.ts'
 import { shownPosition } from './group-admin.ts'
 import type { GroupMember } from './group-member.ts'
 import { countOf, waitOf } from './group-options.ts'
@@ -48,7 +48,7 @@ const abandoned = new FinalizationRegistry<GroupMember>((member) => {
  * ```
  */
 export class Consumer<R extends AnyRecord = AnyRecord>
-  implements AsyncIterable<R>, AsyncDisposable, Covered
+  implements AsyncIterable<R>, AsyncDisposable
 {
   readonly #member: GroupMember
   /** Held here alone: the member knows them weakly. */
@@ -279,7 +279,7 @@ export class Consumer<R extends AnyRecord = AnyRecord>
   }
 
   /** What a transaction commits of it: all it has handed over. @internal */
-  [covered](): Coverage {
+  coveredOffsets(): Coverage {
     return coverAll(this.#member)
   }
 

@@ -13,11 +13,6 @@ export interface Coverage extends TransactionOffsets {
   readonly offsets: CommittedOffsets
 }
 
-/** Names the method of what was handed over. */
-export const covered: unique symbol = Symbol('streambed.covered')
-/** Names the method of a group. */
-export const coveredBy: unique symbol = Symbol('streambed.coveredBy')
-
 /** Records in a user's hands. */
 export interface Covered {
   /**
@@ -25,7 +20,7 @@ export interface Covered {
    * @throws {LogError} REBALANCED where the partition is not the member's any more; CLOSED; FENCED;
    *   INVALID_ARGUMENT where they could not be committed in order.
    */
-  [covered](): Coverage
+  coveredOffsets(): Coverage
 }
 
 /** A group whose positions a user gives. */
@@ -35,5 +30,5 @@ export interface CoveredGroup {
    * @throws {LogError} REBALANCED where no member of a group with members has the partition;
    *   OFFSET_OUT_OF_RANGE, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND.
    */
-  [coveredBy](commits: readonly OffsetCommit[]): Coverage
+  coverGiven(commits: readonly OffsetCommit[]): Coverage
 }

@@ -24,7 +24,7 @@ import type {
   TopicPartition,
   TopicPartitionOffset,
 } from '../group-types.ts'
-import { coveredBy, type Coverage, type CoveredGroup } from './coverage.ts'
+import type { Coverage, CoveredGroup } from './coverage.ts'
 import { GroupCoverage, type PartitionHolder } from './group-coverage.ts'
 import { lagOf, type ReadingPlace } from './group-lag.ts'
 import { resetTargetOf, type ResetTarget } from './reset-target.ts'
@@ -150,8 +150,8 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
     await this.#durable(this.#host.offsets.remove(this.id))
   }
 
-  /** What a transaction commits of it. @internal */
-  [coveredBy](commits: readonly OffsetCommit[]): Coverage {
+  /** What a transaction commits of it. */
+  coverGiven(commits: readonly OffsetCommit[]): Coverage {
     this.#checkOpen('offsets')
     return new GroupCoverage(this.#host, this.#group, commits)
   }

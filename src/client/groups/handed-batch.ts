@@ -2,7 +2,7 @@
  * HandedBatch: records of one partition as a consumer hands them over together.
  */
 import type { AnyRecord, Batch } from '../group-types.ts'
-import { covered, type Coverage, type Covered } from './coverage.ts'
+import type { Coverage, Covered } from './coverage.ts'
 import type { GroupMember } from './group-member.ts'
 import type { HandedRun } from './hand-over.ts'
 import { coverTaken } from './member-coverage.ts'
@@ -33,8 +33,8 @@ export class HandedBatch<R extends AnyRecord> implements Batch<R>, Covered {
     this.#member.commitTaken(this.#feed, this.#nextOffset)
   }
 
-  /** What a transaction commits of it. @internal */
-  [covered](): Coverage {
+  /** What a transaction commits of it. */
+  coveredOffsets(): Coverage {
     return coverTaken(this.#member, this.#feed, this.#nextOffset)
   }
 }

@@ -5,7 +5,7 @@
 import { invalidArgument } from '../../errors/log-error.ts'
 import { describeValue } from '../check-options.ts'
 import type { AnyRecord, Batch, RunContext } from '../group-types.ts'
-import { covered, type Coverage, type Covered } from './coverage.ts'
+import type { Coverage, Covered } from './coverage.ts'
 import type { TakenRecords } from './member-feed.ts'
 
 /** How takes become calls of a handler. */
@@ -98,8 +98,8 @@ class TakenBatch<R extends AnyRecord> implements Batch<R>, Covered {
     this.#taken.commit()
   }
 
-  /** What a transaction commits of it. @internal */
-  [covered](): Coverage {
+  /** What a transaction commits of it. */
+  coveredOffsets(): Coverage {
     return this.#taken.cover(this.#taken.nextOffset)
   }
 }

@@ -178,11 +178,12 @@ export class Producer implements Sender, AsyncDisposable {
 
   /**
    * Resolves when everything sent and enqueued before is acknowledged as `acks` says (with acks 0:
-   * appended). Nothing lingers. Rejects with the error of an enqueued record that failed, once.
+   * appended; in a transaction too). Nothing lingers. Rejects with the error of an enqueued record that failed, once.
    */
   async flush(): Promise<void> {
     if (this.#isFinished) throw this.#closedError()
-    await new Promise<void>((resolve) => this.#queue.flush(resolve))
+    const flushed = new Promise<void>((resolve) => this.#queue.flush(resolve))
+    await Promise.all([flushed, this.#transactionQueue?.flush()])
     this.#queue.throwUnseen()
   }
 

@@ -84,6 +84,15 @@ export class TransactionQueue {
     return openTransactionHandle(await this.#begin('producer.begin'))
   }
 
+  /** Resolves when everything sent before is appended, or was refused; nothing lingers. */
+  flush(): Promise<void> {
+    const queue = this.#queue
+    return new Promise((resolve) => {
+      if (queue === undefined) resolve()
+      else queue.flush(resolve)
+    })
+  }
+
   /** Begins nothing more, aborts what is open, waits for what is being committed. Never rejects. */
   async close(): Promise<void> {
     this.#refuseMore()

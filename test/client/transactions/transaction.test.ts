@@ -80,6 +80,20 @@ describe.each(LOG_KINDS)('producer.transaction on %s', (kind) => {
     expect(await Promise.all(sent)).toMatchObject([{ offset: 0 }, { offset: 1 }, { offset: 2 }])
   })
 
+  it('does not linger where its producer, or the log, is flushed', async () => {
+    const log = await openLog(kind)
+    await log.createTopic('t')
+    const producer = log.producer({ lingerMs: 60_000 })
+    const tx = await producer.begin()
+    const sent = [tx.send({ topic: 't', value: 'a' })]
+    await producer.flush()
+    expect(await sent[0]).toMatchObject({ offset: 0 })
+    sent.push(tx.send({ topic: 't', value: 'b' }))
+    await log.flush()
+    expect(await sent[1]).toMatchObject({ offset: 1 })
+    await tx.commit()
+  })
+
   it('leaves out what is sent beside it', async () => {
     const log = await openLog(kind)
     await log.createTopic('t')

@@ -301,7 +301,8 @@ export class LogDirectory {
 
   /**
    * Syncs what is not synced, with its indexes, so that the next checkpoint counts it; forgets
-   * producers whose time is over. No procedure: others may run meanwhile (I6). A partition whose sync fails says so by itself.
+   * producers whose time is over. No procedure: others may run meanwhile (I6). A partition whose
+   * sync fails says so by itself.
    */
   async syncForCheckpoint(): Promise<void> {
     const { driver, clock, producerIdExpirationMs } = this.#environment

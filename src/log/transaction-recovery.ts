@@ -13,7 +13,7 @@ import type { UpTo } from './staged-offsets.ts'
 import type { TransactionLog } from './transaction-log.ts'
 import type { UnwrittenMarkers } from './unwritten-markers.ts'
 
-/** Kafka's clients of this version and later: a decision has the epoch behind that of its batches. */
+/** From this version of Kafka's clients on, a decision has the epoch behind that of its batches. */
 const BUMPING_CLIENT_VERSION = 2
 
 /** What writes markers. */

@@ -136,7 +136,7 @@ export function committedIn(log: LogDirectory): readonly (readonly string[])[] {
   return partitionsOf(log).map((one) => outcomeIn(one).committed)
 }
 
-/** What `__transaction_state` says last, by transactional id: `Empty@0`; nothing of forgotten ids. */
+/** What `__transaction_state` says last of each id, as `Empty@0`. */
 export function statesOf(log: LogDirectory): Readonly<Record<string, string>> {
   const states = new Map<string, string>()
   const topic = log.topic(TRANSACTIONS_TOPIC)

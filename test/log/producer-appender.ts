@@ -12,8 +12,8 @@ const PARTITION = { topic: 'orders', partition: 3 }
 
 /** A partition without a file: what would be appended, and a second state that replays it. */
 export class Appender {
-  readonly live = new ProducerStates(PARTITION)
-  readonly replayed = new ProducerStates(PARTITION)
+  readonly live: ProducerStates = new ProducerStates(PARTITION)
+  readonly replayed: ProducerStates = new ProducerStates(PARTITION)
   logEndOffset = 0
 
   /** The offset of the batch, or that of its original. */

@@ -6,7 +6,7 @@
 const SEQUENCES = 2 ** 31
 
 /** A batch or marker that was appended. */
-interface Entry {
+export interface ModelEntry {
   readonly producerId: number
   readonly epoch: number
   /** -1 in a marker. */
@@ -14,6 +14,8 @@ interface Entry {
   readonly count: number
   readonly transactional: boolean
   readonly baseOffset: number
+  /** Of a marker. */
+  readonly outcome?: 'commit' | 'abort' | undefined
 }
 
 /** A batch that somebody wants to append. */
@@ -30,8 +32,17 @@ export type Verdict = 'FENCED' | 'OUT_OF_ORDER_SEQUENCE' | 'INVALID_ARGUMENT' | 
 
 /** All producers of one partition. */
 export class ProducerModel {
-  readonly #entries: Entry[] = []
-  logEndOffset = 0
+  readonly #entries: ModelEntry[] = []
+
+  /** All that was appended, in order. */
+  get entries(): readonly ModelEntry[] {
+    return this.#entries
+  }
+
+  get logEndOffset(): number {
+    const last = this.#entries.at(-1)
+    return last === undefined ? 0 : last.baseOffset + last.count
+  }
 
   verdictOn(batch: WantedBatch): Verdict {
     const { producerId, epoch } = batch
@@ -48,13 +59,20 @@ export class ProducerModel {
     return isOpen && !isOfIt ? 'INVALID_ARGUMENT' : null
   }
 
-  append(batch: WantedBatch): void {
+  append(batch: WantedBatch & Pick<ModelEntry, 'outcome'>): void {
     this.#entries.push({ ...batch, baseOffset: this.logEndOffset })
-    this.logEndOffset += batch.count
   }
 
-  appendMarker(producerId: number, epoch: number): void {
-    this.append({ producerId, epoch, sequence: -1, count: 1, transactional: true })
+  appendMarker(producerId: number, epoch: number, outcome?: 'commit' | 'abort'): void {
+    this.append({ producerId, epoch, sequence: -1, count: 1, transactional: true, outcome })
+  }
+
+  /** Whether the transaction of a batch was aborted; undefined while it is open. */
+  isAborted(batch: ModelEntry): boolean | undefined {
+    const marker = this.#of(batch.producerId).find(
+      (one) => one.sequence < 0 && one.baseOffset > batch.baseOffset,
+    )
+    return marker === undefined ? undefined : marker.outcome === 'abort'
   }
 
   nextSequence(producerId: number, epoch: number): number {
@@ -84,11 +102,11 @@ export class ProducerModel {
     return offsets.filter((offset) => offset !== undefined).sort((a, b) => a - b)
   }
 
-  #of(producerId: number): readonly Entry[] {
+  #of(producerId: number): readonly ModelEntry[] {
     return this.#entries.filter((one) => one.producerId === producerId)
   }
 
-  #batchesOf(producerId: number, epoch: number): readonly Entry[] {
+  #batchesOf(producerId: number, epoch: number): readonly ModelEntry[] {
     return this.#of(producerId).filter((one) => one.epoch === epoch && one.sequence >= 0)
   }
 }

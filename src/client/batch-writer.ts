@@ -2,21 +2,21 @@
  * BatchWriter: as whom a batch is written. Asked right before each append, so that a sequence is
  * used up by what got into the log and by nothing else: what failed leaves no gap behind.
  */
-import type { BatchProducer } from '../format/record-batch-builder.ts'
+import { NO_PRODUCER, type BatchProducer } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerIds } from '../log/producer-ids.ts'
 
 /** Whose batches are appended. */
 export interface BatchWriter {
   /**
-   * What the next batch in `log` says of its producer; undefined for nothing.
+   * What the next batch in `log` says of its producer.
    * @throws {LogError} Where it may write no more: the batch is not appended.
    */
-  producerFor(log: PartitionLog): BatchProducer | undefined
+  producerFor(log: PartitionLog): BatchProducer
 }
 
 /** Batches of nobody in particular: what is sent twice is kept twice. */
-export const PLAIN_WRITER: BatchWriter = { producerFor: () => undefined }
+export const PLAIN_WRITER: BatchWriter = { producerFor: () => NO_PRODUCER }
 
 const SHARED_EPOCH = 0
 

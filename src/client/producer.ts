@@ -1,8 +1,9 @@
 /**
  * Producer: sends records to the partitions of a log, gathered into batches.
  *
- * Owns the life from open to closed. What is an argument and what is refused is send-front.ts, order
- * and room are send-queue.ts, batches and acknowledgements batcher.ts.
+ * Owns the life from open to closed. What is an argument and what is refused is send-front.ts,
+ * order and room are send-queue.ts, batches and acknowledgements batcher.ts, transactions
+ * transaction-queue.ts.
  *   I1  once closed, nothing is taken, and everything taken before finishes or is rejected
  */
 import { invalidArgument, LogError } from '../errors/log-error.ts'
@@ -178,7 +179,8 @@ export class Producer implements Sender, AsyncDisposable {
 
   /**
    * Resolves when everything sent and enqueued before is acknowledged as `acks` says (with acks 0:
-   * appended; in a transaction too). Nothing lingers. Rejects with the error of an enqueued record that failed, once.
+   * appended; in a transaction too). Nothing lingers. Rejects with the error of an enqueued record
+   * that failed, once.
    */
   async flush(): Promise<void> {
     if (this.#isFinished) throw this.#closedError()
@@ -207,8 +209,8 @@ export class Producer implements Sender, AsyncDisposable {
    * otherwise, by `tx.abort()`, by `transactionTimeoutMs`, by a newer producer of the same
    * transactionalId, by `close`, or since something in it failed, which is the `cause`; `FENCED`
    * where a newer producer has the transactionalId; `READ_ONLY` after an unknown outcome;
-   * `CLOSED`; and with `IO`, where `details.outcome: 'unknown'` says that only opening the log again
-   * will tell whether it is committed.
+   * `CLOSED`; and with `IO`, where `details.outcome: 'unknown'` says that only opening the log
+   * again will tell whether it is committed.
    */
   async transaction<R>(fn: (tx: Transaction) => Promise<R> | R): Promise<R> {
     return await this.#transactions('producer.transaction').run(fn)
@@ -232,8 +234,9 @@ export class Producer implements Sender, AsyncDisposable {
   }
 
   /**
-   * Takes nothing more and resolves when everything taken is acknowledged or rejected. A transaction
-   * that is open is aborted, one that is being committed is waited for. Rejects with the error of an enqueued record that failed, once; the producer is closed all the same.
+   * Takes nothing more and resolves when everything taken is acknowledged or rejected. A
+   * transaction that is open is aborted, one that is being committed is waited for. Rejects with
+   * the error of an enqueued record that failed, once; the producer is closed all the same.
    */
   async close(): Promise<void> {
     await this.shutdown()

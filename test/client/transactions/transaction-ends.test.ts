@@ -1,5 +1,6 @@
-/** What ends a transaction from outside: its time, a newer producer, its producer's and log's end. */
+/** What ends a transaction from outside: its time, a newer producer, the end of producer or log. */
 import { describe, expect, it } from 'vitest'
+import { defineTopic } from '../../../src/client/topic-definition.ts'
 import { LogError } from '../../../src/errors/log-error.ts'
 import { manualClock } from '../../../src/testing/manual-clock.ts'
 import { LOG_KINDS, openLog } from '../open-log.ts'
@@ -230,7 +231,6 @@ describe('the signal of a producer', () => {
   })
 
   it('aborts one whose commit waits for a record that a schema holds', async () => {
-    const { defineTopic } = await import('../../../src/client/topic-definition.ts')
     const log = await openLog('memory')
     const never = new Promise<never>(() => undefined)
     const schema = { '~standard': { version: 1, vendor: 'test', validate: () => never } } as never

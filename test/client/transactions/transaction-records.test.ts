@@ -1,4 +1,4 @@
-/** What a transaction can carry: every codec, huge records, thousands of partitions; and how safe. */
+/** What a transaction carries: every codec, huge records, thousands of partitions; and how safe. */
 import { describe, expect, it } from 'vitest'
 import { COMPRESSION_CODECS, isCodecAvailable } from '../../../src/format/compression.ts'
 import { LogError } from '../../../src/errors/log-error.ts'

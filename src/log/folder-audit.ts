@@ -6,20 +6,28 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { decodeProducerSnapshot } from '../format/producer-snapshot.ts'
-import { parseSegmentFileName } from '../format/segment-name.ts'
+import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
 import { readWholeFile, UNREADABLE_FILE } from '../storage/checkpoint-file.ts'
 import { parsePartitionMetadata } from '../storage/partition-metadata.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { FoundFlaw } from './damage-list.ts'
 import { UNREADABLE } from './sector-reads.ts'
 
-/** What is wrong with the snapshots in `directory` whose offset is at or below `syncedTo`. */
+/**
+ * What is wrong with the snapshots in `directory` whose offset is at or below `syncedTo`; the clean
+ * marker vouches for `vouched`, if there is one.
+ */
 export function* auditSnapshots(
   driver: StorageDriver,
   directory: string,
-  syncedTo: number,
+  { syncedTo, vouched }: { readonly syncedTo: number; readonly vouched: number | undefined },
 ): Generator<FoundFlaw, void, undefined> {
-  for (const name of driver.list(directory)) {
+  const names = driver.list(directory)
+  const required = vouched === undefined ? undefined : segmentFileName(vouched, '.snapshot')
+  if (required !== undefined && !names.includes(required)) {
+    yield { file: `${directory}/${required}`, position: 0, bytes: 0, reason: 'missing' }
+  }
+  for (const name of names) {
     const parsed = parseSegmentFileName(name)
     if (parsed?.suffix !== '.snapshot' || parsed.baseOffset > syncedTo) continue
     const file = `${directory}/${name}`

@@ -206,7 +206,8 @@ export function readSnapshot(
   directory: string,
   offset: number,
 ): readonly ProducerSnapshotEntry[] | undefined {
-  const bytes = readWholeFile(driver, snapshotPath(directory, offset))
+  const path = snapshotPath(directory, offset)
+  const bytes = driver.status(path)?.kind === 'file' ? readWholeFile(driver, path) : undefined
   if (bytes === undefined) return undefined
   try {
     const entries = decodeProducerSnapshot(bytes)

@@ -103,7 +103,8 @@ function* repairTransactionFiles(
   { input, findings }: VerifiedFolder,
 ): Procedure<void> {
   for (const { file } of findings?.damage ?? []) {
-    if (file.endsWith('.snapshot')) yield* setFileAside(driver, file)
+    const isThere = file.endsWith('.snapshot') && driver.status(file) !== undefined
+    if (isThere) yield* setFileAside(driver, file)
   }
   for (const { baseOffset, aborted } of findings?.segments ?? []) {
     const path = segmentPath({ driver, directory: input.directory, baseOffset }, '.txnindex')

@@ -372,7 +372,9 @@ export class PartitionVerification {
     for (const flaw of this.#state.epochs.finish()) this.#damage.addFlaw(flaw)
     const isClean = evidence.described !== undefined || evidence.isBrokerClean
     const syncedTo = isClean ? Infinity : evidence.checkpointedPoint
-    for (const flaw of auditSnapshots(driver, directory, syncedTo)) this.#damage.addFlaw(flaw)
+    const vouched = evidence.described?.producers?.offset
+    const snapshots = auditSnapshots(driver, directory, { syncedTo, vouched })
+    for (const flaw of snapshots) this.#damage.addFlaw(flaw)
     const isOfTopic = { topicId, isRequired: isOwn }
     for (const flaw of auditMetadata(driver, directory, isOfTopic)) this.#damage.addFlaw(flaw)
   }

@@ -23,6 +23,14 @@ function folder(): FaultDriver {
   return driver
 }
 
+function snapshotFlaws(
+  driver: FaultDriver,
+  syncedTo: number,
+  vouched?: number,
+): readonly unknown[] {
+  return [...auditSnapshots(driver, 't-0', { syncedTo, vouched })]
+}
+
 describe('the snapshots of a partition', () => {
   const nameOf = (offset: number): string => `t-0/${String(offset).padStart(20, '0')}.snapshot`
   const snapshot = (lastOffset: number, currentTransactionFirstOffset: number = -1): Buffer => {
@@ -44,7 +52,7 @@ describe('the snapshots of a partition', () => {
     overwrite(driver, nameOf(5), snapshot(4))
     overwrite(driver, nameOf(9), snapshot(8, 7))
     overwrite(driver, 't-0/leader-epoch-checkpoint', Buffer.from('?'))
-    expect([...auditSnapshots(driver, 't-0', 9)]).toEqual([])
+    expect(snapshotFlaws(driver, 9)).toEqual([])
   })
 
   it.each([
@@ -56,9 +64,17 @@ describe('the snapshots of a partition', () => {
     const driver = folder()
     overwrite(driver, nameOf(5), bytes)
     const flaw = { file: nameOf(5), position: 0, bytes: bytes.length, reason }
-    expect([...auditSnapshots(driver, 't-0', 5)]).toEqual([flaw])
+    expect(snapshotFlaws(driver, 5)).toEqual([flaw])
     // Behind what was synced it may be torn.
-    expect([...auditSnapshots(driver, 't-0', 4)]).toEqual([])
+    expect(snapshotFlaws(driver, 4)).toEqual([])
+  })
+
+  it('are damage where the one is missing that the clean marker names', () => {
+    const driver = folder()
+    overwrite(driver, nameOf(5), snapshot(4))
+    expect(snapshotFlaws(driver, Infinity, 5)).toEqual([])
+    const flaw = { file: nameOf(9), position: 0, bytes: 0, reason: 'missing' }
+    expect(snapshotFlaws(driver, Infinity, 9)).toEqual([flaw])
   })
 
   it('are damage where a folder is in the place of one, or the device cannot read it', () => {
@@ -74,7 +90,7 @@ describe('the snapshots of a partition', () => {
       }
       return file
     }
-    expect([...auditSnapshots(driver, 't-0', 9)]).toMatchObject([
+    expect(snapshotFlaws(driver, 9)).toMatchObject([
       { file: nameOf(5), reason: 'it is not a file' },
       { file: nameOf(6), reason: 'the device cannot read it' },
     ])

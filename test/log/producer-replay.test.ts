@@ -59,6 +59,10 @@ describe('after a stop that was not clean', () => {
       (driver, path) => void driver.unlink(path),
       (driver, path) => overwrite(driver, path, snapshotOfLater()),
       (driver, path) => failReads(driver, path),
+      (driver, path) => {
+        void driver.unlink(path)
+        driver.createDirectory(path)
+      },
     ]
     for (const [index, damage] of ways.entries()) {
       for (const count of [1, 2, Infinity]) {

@@ -12,10 +12,8 @@
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
 import {
-  attributesOf,
   baseOffsetOf,
   batchSizeBytesOf,
-  isControlBatch,
   isTransactionalBatch,
   nextOffsetOf,
   producerIdOf,
@@ -194,16 +192,14 @@ export class RecordSource {
   #enterBatch(): boolean {
     while (this.#at < this.#run.end) {
       const { buffer } = this.#run
-      const isHidden = this.#readsCommitted && this.#isAborted(buffer, this.#at)
       this.#batchAt = this.#at
       this.#at += batchSizeBytesOf(buffer, this.#at)
-      if (isHidden && this.#stopTimestamp === Infinity) continue
       this.#memory.turn()
       try {
         this.#reader.reset(buffer, this.#batchAt, this.log.config.maxDecompressedBytes)
-        if (isHidden && this.#endsHere()) return false
-        this.#inBatch = !isHidden && !this.#reader.isControl
+        this.#inBatch = !this.#reader.isControl && !this.#isHidden()
       } catch (error) {
+        if (!(error instanceof CorruptBytes)) this.#at = this.#batchAt // It is asked for again.
         this.#passBatch(error)
       }
       if (this.#inBatch) return true
@@ -211,22 +207,24 @@ export class RecordSource {
     return false
   }
 
-  /** Whether a batch is one of an aborted transaction. @throws {LogError} IO. */
-  #isAborted(buffer: Buffer, at: number): boolean {
-    const attributes = attributesOf(buffer, at)
-    if (!isTransactionalBatch(attributes) || isControlBatch(attributes)) return false
-    return this.log.isAborted(producerIdOf(buffer, at), baseOffsetOf(buffer, at))
+  /** Whether the batch is one of an aborted transaction, for who reads what is committed. */
+  #isHidden(): boolean {
+    const reader = this.#reader
+    if (!this.#readsCommitted || !isTransactionalBatch(reader.attributes)) return false
+    const producerId = producerIdOf(this.#run.buffer, this.#batchAt)
+    if (!this.log.isAborted(producerId, reader.baseOffset)) return false
+    if (this.#stopTimestamp !== Infinity) this.#endAtTime()
+    return true
   }
 
   /** Aborted records are not shown, but the time that a read ends at is theirs as well. */
-  #endsHere(): boolean {
+  #endAtTime(): void {
     const reader = this.#reader
     while (reader.next()) {
       if (reader.offset < this.#from || reader.timestamp < this.#stopTimestamp) continue
       this.finish()
-      return true
+      return
     }
-    return false
   }
 
   /** To the next record of the batch; false behind its last one. */

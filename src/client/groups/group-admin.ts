@@ -127,7 +127,8 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
     const target = resetTargetOf(to, where)
     if (this.#group.topics().length === 0) this.#checkKnown()
     this.#checkEmpty(where)
-    await this.#settled()
+    const pending = this.#host.offsets.pendingIn(this.id)
+    if (pending !== undefined) await pending // I3
     if (options?.dryRun === true) return this.#commitsTo(target, where).map(shownPosition)
     await this.#host.prepareOffsets()
     this.#checkEmpty(where) // I1: somebody may have joined meanwhile.
@@ -143,7 +144,8 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
    */
   async delete(): Promise<void> {
     this.#checkOpen('delete')
-    await this.#settled()
+    const pending = this.#host.offsets.pendingIn(this.id)
+    if (pending !== undefined) await pending // I3; without one it is gone at the call.
     const where = this.#checkOpen('delete')
     this.#checkEmpty(where)
     this.#checkKnown()
@@ -154,12 +156,6 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
   coverGiven(commits: readonly OffsetCommit[]): Coverage {
     this.#checkOpen('offsets')
     return new GroupCoverage(this.#host, this.#group, commits)
-  }
-
-  /** I3. @throws {LogError} IO where nobody knows how one ended. */
-  async #settled(): Promise<void> {
-    const pending = this.#host.offsets.pendingIn(this.id)
-    if (pending !== undefined) await pending
   }
 
   async #durable(position: CommitPosition | null): Promise<void> {

@@ -233,6 +233,13 @@ describe('deleting a group', () => {
     expect(log.offsets.groups()).toEqual([])
   })
 
+  it('forgets them at the call, where no transaction is about to move them', async () => {
+    commit('orders', 0, 30)
+    const deleted = admin().delete()
+    expect(admin().offsets()).toEqual([])
+    await deleted
+  })
+
   it('is refused while it has members, and where there is none', async () => {
     expect(await codeOf(admin().delete())).toBe('GROUP_NOT_FOUND')
     commit('orders', 0, 30)

@@ -123,9 +123,7 @@ export class TransactionCoordinator implements TransactionHost {
     if (id === undefined || this.#owners.get(id) !== producer) return
     void this.#open.get(id)?.abort(transactionAborted(id.name, 'its producer was closed'))
     this.#owners.delete(id)
-    if (!id.isMadeUp) return
-    if (id.isDecided) this.#released.add(id)
-    else if (!this.#open.has(id)) this.#ids.delete(id.name)
+    if (!this.#open.has(id)) this.#forget(id)
   }
 
   // ------------------------------------------------------------- for the log
@@ -208,9 +206,7 @@ export class TransactionCoordinator implements TransactionHost {
   over(transaction: CoordinatedTransaction): void {
     const { id } = transaction
     this.#open.delete(id)
-    if (!id.isMadeUp || this.#owners.has(id)) return
-    if (id.isDecided) this.#released.add(id)
-    else this.#ids.delete(id.name)
+    if (!this.#owners.has(id)) this.#forget(id)
   }
 
   undecided(error: LogError): void {
@@ -282,9 +278,19 @@ export class TransactionCoordinator implements TransactionHost {
     }
   }
 
+  /** Nobody will use it again, where it was made up. */
+  #forget(id: TransactionalId): void {
+    if (!id.isMadeUp) return
+    if (!id.isDecided) this.#ids.delete(id.name)
+    else {
+      this.#released.add(id)
+      if (id.isSettled && id.failure === undefined) this.#complete(id)
+    }
+  }
+
   #complete(id: TransactionalId): boolean {
     try {
-      this.log.append(id.name, id.isMadeUp ? null : restOf(id, 'CompleteCommit'))
+      this.log.append(id.name, id.isMadeUp ? null : restOf(id, id.complete))
     } catch {
       return false
     }
@@ -314,7 +320,7 @@ class OwningProducer implements TransactionalProducer {
 /** An id between transactions: a broker goes on behind the epoch. */
 function restOf(
   { producerId, producerEpoch }: TransactionalId,
-  status: 'Empty' | 'CompleteCommit',
+  status: 'Empty' | 'CompleteCommit' | 'CompleteAbort',
 ): Parameters<TransactionLog['append']>[1] {
   const topics = status === 'Empty' ? null : []
   return { producerId, producerEpoch, timeoutMs: 60_000, status, topics, startTimestampMs: -1 }

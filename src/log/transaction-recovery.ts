@@ -32,71 +32,61 @@ export function endLeftOpen(
   states: ReadonlyMap<string, StoredTransactionState>,
   markerDue: (transactionalId: string) => Written,
 ): readonly PartitionLog[] {
-  const decisions = decisionsIn(states)
+  const byProducer = producersOf(states)
   const touched: PartitionLog[] = []
   for (const log of partitions) {
     const open = [...log.producers.open()]
     if (open.length > 0) touched.push(log)
     for (const one of open) {
       const { producerId } = one
-      const decision = decisions.get(producerId)
-      if (decision !== undefined && isDecided(decision, one, log)) {
-        const { name, state } = decision
-        const { producerEpoch } = state
-        const coordinatorEpoch = parts.log.coordinatorEpoch(name)
-        const marker = { producerId, producerEpoch, outcome: 'commit', coordinatorEpoch } as const
-        parts.markers.write({ ...marker, ...whereTo(log, markerDue(name)) })
-      } else {
-        const { producerEpoch } = one
-        const coordinatorEpoch = 0 // Whose it was is not known.
-        const marker = { producerId, producerEpoch, outcome: 'abort', coordinatorEpoch } as const
-        parts.markers.write({ ...marker, ...whereTo(log, () => undefined) })
-      }
+      const known = byProducer.get(producerId)
+      const isCommitted = known !== undefined && isDecided(known.state, one, log)
+      const isAwaited =
+        isCommitted || (known !== undefined && known.state.status !== 'PrepareCommit')
+      const written = isAwaited ? markerDue(known.name) : ignored
+      parts.markers.write({
+        producerId,
+        producerEpoch: isCommitted ? known.state.producerEpoch : one.producerEpoch,
+        outcome: isCommitted ? 'commit' : 'abort',
+        coordinatorEpoch: known === undefined ? 0 : parts.log.coordinatorEpoch(known.name),
+        log,
+        isReserved: false,
+        written: (offset) =>
+          written(offset === undefined ? undefined : { log, offset: offset + 1 }),
+      })
     }
   }
   return touched
 }
 
-interface Decision {
+/** What the last record of an id says. */
+interface KnownState {
   readonly name: string
   readonly state: StoredTransactionState
 }
 
 /** By producer id. */
-function decisionsIn(
+function producersOf(
   states: ReadonlyMap<string, StoredTransactionState>,
-): ReadonlyMap<number, Decision> {
-  const decisions = new Map<number, Decision>()
-  for (const [name, state] of states) {
-    if (state.status === 'PrepareCommit') decisions.set(state.producerId, { name, state })
-  }
-  return decisions
+): ReadonlyMap<number, KnownState> {
+  const known = new Map<number, KnownState>()
+  for (const [name, state] of states) known.set(state.producerId, { name, state })
+  return known
 }
 
 /** I1. */
 function isDecided(
-  { state }: Decision,
+  state: StoredTransactionState,
   { producerEpoch }: OpenTransactionState,
   log: PartitionLog,
 ): boolean {
   const bump = state.clientTransactionVersion >= BUMPING_CLIENT_VERSION ? 1 : 0
-  if (state.producerEpoch !== producerEpoch + bump) return false
+  if (state.status !== 'PrepareCommit' || state.producerEpoch !== producerEpoch + bump) return false
   return (state.topics ?? []).some(
     ({ topic, partitions }) => topic === log.topic && partitions.includes(log.partition),
   )
 }
 
-function whereTo(
-  log: PartitionLog,
-  written: Written,
-): {
-  readonly log: PartitionLog
-  readonly isReserved: false
-  readonly written: (offset: number | undefined) => void
-} {
-  return {
-    log,
-    isReserved: false,
-    written: (offset) => written(offset === undefined ? undefined : { log, offset: offset + 1 }),
-  }
+function ignored(): void {
+  // Its record, where there is one, decided another transaction: nothing waits for this marker.
 }

@@ -11,15 +11,20 @@ import { LogError, invalidArgument } from '../errors/log-error.ts'
 import {
   MAX_TRANSACTION_STRING_BYTES,
   type StoredTransactionState,
+  type TransactionStatus,
 } from '../format/transaction-state.ts'
 import type { UpTo } from './staged-offsets.ts'
 
 /** Kafka's: the last one is for fencing alone. */
 const LAST_EPOCH = 32_766
+/** What only a broker writes, of transactions that recovery aborts. */
+const BROKERS_OWN: readonly TransactionStatus[] = ['Ongoing', 'PrepareAbort', 'PrepareEpochFence']
 const MADE_UP = /^streambed-[0-9a-f]{32}$/
 
 /** What the last decision of an id waits for. */
 interface Decision {
+  /** What is recorded of it then. */
+  readonly complete: 'CompleteCommit' | 'CompleteAbort'
   /** Markers that could not be written yet. */
   unwrittenCount: number
   /** Where those that were written end. */
@@ -51,6 +56,9 @@ export class TransactionalId {
     this.#producerId = producerId
     this.#producerEpoch = Math.max(0, producerEpoch)
     if (status === 'PrepareCommit') this.decided()
+    else if (BROKERS_OWN.includes(status)) {
+      this.#decision = { complete: 'CompleteAbort', unwrittenCount: 0, written: [] }
+    }
   }
 
   /** What the next transaction writes under. */
@@ -73,7 +81,7 @@ export class TransactionalId {
 
   /** A decision was recorded; its markers are to come (I1). */
   decided(): void {
-    this.#decision = { unwrittenCount: 0, written: [] }
+    this.#decision = { complete: 'CompleteCommit', unwrittenCount: 0, written: [] }
     this.advance()
   }
 
@@ -91,6 +99,10 @@ export class TransactionalId {
   /** Its last record is a decision. */
   get isDecided(): boolean {
     return this.#decision !== undefined
+  }
+  /** What is recorded once its decision is complete. */
+  get complete(): 'CompleteCommit' | 'CompleteAbort' {
+    return this.#decision?.complete ?? 'CompleteCommit'
   }
 
   /** Another record may replace that of its decision (I2). */

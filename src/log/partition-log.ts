@@ -57,7 +57,8 @@ export class PartitionLog implements Syncable, LogSource {
   #logStartOffset: number
   #logEndOffset: number
   readonly #active: ActiveSegment
-  readonly #aborted: AbortedTransactions
+  /** Made when somebody asks: most partitions never have a transaction. */
+  #aborted: AbortedTransactions | undefined
   readonly #unsynced: UnsyncedFiles
   #recoveryPoint: number
   #failure: LogError | undefined
@@ -96,7 +97,6 @@ export class PartitionLog implements Syncable, LogSource {
         context.rolled(this)
       },
     })
-    this.#aborted = new AbortedTransactions(this)
     this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
     this.#checkWatermarks()
   }
@@ -201,7 +201,7 @@ export class PartitionLog implements Syncable, LogSource {
     const isReserved = marker.isReserved === true
     this.#active.appendMarker(this.#config, batch, place, { aborted, isReserved })
     this.#logEndOffset = offset + 1
-    if (aborted !== undefined) this.#aborted.added(aborted)
+    if (aborted !== undefined) this.#aborted?.added(aborted)
     this.producers.ended(marker, offset, timestamp)
     this.#checkWatermarks()
     this.#afterAppend(batch)
@@ -233,6 +233,7 @@ export class PartitionLog implements Syncable, LogSource {
    * @throws {LogError} IO where the files that tell cannot be read.
    */
   isAborted(producerId: number, baseOffset: number): boolean {
+    this.#aborted ??= new AbortedTransactions(this)
     return this.#aborted.covers(producerId, baseOffset)
   }
 
@@ -328,8 +329,8 @@ export class PartitionLog implements Syncable, LogSource {
     await active.flushLog()
     await this.#unsynced.flushIndexes(this.segments, () => this.#end !== undefined)
     this.snapshots.take('close', this)
-    await this.snapshots.write(this.#logEndOffset, this)
-    await this.#context.driver.flushDirectory(this.directory)
+    const areNamesSynced = await this.snapshots.write(this.#logEndOffset, this)
+    if (!areNamesSynced) await this.#context.driver.flushDirectory(this.directory)
     this.#recoveryPoint = this.#logEndOffset
     if (this.producers.firstUnstableOffset < Infinity) throw transactionLeftOpen(this)
   }

@@ -61,7 +61,8 @@ export class ProducerStates {
   /** The one asked for last: most often it is the next one too. */
   #last: ProducerState | undefined
   #loader: (() => readonly ProducerSnapshotEntry[]) | undefined
-  readonly #markers = new MarkerReader()
+  /** Made when the first marker is replayed: most partitions never have one. */
+  #markers: MarkerReader | undefined
   #changeCount = 0
 
   /**
@@ -174,9 +175,10 @@ export class ProducerStates {
     const lastOffset = lastOffsetOf(buffer, at)
     const timestamp = knownTimestampOf(buffer, at)
     if (isControlBatch(attributes)) {
-      const outcome = this.#markers.read(buffer, at)
+      const markers = (this.#markers ??= new MarkerReader())
+      const outcome = markers.read(buffer, at)
       if (outcome === 'other') return undefined
-      const { coordinatorEpoch } = this.#markers
+      const { coordinatorEpoch } = markers
       const aborted = outcome === 'abort' ? this.abortedBy(producerId, lastOffset) : undefined
       this.ended({ producerId, producerEpoch, outcome, coordinatorEpoch }, lastOffset, timestamp)
       return aborted

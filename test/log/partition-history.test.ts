@@ -158,7 +158,8 @@ class History {
   async #deleteRecords(): Promise<void> {
     const { logStartOffset, highWatermark } = this.#partition
     const offset = logStartOffset + this.#random.below(highWatermark - logStartOffset + 1)
-    await this.#partition.makeDurable(offset) // Else a cut may leave a log that starts inside a batch.
+    // Else a cut of the power may leave a log that starts inside a batch that is gone.
+    await this.#partition.makeDurable(offset)
     await runProcedure(this.#log.deleteRecordsBefore(this.#partition, offset))
   }
 

@@ -8,6 +8,7 @@
  */
 import { invalidArgument, type LogError } from '../errors/log-error.ts'
 import type { BatchProducer } from '../format/record-batch-builder.ts'
+import { holdProcess } from '../log/clock.ts'
 import type { CoordinatedTransaction } from '../log/coordinated-transaction.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { TransactionalProducer } from '../log/transaction-coordinator.ts'
@@ -123,8 +124,14 @@ export class TransactionQueue {
     return await beginning
   }
 
-  #turn(): Promise<void> {
-    return new Promise((begin, refuse) => this.#waiting.push({ begin, refuse }))
+  /** Waits for the one before: its end comes, with its time at the latest. */
+  async #turn(): Promise<void> {
+    const release = this.#host.holdsProcess ? holdProcess() : nothing
+    try {
+      await new Promise<void>((begin, refuse) => this.#waiting.push({ begin, refuse }))
+    } finally {
+      release()
+    }
   }
 
   async #open(): Promise<ProducerTransaction> {

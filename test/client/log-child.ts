@@ -42,6 +42,20 @@ async function run(): Promise<void> {
       say('the read has ended')
       return
     }
+    case 'transactions': {
+      const log = await opened()
+      const producer = log.producer({ transactionTimeoutMs: 100 })
+      await producer.transaction((tx) => tx.send({ topic: 't', value: 'x' }))
+      const left = await producer.begin()
+      await left.send({ topic: 't', value: 'left open' })
+      await producer.transaction((tx) => tx.send({ topic: 't', value: 'y' }))
+      await left.commit().catch((error: unknown) => {
+        if (LogError.is(error)) say(error.code)
+      })
+      await (await producer.begin()).send({ topic: 't', value: 'idle' })
+      say('idle')
+      return
+    }
     case 'keeps small values': {
       await keepSmallValues()
       return

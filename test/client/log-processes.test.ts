@@ -92,6 +92,17 @@ describe('a process', () => {
     expect(await child.output).toBe('ended\n')
   })
 
+  it('is kept alive by a transaction that waits for another, not by one that is open', async () => {
+    const directory = temporaryDirectory()
+    const child = start('transactions', directory)
+    expect(await child.output).toBe('TRANSACTION_ABORTED\nidle\n')
+    expect(child.process.exitCode).toBe(0)
+    const log = await EventLog.open(directory)
+    const committed = log.topic('t').partition(0).records({ isolation: 'read_committed' })
+    expect(texts(committed)).toEqual(['x', 'y'])
+    await log.close()
+  })
+
   it('does not keep megabytes alive by the small values that it keeps', async () => {
     const child = start('keeps small values', temporaryDirectory())
     // Ours to shape.

@@ -228,8 +228,8 @@ export class CommittedOffsets {
 
   // ------------------------------------------------------------- for the log
 
-  /** Reads what the topic holds, where it is there; what of it is damaged. */
-  *load(isCommitted: IsCommitted = () => false): Procedure<readonly Damage[]> {
+  /** Reads what the topic holds, where it is there; what of it is damaged. As `loadOffsets`. */
+  *load(isCommitted: IsCommitted): Procedure<readonly Damage[]> {
     const damage: Damage[] = []
     for (const log of this.#host.partitionsOf(OFFSETS_TOPIC) ?? []) {
       damage.push(...(yield* loadOffsets(log, this.#positions, isCommitted)))

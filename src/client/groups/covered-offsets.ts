@@ -45,7 +45,7 @@ export class CoveredOffsets {
     if (outcome === 'unknown') this.#isUnknown = true
     if (outcome !== 'committed') return
     this.#committedTo = Math.max(this.#committedTo, offset)
-    if (offset >= this.#given) this.#end = offset
+    if (this.#given !== NOTHING && offset >= this.#given) this.#end = offset
   }
 
   /** Whether `offset` is not to be committed by itself (I1). Hot. */

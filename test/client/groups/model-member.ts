@@ -28,11 +28,14 @@ export interface MemberKind {
 /** A partition that it owns. */
 export interface ModelFeed {
   readonly partition: ModelPartition
+  readonly startedAt: number
   position: number
   handled: number
   /** `handled` moved, and nothing was committed since. */
   isUnwritten: boolean
   isPaused: boolean
+  /** Up to here a transaction commits, or was to: nothing else does by itself. */
+  coveredTo: number
 }
 
 /** See the file's header. */
@@ -43,6 +46,8 @@ export class ModelMember {
   readonly inHand: Set<string> = new Set()
   /** Something that its user has in hand was lost. */
   hasLostInHand = false
+  /** A partition went with records that nothing committed. */
+  hasForfeited = false
   consumer: Consumer | undefined
   /** Nothing more is asked of it. */
   isOver = false
@@ -104,8 +109,8 @@ export class ModelMember {
   /** Everything of a partition that its user did something with by hand is said in `mayBecome`. */
   handledIs(feed: ModelFeed, offset: number): void {
     feed.handled = offset
-    feed.isUnwritten = true
-    if (this.#world.options.autoCommit) feed.partition.mayBecome.add(offset)
+    feed.isUnwritten = offset > feed.coveredTo
+    if (this.#world.options.autoCommit && feed.isUnwritten) feed.partition.mayBecome.add(offset)
   }
 
   async #answer(consumer: Consumer, max: number): Promise<void> {
@@ -174,10 +179,12 @@ export class ModelMember {
       must(position === start, `${key} begins at what is committed, ${start}, not at ${position}`)
       this.feeds.set(key, {
         partition,
+        startedAt: start,
         position: start,
         handled: start,
         isUnwritten: false,
         isPaused: false,
+        coveredTo: -1,
       })
     }
   }
@@ -214,7 +221,7 @@ export class ModelMember {
         partition.mayBecome.add(feed.handled)
         if (revoker === 'nothing') partition.promised = feed.handled
       }
-      this.feeds.delete(key)
+      this.#goes(feed)
     }
   }
 
@@ -223,11 +230,17 @@ export class ModelMember {
     this.#world.tally.lost += partitions.length
     for (const name of partitions) {
       const key = keyOf(name)
-      must(this.feeds.has(key), `${key} was its own before it is lost`)
-      this.feeds.delete(key)
+      const feed = this.feeds.get(key)
+      must(feed !== undefined, `${key} was its own before it is lost`)
+      this.#goes(feed)
       if (this.inHand.delete(key)) this.hasLostInHand = true
       this.#world.checkLoss(this, key)
     }
+  }
+
+  #goes(feed: ModelFeed): void {
+    if (feed.position !== feed.startedAt) this.hasForfeited = true
+    this.feeds.delete(feed.partition.key)
   }
 
   #watch(pending: Promise<void>): void {

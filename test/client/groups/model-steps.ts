@@ -13,6 +13,7 @@ import {
   type ModelFeed,
   type ModelMember,
 } from './model-member.ts'
+import { abortCover, commitCover, cover } from './model-transactions.ts'
 import type { ModelWorld } from './model-world.ts'
 
 const MAX_MEMBERS = 5
@@ -41,6 +42,9 @@ const STEPS: Readonly<Record<string, readonly [weight: number, step: Step]>> = {
   'commit an offset': [6, commitOffset],
   'commit past the end': [3, commitPastEnd],
   'commit what is not owned': [6, commitNotOwned],
+  'cover in a transaction': [18, coverIn],
+  'commit the transaction': [18, commitCover],
+  'abort the transaction': [3, abortCover],
   seek: [9, seek],
   'seek where it is not allowed': [3, seekOutside],
   pause: [6, pause],
@@ -74,6 +78,7 @@ export async function take(world: ModelWorld, { kind, who, what }: ModelStep): P
 /** Handles everything with new members: nothing was left out by those before. */
 export async function handleTheRest(world: ModelWorld): Promise<void> {
   // Twice: with an eager assignor, who joins may have to wait for those who have something in hand.
+  await abortCover(world)
   for (let pass = 0; pass < 2; pass += 1) {
     for (const member of world.members) member.leave(false)
     await world.settle(200)
@@ -139,6 +144,10 @@ async function join(world: ModelWorld, who: number, what: number): Promise<void>
   older.ask(1)
   await world.settle()
   must(older.isOver, 'who is fenced is told so')
+}
+
+async function coverIn(world: ModelWorld, who: number): Promise<void> {
+  await cover(world, idle(world, who))
 }
 
 function ask(world: ModelWorld, who: number, what: number): void {
@@ -243,6 +252,7 @@ function seek(world: ModelWorld, who: number, what: number): void {
   member.consumer.seek(feed.partition, to)
   if (to > feed.position) feed.partition.excuseBelow(to)
   feed.position = to
+  feed.coveredTo = -1
   // With something in hand, asking for more makes the new place count.
   if (!member.inHand.has(feed.partition.key)) member.handledIs(feed, to)
 }

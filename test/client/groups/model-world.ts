@@ -11,6 +11,7 @@ import { keyOf } from './assigning.ts'
 import { must } from './membership-harness.ts'
 import { ModelMember, type MemberKind } from './model-member.ts'
 import { ModelPartition } from './model-partition.ts'
+import type { ModelCover } from './model-transactions.ts'
 
 const GROUP = 'group'
 
@@ -33,6 +34,8 @@ export interface Tally {
   lost: number
   fenced: number
   commits: number
+  transactions: number
+  aborted: number
   reopened: number
 }
 
@@ -50,6 +53,8 @@ export class ModelWorld {
   runningHooks = 0
   log: EventLog
   group: ConsumerGroup
+  /** A transaction that commits positions, and is not over. */
+  cover: ModelCover | undefined
   #deleted = new Set<string>()
   #appended = 0
 
@@ -193,6 +198,7 @@ export class ModelWorld {
   async reopen(end: () => Promise<unknown>, keepsAll: boolean): Promise<void> {
     this.observe()
     this.members = []
+    this.cover = undefined
     this.runningHooks = 0
     this.tally.reopened += 1
     await end()

@@ -3,7 +3,8 @@
  * take, commit, seek, pause, stall and leave, topics grow, come and go, the process is killed, the
  * power is cut. After each step: each partition has one owner; what is handed out goes on where the
  * group was and is nobody else's; what is committed is what was handled, or what the user said;
- * commits for others' partitions are REBALANCED; positions and lag are those of the model. At the
+ * commits for others' partitions are REBALANCED, also in transactions, of which nothing else commits
+ * what they cover; positions and lag are those of the model. At the
  * end of each history nothing was left out.
  */
 import fc from 'fast-check'
@@ -37,6 +38,8 @@ describe('a consumer group', () => {
         lost: 0,
         fenced: 0,
         commits: 0,
+        transactions: 0,
+        aborted: 0,
         reopened: 0,
       }
       const history = fc.asyncProperty(

@@ -18,7 +18,11 @@ import type { SegmentList } from './segment-list.ts'
 /** What it needs to know of its partition. */
 export interface AbortedSource extends MarkerSource {
   readonly segments: SegmentList
+  readonly logStartOffset: number
 }
+
+/** After so many, those that ended below the start of the log are forgotten. */
+const FORGET_EVERY = 4_096
 
 /** See the file's header. */
 export class AbortedTransactions {
@@ -31,6 +35,7 @@ export class AbortedTransactions {
   #loadedFrom = Infinity
   /** Nobody vouches for what lies before. */
   #isAtUnknown = false
+  #addedCount = 0
   #lastProducerId = -1
   #lastRanges: AbortedRanges | undefined
 
@@ -42,7 +47,10 @@ export class AbortedTransactions {
 
   /** A transaction was aborted: its entry is in its segment's index, its marker in the log. */
   added(entry: AbortedTransaction): void {
-    if (this.#loadedFrom !== Infinity) this.#rangesOf(entry.producerId).push(entry)
+    if (this.#loadedFrom === Infinity) return
+    this.#rangesOf(entry.producerId).push(entry)
+    this.#addedCount += 1
+    if (this.#addedCount % FORGET_EVERY === 0) this.#forgetDeleted()
   }
 
   /**
@@ -95,6 +103,14 @@ export class AbortedTransactions {
     for (const [producerId, ranges] of older) this.#rangesOf(producerId).addOlder(ranges)
   }
 
+  #forgetDeleted(): void {
+    const { logStartOffset } = this.#source
+    this.#lastProducerId = -1
+    for (const [producerId, ranges] of this.#byProducer) {
+      if (ranges.forgetBelow(logStartOffset)) this.#byProducer.delete(producerId)
+    }
+  }
+
   #rangesOf(producerId: number): AbortedRanges {
     // What was not there when it was asked for last may be there from now on.
     if (producerId === this.#lastProducerId) this.#lastProducerId = -1
@@ -117,8 +133,23 @@ class AbortedRanges {
     this.#lasts = older.#lasts.concat(this.#lasts)
   }
 
-  /** Markers below `low` are in front of the offset; those from `high` on behind it. */
+  /** True where nothing is left. */
+  forgetBelow(offset: number): boolean {
+    const at = this.#firstBehind(offset - 1)
+    if (at > 0) {
+      this.#firsts = this.#firsts.slice(at)
+      this.#lasts = this.#lasts.slice(at)
+    }
+    return this.#lasts.length === 0
+  }
+
   covers(offset: number): boolean {
+    const at = this.#firstBehind(offset)
+    return at < this.#lasts.length && (this.#firsts[at] ?? 0) <= offset
+  }
+
+  /** Markers below `low` are at the offset or in front; those from `high` on behind it. */
+  #firstBehind(offset: number): number {
     const lasts = this.#lasts
     let low = 0
     let high = lasts.length
@@ -127,7 +158,7 @@ class AbortedRanges {
       if ((lasts[middle] ?? 0) <= offset) low = middle + 1
       else high = middle
     }
-    return low < lasts.length && (this.#firsts[low] ?? 0) <= offset
+    return low
   }
 }
 

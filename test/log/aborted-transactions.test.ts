@@ -121,6 +121,20 @@ describe('aborted transactions', () => {
     expect(aborted(partition, HISTORY, asked)).toEqual(behind)
   })
 
+  it('are forgotten with the records that the log does not have any more', async () => {
+    const { log, partition } = await openPartition({ preallocate: false })
+    write(partition, '1A')
+    expect(partition.isAborted(1, 0)).toBe(true)
+    await runProcedure(log.deleteRecordsBefore(partition, partition.logEndOffset))
+    const { logEndOffset: start } = partition
+    for (let count = 0; count < 4_096; count += 1) write(partition, '2B')
+    const end = partition.logEndOffset
+    write(partition, '1A')
+    expect(partition.isAborted(1, 0)).toBe(false)
+    for (const offset of [start, end - 2]) expect(partition.isAborted(2, offset)).toBe(true)
+    expect(partition.isAborted(1, end)).toBe(true)
+  })
+
   it('are asked for again where their files could not be opened', async () => {
     const { driver, log } = await written()
     await runProcedure(log.close())

@@ -203,7 +203,7 @@ interface FolderListing {
 
 /**
  * The segments as the clean marker describes them; undefined where the folder says otherwise. Where
- * making the next segment found no room, an empty .log is left of it: the next append takes it over.
+ * making the next segment found no room, an empty .log is left of it: the next append uses it.
  */
 function openSegments(
   { driver, directory, names }: FolderListing,

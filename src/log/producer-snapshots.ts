@@ -31,7 +31,7 @@ const MAX_BEHIND_BYTES = 4_194_304
  * is one read, to save it two waits for the device.
  */
 const LEFT_BEHIND_BYTES = 262_144
-/** Taken and not written yet: where more segments are rolled between two checkpoints, the newest. */
+/** Taken and not written yet; of more that are rolled between two checkpoints the newest. */
 const MAX_TAKEN = 16
 
 /** What is saved. */
@@ -86,7 +86,7 @@ export class ProducerSnapshots {
   /** Of the newest snapshot, taken or written. */
   #savedCount: number
   #taken: readonly TakenSnapshot[] = []
-  #written: Promise<void> = Promise.resolve()
+  #written: Promise<boolean> = Promise.resolve(false)
 
   /** For a folder with `found` in it, that holds `segments`. */
   constructor(
@@ -138,32 +138,33 @@ export class ProducerSnapshots {
 
   /**
    * Writes what was taken up to `offset`, durably (I1): the caller has synced the log up to there,
-   * with its indexes.
+   * with its indexes. True where that took a sync of the directory.
    * @throws {LogError} NO_SPACE or IO: it is written with the next call.
    */
-  write(offset: number, log: SnapshotLog): Promise<void> {
-    if (this.#taken.length === 0) return this.#written
+  async write(offset: number, log: SnapshotLog): Promise<boolean> {
+    if (this.#taken.length === 0) return false
     const written = this.#written.then(() => runProcedure(this.#writeTaken(offset, log)))
-    this.#written = written.catch(() => undefined)
+    this.#written = written.catch(() => false)
     return written
   }
 
-  *#writeTaken(offset: number, log: SnapshotLog): Procedure<void> {
+  *#writeTaken(offset: number, log: SnapshotLog): Procedure<boolean> {
     const bases = new Set(Array.from(log.segments, ({ baseOffset }) => baseOffset))
     const due = this.#taken.filter((taken) => taken.offset <= offset)
     const newest = due.at(-1)
-    if (newest === undefined) return
+    if (newest === undefined) return false
     for (const taken of due) {
       if (taken !== newest && !bases.has(taken.offset)) continue
       const path = snapshotPath(this.#directory, taken.offset)
       yield* prepareReplacement(this.#driver, path, taken.bytes)
-      if (log.end !== undefined) return
+      if (log.end !== undefined) return false
       applyReplacement(this.#driver, path)
       this.#offsets = [...this.#offsets.filter((one) => one !== taken.offset), taken.offset]
     }
     yield () => this.#driver.flushDirectory(this.#directory)
     this.#taken = this.#taken.filter((taken) => !due.includes(taken))
     if (log.end === undefined) yield* this.#removeOlder(newest.offset, bases)
+    return true
   }
 
   /** Those that nobody needs any more (I2). */

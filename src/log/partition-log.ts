@@ -159,7 +159,6 @@ export class PartitionLog implements Syncable, LogSource {
    */
   append(batch: EncodedBatch): AppendedBatch {
     this.#assertAppendable()
-    if (batch.sizeBytes > this.#config.maxMessageBytes) throw batchTooLarge(this, batch.sizeBytes)
     const { producer } = batch
     assert(producer.control !== true, 'markers are appended by appendMarker')
     const isNumbered = producer.producerId >= 0
@@ -167,6 +166,7 @@ export class PartitionLog implements Syncable, LogSource {
       const original = this.producers.check(batch)
       if (original !== undefined) return this.#duplicate(original)
     }
+    if (batch.sizeBytes > this.#config.maxMessageBytes) throw batchTooLarge(this, batch.sizeBytes)
     const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
     const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
     const baseOffset = this.#logEndOffset

@@ -29,6 +29,17 @@ describe('a batch that comes again', () => {
     expect(partition.logBytes).toBe(bytes)
   })
 
+  test('is answered also where it would be too large by now', async () => {
+    const { partition } = await open()
+    const batch = { producerId: 1, sequence: 0, value: 'x'.repeat(300) }
+    append(partition, batch)
+    partition.applyConfig({ ...partition.config, maxMessageBytes: 200 })
+    expect(append(partition, batch)).toBe(0)
+    expect(errorOf(() => append(partition, { ...batch, sequence: 1 }))?.code).toBe(
+      'RECORD_TOO_LARGE',
+    )
+  })
+
   test('is as durable as its original, no sooner', async () => {
     const disk = new HeldDisk()
     disk.holds = false

@@ -305,8 +305,11 @@ function endPosition(log: PartitionLog, range: Range, onDamage: OnDamage | undef
 }
 
 function visibleEnd(log: PartitionLog, { visibility, isolation }: Range): number {
-  const end = isolation === 'read_committed' ? log.lastStableOffset : log.highWatermark
-  return visibility === 'durable' ? Math.min(end, log.durableOffset) : end
+  const isCommitted = isolation === 'read_committed'
+  const end = isCommitted ? log.lastStableOffset : log.highWatermark
+  if (visibility === 'written') return end
+  const decided = isCommitted ? log.undecided.lowestOffset : Infinity
+  return Math.min(end, log.durableOffset, decided)
 }
 
 /** Refuses an offset below the log's start or above `lastAllowed`. */

@@ -184,14 +184,18 @@ export class CoordinatedTransaction {
   async #commitIn(log: PartitionLog): Promise<void> {
     if (this.#state !== 'committing') return
     const marker = this.#marker('commit')
+    const { firstOffset = 0 } = log.producers.openTransactionOf(this.producerId) ?? {}
     this.#handOver()
+    log.undecided.add(firstOffset)
     let upTo: UpTo
     try {
       upTo = { log, offset: log.appendMarker(marker) + 1 }
     } catch (error) {
+      log.undecided.remove(firstOffset)
       this.#notAppended(error)
     }
-    await this.#decision(upTo)
+    await this.#decision(upTo) // Where nobody knows it, nobody is shown it as durable.
+    log.undecided.remove(firstOffset)
     this.#over('committed')
   }
 

@@ -32,6 +32,7 @@ import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerStates } from './producer-states.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail } from './tail.ts'
+import { UndecidedCommits } from './undecided-commits.ts'
 import { UnsyncedFiles } from './unsynced-files.ts'
 
 export type { PartitionContext, PartitionState } from './partition-state.ts'
@@ -54,6 +55,8 @@ export class PartitionLog implements Syncable, LogSource {
   readonly #listeners = new Set<() => void>()
   #config: ResolvedTopicConfig
   readonly #leaderEpoch: number
+  /** Commits that a power cut could undo. */
+  readonly undecided: UndecidedCommits = new UndecidedCommits(() => this.#notify())
   #logStartOffset: number
   #logEndOffset: number
   readonly #active: ActiveSegment

@@ -97,6 +97,36 @@ describe('a commit', () => {
   })
 })
 
+describe('taking an id', () => {
+  it('waits for its record, and before that for the markers of its last decision', async () => {
+    const { log, syncs } = await counted()
+    const { transactions } = log
+    const producer = await transactions.initProducer('mover')
+    expect(syncs).toEqual(['__transaction_state-0'])
+    const transaction = transactions.begin(producer, TIMEOUT_MS)
+    for (const one of partitionsOf(log)) add(transaction, one, 'x')
+    await transaction.commit()
+    syncs.length = 0
+    await transactions.initProducer('mover')
+    expect(syncs).toEqual(['orders-0', 'orders-1', 'audit-0', '__transaction_state-0'])
+  })
+})
+
+describe('a decision', () => {
+  it('is complete at the next checkpoint, when its markers are on stable storage', async () => {
+    const { log } = await counted()
+    const { transactions } = log
+    const producer = await transactions.initProducer('mover')
+    const transaction = transactions.begin(producer, TIMEOUT_MS)
+    for (const one of partitionsOf(log)) add(transaction, one, 'x')
+    await transaction.commit()
+    transactions.completeSettled()
+    expect(statesOf(log)['mover']).toBe('PrepareCommit@1')
+    await log.syncForCheckpoint()
+    expect(statesOf(log)['mover']).toBe('CompleteCommit@2')
+  })
+})
+
 describe('a log without transactions', () => {
   it('is opened, written to and closed without a call more', async () => {
     const driver = new FaultDriver()

@@ -28,6 +28,8 @@ interface Step {
   readonly name: string
   readonly partitions: readonly number[]
   readonly end: 'commit' | 'abort' | 'none'
+  /** A newer producer has taken the id before. */
+  readonly isTakenOver?: true
 }
 
 const ACROSS: readonly Step[] = [
@@ -37,7 +39,7 @@ const ACROSS: readonly Step[] = [
 ]
 const MIXED: readonly Step[] = [
   { name: 'first', partitions: [0, 1, 2], end: 'commit' },
-  { name: 'alone', partitions: [1], end: 'commit' },
+  { name: 'alone', partitions: [1], end: 'commit', isTakenOver: true },
   { name: 'dropped', partitions: [1, 2], end: 'abort' },
   { name: 'third', partitions: [0, 2], end: 'commit' },
   { name: 'open', partitions: [0], end: 'none' },
@@ -46,8 +48,9 @@ const MIXED: readonly Step[] = [
 /** Runs the steps, and notes which commits were acknowledged. */
 async function run(log: LogDirectory, steps: readonly Step[], acked: string[]): Promise<void> {
   const { transactions } = log
-  const producer = await transactions.initProducer('mover')
-  for (const { name, partitions, end } of steps) {
+  let producer = await transactions.initProducer('mover')
+  for (const { name, partitions, end, isTakenOver } of steps) {
+    if (isTakenOver) producer = await transactions.initProducer('mover')
     const transaction = transactions.begin(producer, TIMEOUT_MS)
     const logs = partitionsOf(log).filter((_, index) => partitions.includes(index))
     for (const one of logs) add(transaction, one, `${name} 1`, `${name} 2`)
@@ -121,7 +124,7 @@ describe.each([
       checkWhole(again, steps, acked)
       await checkAtRest(again)
     }
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('after a crash in the recovery of transactions', () => {
@@ -147,5 +150,5 @@ describe('after a crash in the recovery of transactions', () => {
       expect(Object.keys(statesOf(again))).toEqual(['mover', 'other'])
       await checkAtRest(again)
     }
-  }, 60_000)
+  }, 120_000)
 })

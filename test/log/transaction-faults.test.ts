@@ -115,7 +115,7 @@ describe('a commit across partitions, where one call to the disk fails', () => {
       'write orders-1': ['ok'],
       'write audit-0': ['ok'],
     })
-  }, 60_000)
+  }, 120_000)
 
   it('with a full disk, is aborted before its decision and done behind it', async () => {
     expect(await endsOf(everyFault('ENOSPC', 3))).toEqual({
@@ -124,7 +124,7 @@ describe('a commit across partitions, where one call to the disk fails', () => {
       'write orders-1': ['ok'],
       'write audit-0': ['ok'],
     })
-  }, 60_000)
+  }, 120_000)
 })
 
 describe('a commit in one partition, where one call to the disk fails', () => {
@@ -133,5 +133,5 @@ describe('a commit in one partition, where one call to the disk fails', () => {
       'write orders-0': ['TRANSACTION_ABORTED'],
       'flush orders-0': ['unknown'],
     })
-  }, 60_000)
+  }, 120_000)
 })

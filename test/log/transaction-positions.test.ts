@@ -66,7 +66,7 @@ describe('a position in a transaction', () => {
       const offsets = again.topic(OFFSETS_TOPIC)?.partitions[0]
       if (offsets !== undefined) expect(outcomeIn(offsets).openCount).toBe(0)
     }
-  }, 60_000)
+  }, 120_000)
 
   it('stays where it was when the transaction is aborted', async () => {
     const log = await openTransactions(new FaultDriver())

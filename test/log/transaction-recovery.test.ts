@@ -54,6 +54,8 @@ describe('a transaction that was open when the log stopped', () => {
     expect(committedIn(again)).toEqual([[], ['x'], ['x']])
     expect(partitionsOf(again).map((one) => outcomeIn(one).openCount)).toEqual([0, 0, 0])
     expect(statesOf(again)).toEqual({ mover: 'CompleteCommit@2' })
+    // What was open behind the decision may have been under the epoch behind it.
+    expect((await begin(again, 'mover')).producerEpoch).toBe(3)
   })
 
   it.each([-1, 1])('is aborted where the decision is of an epoch %i from its own', async (by) => {

@@ -123,8 +123,7 @@ export class TransactionIndex {
 
   /** @throws {LogError} NO_SPACE or IO: a later call tries again. */
   writeOut(): void {
-    this.#file?.writeOut()
-    this.#isUntidy = false
+    if (this.#file !== undefined) this.#write(this.#file)
   }
 
   /** True while the file differs from what is known to be on stable storage. */
@@ -169,12 +168,18 @@ export class TransactionIndex {
   #truncate(file: IndexFile, slots: number): void {
     try {
       file.truncateTo(slots)
-      file.writeOut()
-      this.#isUntidy = false
+      this.#write(file)
     } catch (error) {
       if (!LogError.is(error)) throw error
       this.#isUntidy = true
     }
+  }
+
+  /** No file is made for no entry. */
+  #write(file: IndexFile): void {
+    const isThere = !file.wasMissing || this.#isNewName || this.#isUntidy
+    if (isThere || file.slotCount > 0) file.writeOut()
+    this.#isUntidy = false
   }
 
   #loaded(): IndexFile {

@@ -65,6 +65,16 @@ describe('an index of aborted transactions', () => {
     expect(index.witness).toEqual({ abortedCount: 0, abortedCrc: 0 })
   })
 
+  it('has none after an open that found nothing aborted', async () => {
+    const driver = newDriver()
+    const index = indexIn(driver, NOBODY)
+    index.truncateTo(BASE)
+    index.writeOut()
+    await index.flush()
+    expect(driver.status(PATH)).toBeUndefined()
+    expect(index.witness).toEqual({ abortedCount: 0, abortedCrc: 0 })
+  })
+
   it('is taken for true where a clean close vouches for its bytes', async () => {
     const driver = newDriver()
     const witness = await written(driver)

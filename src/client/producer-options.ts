@@ -13,14 +13,18 @@ import { signalOf } from './position.ts'
 /** Options of `log.producer`; what is absent or undefined takes its default. */
 export interface ProducerOptions {
   /**
-   * What a resolved send survives. 0: nothing. 1: the process. 'all' (default): a power cut.
+   * What a resolved send survives. 0: nothing. 1: the process. 'all' (default): a power cut, as a
+   * committed transaction does whatever is given here.
    */
   acks?: 0 | 1 | 'all' | undefined
   /** Milliseconds a batch waits for more records. Default 0: it goes with the turn it began in. */
   lingerMs?: number | undefined
   /** Bytes of a batch before compression; a larger record gets one of its own. Default 65,536. */
   batchBytes?: number | undefined
-  /** Bytes of records that may be on their way; beyond them `send` waits. Default 33,554,432. */
+  /**
+   * Bytes of records that may be on their way; beyond them `send` waits. A transaction has as many
+   * for itself. Default 33,554,432.
+   */
   bufferBytes?: number | undefined
   /** Default 'none'. A topic with a `compressionType` of its own has its way. */
   compression?: Codec | undefined

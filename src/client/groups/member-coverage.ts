@@ -68,8 +68,8 @@ export function coverTaken(member: GroupMember, feed: PartitionFeed, offset: num
  */
 export function coverAll(member: GroupMember): Coverage {
   member.checkUsable('commit')
+  const forfeited = member.partitions.takeForfeited() // Said once, whatever else is.
   for (const feed of member.handOver.inHand) member.checkKept(feed)
-  const forfeited = member.partitions.takeForfeited()
   if (forfeited !== undefined)
     throw notOwned(member, forfeited, member.host.findTopic(forfeited.topic), 'commit')
   const places: CoveredPlace[] = []

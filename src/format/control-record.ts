@@ -24,7 +24,7 @@ const BODY_AT = 2
 
 /** The key of the marker of a transaction that ended so. Owned. */
 export function encodeMarkerKey(outcome: TransactionOutcome): Buffer {
-  const key = Buffer.allocUnsafeSlow(KEY_BYTES)
+  const key = Buffer.allocUnsafe(KEY_BYTES)
   key.writeInt16BE(VERSION, 0)
   key.writeInt16BE(outcome === 'commit' ? COMMIT : ABORT, BODY_AT)
   return key
@@ -32,7 +32,7 @@ export function encodeMarkerKey(outcome: TransactionOutcome): Buffer {
 
 /** The value of a marker that the coordinator wrote in its epoch `coordinatorEpoch`. Owned. */
 export function encodeMarkerValue(coordinatorEpoch: number): Buffer {
-  const value = Buffer.allocUnsafeSlow(VALUE_BYTES)
+  const value = Buffer.allocUnsafe(VALUE_BYTES)
   value.writeInt16BE(VERSION, 0)
   value.writeInt32BE(coordinatorEpoch, BODY_AT)
   return value

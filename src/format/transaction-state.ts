@@ -77,7 +77,7 @@ const MAX_UVARINT_BYTES = 5
 
 /** The key of `transactionalId`, which fits its length. Owned. */
 export function encodeTransactionKey(transactionalId: string): Buffer {
-  const key = Buffer.allocUnsafeSlow(ID_AT + stringBytes(transactionalId))
+  const key = Buffer.allocUnsafe(ID_AT + stringBytes(transactionalId))
   key.writeInt16BE(KEY_VERSION, 0)
   writeString(key, ID_AT, transactionalId)
   return key
@@ -89,7 +89,7 @@ export function encodeTransactionValue(state: TransactionState): Buffer {
   let bytes = FIXED_BYTES
   for (const { topic, partitions } of topics)
     bytes += stringBytes(topic) + 4 + 4 * partitions.length
-  const value = Buffer.allocUnsafeSlow(bytes)
+  const value = Buffer.allocUnsafe(bytes)
   value.writeInt16BE(VALUE_VERSION, 0)
   writeInt64(value, PRODUCER_ID_AT, state.producerId)
   value.writeInt16BE(state.producerEpoch, PRODUCER_EPOCH_AT)

@@ -53,6 +53,8 @@ export interface Scale {
   readonly segmentBytes: number | undefined
   /** Consumer groups. */
   readonly groups: number
+  /** Producers that send in transactions, at a time. */
+  readonly transactional: number
   /** Of ten calls that failed so many are followed by a crash. */
   readonly misfortune: number
   readonly recordsPerBatch: number

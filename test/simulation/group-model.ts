@@ -3,7 +3,7 @@
  * to go on in each partition after each way in which a process may end.
  *
  *   I1  everything below a committed position was handled, as it is there now: no record is passed
- *       over, whatever took the place of lost ones
+ *       over, whatever took the place of lost ones, but those of transactions that were aborted
  *   I2  no position lies above the end of its partition
  *   I3  a position survives a kill, and one that was committed durably survives a power cut
  *   I4  a topic begins without positions
@@ -129,7 +129,7 @@ export class GroupModel {
     for (let offset = Math.max(from, logStart); offset < to; offset++) {
       const id = ids[offset] ?? -1
       must(
-        id < 0 || handled.has(id),
+        id < 0 || handled.has(id) || model.isHidden(id),
         () => `${this.id}: committed ${to} of ${model.name}, and never handled ${offset}`,
       )
     }

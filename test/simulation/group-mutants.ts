@@ -31,7 +31,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
     rule: 'positions never outlive their data',
     section: 6,
     file: 'src/log/directory-open.ts',
-    find: 'return yield* log.offsets.cutBack()',
+    find: 'return yield* offsets.cutBack()',
     replace: 'return []',
     faults: CRASH,
     seed: 44,

@@ -57,6 +57,7 @@ export function scaleOf(seed: number): Scale {
     misfortune: random.oneOf(0, 0, 3, 9),
     recordsPerBatch: random.oneOf(4, 10, 40),
     valueBytes: random.oneOf(20, 100, 600),
+    transactional: random.oneOf(0, 0, 1, 3),
   }
 }
 

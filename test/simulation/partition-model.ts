@@ -7,6 +7,7 @@
  *   I3  no record is seen twice, none that was refused or lost, none that nobody wrote
  *   I4  records of one sender come in the order in which they were sent
  *   I5  after an unclean stop what is appended has a newer leader epoch than all before
+ *   I6  an offset without a record is the marker of a transaction, of which each has one at most
  */
 import type { Partition, RecordCursor } from '../../src/index.ts'
 import type { RecordBook, WrittenRecord } from './record-book.ts'
@@ -17,6 +18,8 @@ export type Stop = 'clean' | 'killed' | 'cut'
 
 /** What stands for an offset at which nothing could be seen. */
 const UNSEEN: number = -1
+/** What stands for an offset that a marker has. */
+const MARKER: number = -2
 
 /** See the file's header. */
 export class PartitionModel {
@@ -37,6 +40,8 @@ export class PartitionModel {
   isFailed = false
   /** Times are those of appends: nobody knows them before. */
   hasAppendTimes = false
+  /** Numbers of the transactions that have sent something to it. */
+  readonly transactions: Set<number> = new Set()
   readonly #book: RecordBook
   #handle: Partition | undefined
   #lastOfSender = new Map<number, number>()
@@ -102,15 +107,51 @@ export class PartitionModel {
     while (this.ids.length < this.logStart) this.#skip()
     if (this.ids.length >= end) return 0
     const visited = this.handle.scan((cursor) => this.#see(cursor), { from: this.ids.length })
-    must(this.ids.length === end, () => `${this.name}: reads end at ${this.ids.length}, not ${end}`)
-    this.appendedIn(this.#lastEpoch())
+    must(this.ids.length <= end, () => `${this.name}: reads end at ${this.ids.length}, not ${end}`)
+    this.#seeMarkers(end)
+    if (visited > 0) this.appendedIn(this.#lastEpoch())
     return visited
+  }
+
+  /** The first offset from `offset` on that has no marker. */
+  pastMarkers(offset: number): number {
+    let at = offset
+    while (this.ids[at] === MARKER) at += 1
+    return at
+  }
+
+  /** The record is of a transaction that was not committed, as far as anybody knows. */
+  isHidden(id: number): boolean {
+    const { transaction } = this.#book.of(id)
+    return transaction !== null && transaction.outcome !== 'committed'
+  }
+
+  /** How many markers there are, from the start on. */
+  get markerCount(): number {
+    let count = 0
+    for (let at = this.logStart; at < this.ids.length; at++) if (this.ids[at] === MARKER) count += 1
+    return count
   }
 
   /** The epoch of the last record. */
   #lastEpoch(): number {
-    if (this.written === this.logStart) return this.#epochs.least
-    return this.handle.get(this.written - 1)?.leaderEpoch ?? -1
+    for (let offset = this.written - 1; offset >= this.logStart; offset--) {
+      if (this.ids[offset] === MARKER) continue
+      return this.handle.get(offset)?.leaderEpoch ?? -1
+    }
+    return this.#epochs.least
+  }
+
+  /** Behind all that was seen there is no record up to `end` (I6). */
+  #seeMarkers(end: number): void {
+    while (this.ids.length < end) {
+      this.ids.push(MARKER)
+      this.times.push(UNSEEN)
+    }
+    must(
+      this.markerCount <= this.transactions.size || this.#book.isTainted,
+      () => `${this.name}: ${this.markerCount} markers up to ${end}, or records that are missing`,
+    )
   }
 
   /** A record that is read again is what was seen at its offset. */
@@ -210,12 +251,15 @@ export class PartitionModel {
     const onCorrupt = this.#book.isTainted ? 'skip' : 'stop'
     const visit = (cursor: RecordCursor): undefined => {
       const { offset } = cursor
+      if (offset >= this.ids.length) {
+        expected = offset + 1
+        return this.#see(cursor)
+      }
       must(
-        offset === expected || this.#book.isTainted,
+        offset === this.pastMarkers(expected) || this.#book.isTainted,
         () => `${this.name}: ${how}, shows ${offset} instead of ${expected}`,
       )
       expected = offset + 1
-      if (offset >= this.ids.length) return this.#see(cursor)
       const { id } = this.#book.at(cursor, `${this.name} at ${offset}`)
       this.check(how, cursor, id)
       must(cursor.offset === this.#book.of(id).offset, () => `record ${id} moved`)
@@ -223,8 +267,9 @@ export class PartitionModel {
     }
     const visited = this.handle.scan(visit, { onCorrupt })
     while (this.#book.isTainted && this.ids.length < this.written) this.#skip()
+    this.#seeMarkers(this.written)
     must(
-      expected === this.written || this.#book.isTainted,
+      this.pastMarkers(expected) === this.written || this.#book.isTainted,
       () => `${this.name}: ${how}, reads end at ${expected}, the log at ${this.written}`,
     )
     return visited
@@ -233,7 +278,7 @@ export class PartitionModel {
   /** What a power cut took never comes back. */
   #forgetFrom(end: number): void {
     for (const id of this.ids.splice(end)) {
-      if (id === UNSEEN) continue
+      if (id < 0) continue
       const record = this.#book.of(id)
       record.state = 'lost'
     }
@@ -250,7 +295,8 @@ export class PartitionModel {
     const { offset, timestamp } = cursor
     const where = `${this.name} at ${offset}`
     while (this.#book.isTainted && this.ids.length < offset) this.#skip()
-    must(offset === this.ids.length, () => `${where}: not at ${this.ids.length}`)
+    must(offset >= this.ids.length, () => `${where}: not at ${this.ids.length}`)
+    this.#seeMarkers(offset)
     const record = this.#book.at(cursor, where)
     const { id } = record
     must(record.topic === this.topic, () => `${where}: record ${id} is of ${record.topic}`)

@@ -11,6 +11,7 @@
  */
 import type { RecordCursor } from '../../src/index.ts'
 import { must } from './simulation-failure.ts'
+import type { TransactionModel } from './transaction-model.ts'
 
 /** What a record to be written is like. */
 export interface RecordPlan {
@@ -33,6 +34,8 @@ export interface WrittenRecord extends RecordPlan {
   offset: number
   /** Where it was seen; −1 before. */
   seenIn: number
+  /** What it counts together with. */
+  transaction: TransactionModel | null
 }
 
 const DOT = 46
@@ -49,7 +52,8 @@ export class RecordBook {
   /** Notes a record before it is sent. */
   add(plan: RecordPlan): WrittenRecord {
     const id = this.#records.length
-    const record = { ...plan, id, state: 'pending', offset: -1, seenIn: -1 } as const
+    const unsent = { state: 'pending', offset: -1, seenIn: -1, transaction: null } as const
+    const record = { ...plan, ...unsent, id }
     this.#records.push(record)
     return record
   }

@@ -2,6 +2,7 @@
 import type { Actor, Stage } from '../actor.ts'
 import type { FaultGroup } from '../fault-plan.ts'
 import { AppendActor } from './append-actor.ts'
+import { CommittedReadActor } from './committed-read-actor.ts'
 import { FaultActor } from './fault-actor.ts'
 import { GroupActor } from './group-actor.ts'
 import { LiveReadActor } from './live-read-actor.ts'
@@ -9,6 +10,7 @@ import { ReadActor } from './read-actor.ts'
 import { SendActor } from './send-actor.ts'
 import { TimeActor } from './time-actor.ts'
 import { TopicActor } from './topic-actor.ts'
+import { TransactionActor } from './transaction-actor.ts'
 import { TrimActor } from './trim-actor.ts'
 
 /** The actors of one run. */
@@ -21,6 +23,8 @@ export function allActors(stage: Stage, faults: ReadonlySet<FaultGroup>): readon
     new LiveReadActor(stage),
     new TrimActor(stage),
     new GroupActor(stage),
+    new TransactionActor(stage),
+    new CommittedReadActor(stage),
     new TimeActor(stage, faults.has('clock')),
     new FaultActor(stage, faults),
   ]

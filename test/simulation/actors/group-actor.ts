@@ -292,6 +292,7 @@ export class GroupActor implements Actor {
       handed.push([model, id])
       if (going !== undefined || !this.#stage.catchUp(model)) continue
       model.check(what, record, id)
+      if (!this.#stage.isTainted) this.#stage.book.of(id).transaction?.met(what, true)
       must(offset < model.written, () => `${what}: shows ${offset} of ${model.name}`)
     }
     this.#stage.count('read', records.length)

@@ -50,8 +50,9 @@ export class LiveReadActor implements Actor {
       if (isOver || !topic.isLive || this.#stage.isTainted) continue
       const { durableOffset, highWatermark, logStartOffset } = partition.handle
       const visible = isDurable ? Math.min(durableOffset, highWatermark) : highWatermark
+      if (!this.#stage.catchUp(partition)) continue
       must(
-        next >= visible || next < logStartOffset,
+        partition.pastMarkers(next) >= visible || next < logStartOffset,
         () => `${partition.name}: a live read waits at ${next}, but ${visible} is there`,
       )
     }
@@ -105,9 +106,11 @@ export class LiveReadActor implements Actor {
     const what = `live read of ${partition.name}`
     const { offset } = record
     const { durableOffset, highWatermark, logStartOffset } = partition.handle
-    const isNext = offset === follower.next || (offset > follower.next && offset <= logStartOffset)
+    const isSeen = this.#stage.catchUp(partition)
+    const next = isSeen ? partition.pastMarkers(follower.next) : follower.next
+    const isNext = offset === next || (offset > next && (offset <= logStartOffset || !isSeen))
     must(
-      isNext || (this.#stage.isTainted && offset > follower.next),
+      isNext || (this.#stage.isTainted && offset > next),
       () => `${what}: shows ${offset} instead of ${follower.next}`,
     )
     must(
@@ -115,7 +118,7 @@ export class LiveReadActor implements Actor {
       () => `${what}: shows ${offset}, which is not visible yet`,
     )
     follower.next = offset + 1
-    if (!this.#stage.catchUp(partition)) return
+    if (!isSeen) return
     partition.check(what, record, Number.parseInt(String(record.value), 10))
     this.#stage.count('read', 1)
   }

@@ -68,7 +68,7 @@ export class ReadActor implements Actor {
       this.#expect(what, partition, record, expected)
       expected = record.offset + 1
     }
-    this.#ended(what, range, expected)
+    this.#ended(what, partition, range, expected)
   }
 
   #scan(what: string, partition: PartitionModel, random: SeededRandom): void {
@@ -76,13 +76,13 @@ export class ReadActor implements Actor {
     let expected = range.start
     const visited = partition.handle.scan((cursor) => {
       const { offset } = cursor
-      this.#inTurn(what, offset, expected)
+      this.#inTurn(what, partition, offset, expected)
       expected = offset + 1
       const record = this.#stage.book.at(cursor, `${what} at ${offset}`)
       partition.check(what, cursor, record.id)
     }, range.options)
     this.#stage.count('read', visited)
-    this.#ended(what, range, expected)
+    this.#ended(what, partition, range, expected)
   }
 
   #get(what: string, partition: PartitionModel, random: SeededRandom): void {
@@ -91,8 +91,12 @@ export class ReadActor implements Actor {
     for (let count = 0; count < 4; count++) {
       const offset = logStart + random.below(written - logStart)
       const record = partition.handle.get(offset)
-      must(record !== undefined, () => `${what}: nothing at ${offset}`)
-      this.#expect(what, partition, record, offset)
+      const isMarker = partition.pastMarkers(offset) > offset
+      must(
+        (record === undefined) === isMarker,
+        () => `${what}: at ${offset} there is ${record === undefined ? 'no' : 'a'} record`,
+      )
+      if (record !== undefined) this.#expect(what, partition, record, offset)
     }
   }
 
@@ -117,10 +121,11 @@ export class ReadActor implements Actor {
       for await (const record of partition.handle.read(range.options)) {
         expected = skipTrimmed(expected, record.offset, partition)
         this.#expect(what, partition, record, expected)
-        expected += 1
+        expected = record.offset + 1
       }
       if (this.#stage.life.isClosing) return // It ends where the log does.
-      this.#ended(what, range, Math.max(expected, Math.min(partition.logStart, range.end)))
+      const reached = Math.max(expected, Math.min(partition.logStart, range.end))
+      this.#ended(what, partition, range, reached)
     }
     this.#stage.life.track(read(), { what, mayFailWith: ['TOPIC_NOT_FOUND', 'CLOSED'] })
   }
@@ -143,7 +148,9 @@ export class ReadActor implements Actor {
       }
       if (this.#stage.life.isClosing || this.#stage.isTainted) return
       for (const [index, end] of ends.entries()) {
-        const reached = Math.max(expected[index] ?? 0, partitions[index]?.logStart ?? 0)
+        const { logStart = 0 } = partitions[index] ?? {}
+        const last = Math.max(expected[index] ?? 0, logStart)
+        const reached = partitions[index]?.pastMarkers(last) ?? last
         must(reached >= end, () => `read of ${name}-${index} ends at ${reached}, not at ${end}`)
       }
     }
@@ -155,8 +162,11 @@ export class ReadActor implements Actor {
 
   #countRecords(random: SeededRandom): void {
     const topic = this.#stage.anyTopic(random)
-    if (topic === undefined) return
-    const least = topic.partitions.reduce((sum, one) => sum + one.written - one.logStart, 0)
+    if (!topic?.partitions.every((one) => this.#stage.catchUp(one))) return
+    const least = topic.partitions.reduce(
+      (sum, one) => sum + one.written - one.logStart - one.markerCount,
+      0,
+    )
     const trimmedBefore = topic.partitions.reduce((sum, one) => sum + one.logStart, 0)
     this.#stage.life.track(topic.handle.countRecords(), {
       what: `count records of ${topic.name}`,
@@ -188,7 +198,7 @@ export class ReadActor implements Actor {
 
   /** The record that has to come next, whole. */
   #expect(what: string, partition: PartitionModel, record: LogRecord, expected: number): void {
-    this.#inTurn(what, record.offset, expected)
+    this.#inTurn(what, partition, record.offset, expected)
     const { book } = this.#stage
     const value = String(record.value)
     const id = Number.parseInt(value, 10)
@@ -200,17 +210,18 @@ export class ReadActor implements Actor {
     this.#stage.count('read', 1)
   }
 
-  #inTurn(what: string, offset: number, expected: number): void {
+  #inTurn(what: string, partition: PartitionModel, offset: number, expected: number): void {
     // Who looks up a time in what is not all there may find another offset.
     must(
-      offset === expected || this.#stage.isTainted,
+      offset === partition.pastMarkers(expected) || this.#stage.isTainted,
       () => `${what}: shows ${offset} instead of ${expected}`,
     )
   }
 
-  #ended(what: string, { start, end }: Range, reached: number): void {
+  #ended(what: string, partition: PartitionModel, { start, end }: Range, reached: number): void {
+    const last = Math.max(start, end)
     must(
-      reached === Math.max(start, end) || this.#stage.isTainted,
+      (reached <= last && partition.pastMarkers(reached) >= last) || this.#stage.isTainted,
       () => `${what}: from ${start} ends at ${reached}, not at ${end}`,
     )
   }

@@ -46,6 +46,8 @@ export class TransactionIndex {
   #file: IndexFile | undefined
   /** The file was made, and its name may not be on stable storage. */
   #isNewName = false
+  /** It was made here, and its name is on stable storage. */
+  #isNamed = false
   /** The file may hold more than its entries. */
   #isUntidy = false
   #isClosed = false
@@ -95,7 +97,7 @@ export class TransactionIndex {
   add(entry: AbortedTransaction): void {
     const file = this.#loaded()
     assert(entry.lastOffset > this.#lastMarker, 'I1: markers ascend')
-    if (file.wasMissing) this.#isNewName = true
+    if (file.wasMissing && !this.#isNamed) this.#isNewName = true
     const slot = file.addSlot()
     writeAbortedTransaction(bytesOf(file), slot * ABORTED_TRANSACTION_BYTES, entry)
     try {
@@ -138,6 +140,7 @@ export class TransactionIndex {
     this.#isNewName = false
     try {
       await this.#place.driver.flushDirectory(this.#place.directory)
+      this.#isNamed = true
     } catch (error) {
       this.#isNewName = true
       throw error
@@ -177,7 +180,7 @@ export class TransactionIndex {
 
   /** No file is made for no entry. */
   #write(file: IndexFile): void {
-    const isThere = !file.wasMissing || this.#isNewName || this.#isUntidy
+    const isThere = !file.wasMissing || this.#isNewName || this.#isNamed || this.#isUntidy
     if (isThere || file.slotCount > 0) file.writeOut()
     this.#isUntidy = false
   }

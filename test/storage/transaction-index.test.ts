@@ -206,6 +206,13 @@ describe('an index of aborted transactions that the disk refuses', () => {
     driver.onCall = undefined
     await index.flush()
     expect(index.isUnflushed).toBe(false)
+    // Once is enough.
+    driver.onCall = ({ action }) => (action === 'flushDirectory' ? 'EIO' : undefined)
+    index.add(second)
+    await index.flush()
+    index.takeBackLast()
+    await index.flush()
+    expect([bytesOf(driver, PATH).length, index.isUnflushed]).toEqual([34, false])
   })
 })
 

@@ -152,11 +152,7 @@ export class CoordinatedTransaction {
   async #commit(): Promise<void> {
     try {
       if (this.#offsets.length > 0) await this.#stage()
-      const logs = this.#openLogs()
-      const [only] = logs
-      if (logs.length > 1 || this.#hasPositions) await this.#commitAcross(logs)
-      else if (only !== undefined) await this.#commitIn(only)
-      else this.#over('committed')
+      if (this.#state === 'committing') await this.#decide()
     } catch (error) {
       if (this.#state === 'unknown') throw error
       assert(!this.#isHandedOver, 'I1: what was decided is not aborted')
@@ -175,6 +171,14 @@ export class CoordinatedTransaction {
     this.#staged = offsets.stage(this.#offsets, (log) => this.#nextIn(log))
   }
 
+  async #decide(): Promise<void> {
+    const logs = this.#openLogs()
+    const [only] = logs
+    if (logs.length > 1 || this.#hasPositions) await this.#commitAcross(logs)
+    else if (only !== undefined) await this.#commitIn(only)
+    else this.#over('committed')
+  }
+
   get #hasPositions(): boolean {
     const staged = this.#staged
     return staged !== undefined && staged.logs.length + staged.sources.length > 0
@@ -182,7 +186,6 @@ export class CoordinatedTransaction {
 
   /** I4. */
   async #commitIn(log: PartitionLog): Promise<void> {
-    if (this.#state !== 'committing') return
     const marker = this.#marker('commit')
     const { firstOffset = 0 } = log.producers.openTransactionOf(this.producerId) ?? {}
     this.#handOver()
@@ -201,7 +204,6 @@ export class CoordinatedTransaction {
 
   /** Lines 2 to 4. */
   async #commitAcross(logs: readonly PartitionLog[]): Promise<void> {
-    if (this.#state !== 'committing') return
     this.#reserve(logs)
     this.#host.markers.retryAll()
     await Promise.all([

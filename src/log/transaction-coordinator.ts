@@ -184,8 +184,10 @@ export class TransactionCoordinator implements TransactionHost {
    * was made up. Nobody waits for it; where it cannot be written it is left to the next time.
    */
   completeSettled(): void {
+    if (this.#failure !== undefined) return
     for (const id of this.#ids.values()) {
       if (!id.isDecided || !id.isSettled || id.failure !== undefined) continue
+      if (this.#open.has(id)) continue // I2: its next decision may be in the log already.
       if (id.isMadeUp && !this.#released.has(id)) continue
       if (!this.#complete(id)) return
     }

@@ -150,6 +150,29 @@ describe('a log that is closed', () => {
   })
 })
 
+describe('a decision on its way to the disk', () => {
+  it('stays the last record of its id, whatever was complete before it', async () => {
+    const { log, driver, transaction, producer, hold } = await begun()
+    await transaction.commit()
+    const next = log.transactions.begin(producer, TIMEOUT_MS)
+    for (const one of partitionsOf(log)) add(next, one, 'next')
+    hold('__transaction_state')
+    const commit = next.commit()
+    await nextTurn()
+    await nextTurn()
+    log.transactions.completeSettled() // As a checkpoint does.
+    expect(statesOf(log)).toEqual({ mover: 'PrepareCommit@2' })
+    hold(undefined)
+    await commit
+    const again = await openTransactions(
+      driver.powerCut(undefined, 'none'),
+      new FakeClock(),
+      'next',
+    )
+    expect(committedIn(again)).toEqual([0, 1, 2].map(() => ['x', 'next']))
+  })
+})
+
 describe('a decision of unknown outcome', () => {
   it('stays as it is, and nothing begins before the log is opened again', async () => {
     const { log, driver, transaction, producer } = await begun()

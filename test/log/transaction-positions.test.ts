@@ -78,6 +78,17 @@ describe('a position in a transaction', () => {
     expect([positionOf(log), outcomes]).toEqual([undefined, ['aborted']])
   })
 
+  it('stays where it was when that is before its topic is there', async () => {
+    const log = await openTransactions(new FaultDriver())
+    appendMany(partitionOf(log, 'audit'), READ)
+    const transaction = await begin(log, 'mover')
+    transaction.addOffsets(readUpTo(READ))
+    const commit = endOf(transaction.commit())
+    await transaction.abort(new LogError('TRANSACTION_ABORTED', 'no', {}))
+    expect([await commit, transaction.state]).toEqual(['TRANSACTION_ABORTED', 'aborted'])
+    expect(positionOf(log)).toBeUndefined()
+  })
+
   it('that may not be committed any more aborts the transaction', async () => {
     const log = await openTransactions(new FaultDriver())
     appendMany(partitionOf(log, 'audit'), READ)

@@ -1,8 +1,10 @@
 /** What the batches of a producer say of who wrote them, and in which order. */
 import { describe, expect, it } from 'vitest'
 import { COMPRESSION_CODECS, isCodecAvailable } from '../../src/format/compression.ts'
+import { batchSizeBytesOf, magicOf } from '../../src/format/record-batch.ts'
+import type { BatchProducer } from '../../src/format/record-batch-builder.ts'
 import { FaultDisk } from '../../src/testing/fault-disk.ts'
-import { ProducerLog, type ProducerLogTopic } from './producer-log.ts'
+import { ProducerLog, producerAt, type ProducerLogTopic } from './producer-log.ts'
 import { rejection } from './refusal.ts'
 
 const NOBODY = { producerId: -1, producerEpoch: -1, baseSequence: -1, transactional: false }
@@ -89,6 +91,39 @@ describe('batches of a producer', () => {
     expect(sequences(topic)).toEqual([0, 1, 2, 3])
   })
 })
+
+describe('batches as they lie in a file', () => {
+  it('are numbered by producers, and by nobody where a partition appends', async () => {
+    const disk = new FaultDisk()
+    const log = await disk.open()
+    const topic = await log.createTopic('t')
+    const producer = log.producer({ acks: 1 })
+    await producer.sendAll([{ topic: 't' }, { topic: 't' }])
+    topic.partition(0).append({ value: 'appended' })
+    await topic.send({ value: 'sent by the log itself' })
+    const tx = await producer.begin()
+    await tx.send({ topic: 't' })
+    await tx.commit()
+    const file = disk.readFile('t-0/00000000000000000000.log')
+    const [sent, appended, own, inTransaction, marker] = file === undefined ? [] : producersIn(file)
+    expect(appended).toEqual(NOBODY)
+    expect(sent).toMatchObject({ producerEpoch: 0, baseSequence: 0, transactional: false })
+    expect(own).toEqual({ ...sent, baseSequence: 2 })
+    expect(inTransaction).toMatchObject({ baseSequence: 0, transactional: true })
+    expect(inTransaction?.producerId).not.toBe(sent?.producerId)
+    expect(marker).toEqual({ ...inTransaction, baseSequence: -1 })
+    await log.close()
+  })
+})
+
+function producersIn(file: Buffer): readonly BatchProducer[] {
+  const producers: BatchProducer[] = []
+  // What follows the last batch is room: zeroes.
+  for (let at = 0; at < file.length && magicOf(file, at) === 2; at += batchSizeBytesOf(file, at)) {
+    producers.push(producerAt(file, at))
+  }
+  return producers
+}
 
 describe('batches on a disk that fails', () => {
   it('leave no gap where the disk was full', async () => {

@@ -264,13 +264,22 @@ function batchAt(buffer: Buffer, at: number): AppendedBatch {
     records.push({ offset, timestamp, key, value })
   }
   const codec = codecOfAttributes(attributesOf(buffer, at))
-  const producer = {
+  return {
+    sizeBytes: batchSizeBytesOf(buffer, at),
+    codec,
+    producer: producerAt(buffer, at),
+    records,
+  }
+}
+
+/** What the batch at `at` says of who wrote it. */
+export function producerAt(buffer: Buffer, at: number): BatchProducer {
+  return {
     producerId: producerIdOf(buffer, at),
     producerEpoch: producerEpochOf(buffer, at),
     baseSequence: baseSequenceOf(buffer, at),
     transactional: isTransactionalBatch(attributesOf(buffer, at)),
   }
-  return { sizeBytes: batchSizeBytesOf(buffer, at), codec, producer, records }
 }
 
 function textAt(buffer: Buffer, start: number, byteLength: number): string | null {

@@ -71,6 +71,9 @@ describe.each(['clean close', 'kill'])('a log with transactions after a %s', (en
           const left = end === 'kill' ? killed(directory) : directory
           await log.close()
           directory = left
+          if (end !== 'kill' && life === 0) {
+            expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
+          }
           harmed += harm(directory, random)
           log = await EventLog.open(directory)
           world.goOnIn(log)

@@ -38,7 +38,7 @@ import {
 } from './staged-offsets.ts'
 
 export type { OffsetCommit } from './offset-checks.ts'
-export type { StagedOffsets, TransactionOffsets } from './staged-offsets.ts'
+export type { TransactionOffsets } from './staged-offsets.ts'
 
 /** A position as a group committed it. */
 export interface CommittedOffset {

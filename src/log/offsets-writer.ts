@@ -52,7 +52,8 @@ export class OffsetsWriter {
       const count = this.#encode(log, changes, done, nowMs)
       this.#builder.finish('none')
       let { baseOffset: writtenAt } = log.append(this.#builder)
-      for (const change of changes.slice(done, done + count)) changePosition(change, writtenAt++) // I1
+      const written = changes.slice(done, done + count)
+      for (const change of written) changePosition(change, writtenAt++) // I1
       done += count
     }
   }

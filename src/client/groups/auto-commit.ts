@@ -69,7 +69,7 @@ export class AutoCommit {
     if (this.#options !== null && this.#recordCount >= this.#options.records) this.writeQuietly()
   }
 
-  /** As `write`; nobody is told of a failure but who asks next: tried again then, or in time (I5). */
+  /** As `write`; of a failure who asks next is told: it is tried again then, or in time (I5). */
   writeQuietly(): void {
     try {
       this.write()

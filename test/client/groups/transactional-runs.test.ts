@@ -242,6 +242,26 @@ describe.each(LOG_KINDS)('a group on %s that reads what transactions wrote', (ki
     expect(committedIn(log)).toBe(6)
   })
 
+  it('passes no gap behind a record whose transaction was aborted', async () => {
+    const { log, group, producer, clock } = await moving(kind, 0)
+    await producer.transaction((tx) => tx.send({ topic: 't', value: 'a' }))
+    for (const fails of [true, false]) {
+      const consumer = await group.join()
+      expect(texts(await consumer.poll({ max: 1 }))).toEqual(['a'])
+      const moving = producer.transaction((tx) => {
+        tx.commitOffsets(consumer)
+        if (fails) throw new Error('fails')
+      })
+      await moving.catch(() => undefined)
+      expect(await consumer.poll({ timeoutMs: 0 })).toEqual([])
+      clock.advance(1_000)
+      expect(consumer.lag().total).toBe(0)
+      expect(committedIn(log)).toBe(fails ? undefined : 2)
+      await consumer.leave()
+      expect(group.lag().total).toBe(fails ? 2 : 0)
+    }
+  })
+
   it('waits at a transaction that is open, and passes it when it is aborted', async () => {
     const { log, producer, clock } = await moving(kind, 1)
     const consumer = await log.consumerGroup('g', { topics: ['t'] }).join()

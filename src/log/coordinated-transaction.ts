@@ -62,6 +62,8 @@ export interface TransactionHost {
   over(transaction: CoordinatedTransaction): void
   /** Whether the log of decisions has one more, nobody knows. */
   undecided(error: LogError): void
+  /** @throws {LogError} READ_ONLY after such a decision. */
+  checkDecidable(): void
 }
 
 /** One transaction. */
@@ -213,6 +215,7 @@ export class CoordinatedTransaction {
       ...(this.#staged?.sources ?? []).map(durable),
     ])
     if (this.#state !== 'committing') return
+    this.#host.checkDecidable()
     this.#handOver()
     this.#isRecorded = true
     let upTo: UpTo

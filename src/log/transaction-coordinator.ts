@@ -215,6 +215,10 @@ export class TransactionCoordinator implements TransactionHost {
     this.#failure ??= error
   }
 
+  checkDecidable(): void {
+    if (this.#failure !== undefined) throw undecidedSince('the log', this.#failure)
+  }
+
   // ------------------------------------------------------------------- shared
 
   /** I1. */
@@ -230,10 +234,10 @@ export class TransactionCoordinator implements TransactionHost {
     if (id.failure !== undefined) throw undecidedSince(id.name, id.failure)
     this.markers.retryAll()
     await Promise.all([this.prepareTransactions(), id.settled()]) // I2
+    this.#checkUsable() // Of a log that is being closed, files have their final shape.
     id.advance()
     await durable(this.log.append(id.name, restOf(id, 'Empty')))
     id.recorded()
-    this.#checkUsable()
     return this.#own(id)
   }
 
@@ -306,7 +310,7 @@ export class TransactionCoordinator implements TransactionHost {
     if (this.#isClosed) {
       throw new LogError('CLOSED', 'transaction: the log is closed', { call: 'transaction' })
     }
-    if (this.#failure !== undefined) throw undecidedSince('the log', this.#failure)
+    this.checkDecidable()
   }
 }
 

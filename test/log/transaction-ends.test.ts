@@ -193,6 +193,45 @@ describe('a decision of unknown outcome', () => {
   })
 })
 
+describe('a transaction whose data is on its way when another becomes unknown', () => {
+  it('is aborted', async () => {
+    const { log, driver, transaction, hold } = await begun()
+    const producer = await log.transactions.initProducer('other')
+    const other = log.transactions.begin(producer, TIMEOUT_MS)
+    hold('orders-1')
+    const commit = transaction.commit().catch((error: unknown) => error)
+    const [first, , audit] = partitionsOf(log)
+    for (const one of [first, audit]) if (one) add(other, one, 'other')
+    driver.onCall = ({ action, path }) =>
+      action === 'flush' && path.startsWith('__transaction_state') ? 'EIO' : undefined
+    expect(await endOf(other.commit())).toBe('unknown')
+    driver.onCall = undefined
+    hold(undefined)
+    expect(await commit).toMatchObject({
+      code: 'TRANSACTION_ABORTED',
+      cause: { code: 'READ_ONLY', cause: { code: 'IO' } },
+    })
+    const again = await openTransactions(driver.processKill())
+    expect(committedIn(again)).toEqual([['other'], [], ['other']])
+  })
+})
+
+describe('a producer that takes an id', () => {
+  it('writes nothing once the log closes', async () => {
+    const { log, driver, transaction, hold } = await begun()
+    await transaction.commit()
+    hold('orders-1')
+    const taking = endOf(log.transactions.initProducer('mover'))
+    await nextTurn()
+    const closed = runProcedure(log.close())
+    hold(undefined)
+    expect(await taking).toBe('CLOSED')
+    await closed
+    const again = await openTransactions(driver.processKill())
+    expect(statesOf(again)).toEqual({ mover: 'CompleteCommit@2' })
+  })
+})
+
 describe('a marker that finds no room', () => {
   it('is written once there is room, and readers wait for it', async () => {
     const { log, driver, clock, transaction } = await begun()

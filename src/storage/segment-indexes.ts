@@ -6,11 +6,10 @@
  *   00000000000000004096.timeindex   largest timestamp so far -> offset (time-index.ts)
  *   00000000000000004096.txnindex    aborted transactions (transaction-index.ts)
  *
- * The sparse ones are hints, read when they are first needed. Files that are missing, or that cannot
- * be what was written, have to be rebuilt from the log before anything is looked up in them or
- * added.
- * Those of a sealed segment are let go when too many are loaded and nobody uses them, and with them
- * what is known of the batches that passed their CRC: both are found out again.
+ * The sparse ones are hints, read when they are first needed. Files that are missing, or that
+ * cannot be what was written, have to be rebuilt from the log before anything is looked up in them
+ * or added. Those of a sealed segment are let go when too many are loaded and nobody uses them,
+ * and with them what is known of the batches that passed their CRC: both are found out again.
  *   I1  an entry of the time index is offered with every entry of the offset index, and at the end
  *       of the segment once more
  */

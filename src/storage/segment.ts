@@ -149,7 +149,7 @@ export class Segment {
     return {
       sizeBytes: this.#sizeBytes,
       nextOffset: this.#nextOffset,
-      largestTimestamp: this.largestTimestamp,
+      largestTimestamp: this.#largestTimestamp,
       offsetOfLargestTimestamp: this.#offsetOfLargestTimestamp,
       firstTimestamp: this.#firstTimestamp,
       recordCount: this.#recordCount,
@@ -213,10 +213,7 @@ export class Segment {
     this.#nextOffset = nextOffset
   }
 
-  /**
-   * Goes on behind damaged bytes: the batch at `position` is admitted next, and gets an index
-   * entry.
-   */
+  /** Goes on behind damage: the batch at `position` is admitted next, and gets an index entry. */
   skipDamageTo(position: number): void {
     assert(position >= this.#sizeBytes, 'a walk goes forward')
     this.#sizeBytes = position

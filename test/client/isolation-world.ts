@@ -1,7 +1,8 @@
 /**
  * A log in which transactional producers write, commit and abort in random order, and readers of
- * every kind look on. Each step is at once held against test/support/visible-records.ts. Batches and
- * markers go straight into the partitions: neither a coordinator nor a producer of ours is in it.
+ * every kind look on. Each step is at once held against test/support/visible-records.ts. Batches
+ * and markers go straight into the partitions: neither a coordinator nor a producer of ours is in
+ * it.
  */
 import { type MockInstance, vi } from 'vitest'
 import type { EventLog } from '../../src/client/event-log.ts'

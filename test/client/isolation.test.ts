@@ -1,6 +1,6 @@
 /**
- * What readers see of transactions, whatever way they read: random histories of many producers, each
- * read while it is made, held against what each reader is to be shown at that moment.
+ * What readers see of transactions, whatever way they read: random histories of many producers,
+ * each read while it is made, held against what each reader is to be shown at that moment.
  */
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'

@@ -17,7 +17,7 @@ import { appendInTransaction, appendMarker } from './transactional-batches.ts'
 const CONFIG = { segmentBytes: 1_024, indexIntervalBytes: 0, preallocate: false }
 const VALUE = 'v'.padEnd(300)
 
-/** Who wrote what: a digit is a batch of that producer, A an abort of 1, B of 2, C and D commits. */
+/** Who wrote what: a digit is a batch of its producer, A an abort of 1, B of 2, C and D commits. */
 function write(log: PartitionLog, history: string): void {
   for (const step of history) {
     if (step === 'A' || step === 'B') appendMarker(log, step === 'A' ? 1 : 2, 'abort')

@@ -1,6 +1,6 @@
 /**
- * Batches of transactions and their markers for tests, straight into a partition: what producers and
- * their coordinator write, without either.
+ * Batches of transactions and their markers for tests, straight into a partition: what producers
+ * and their coordinator write, without either.
  */
 import type { Codec } from '../../src/format/compression.ts'
 import type { TransactionOutcome } from '../../src/format/control-record.ts'

@@ -1,8 +1,8 @@
 /**
- * VisibleRecords: what readers of partitions with transactions are to be shown at this very moment.
- * It is told of every batch and marker when it is in a partition, and of every record when a reader
- * is given it; a record that must not be seen, or not yet, is an anomaly at once. Where nobody knows
- * the moment, isolation-checker.ts judges afterwards.
+ * VisibleRecords: what readers of partitions with transactions are to be shown at this very
+ * moment. It is told of every batch and marker when it is in a partition, and of every record when
+ * a reader is given it; a record that must not be seen, or not yet, is an anomaly at once. Where
+ * nobody knows the moment, isolation-checker.ts judges afterwards.
  *
  *   read_committed     of each partition the committed records, in their order, none left out, up
  *                      to the first record of the oldest transaction that is open there

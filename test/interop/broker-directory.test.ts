@@ -14,7 +14,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog } from '../../src/index.ts'
 import { nativeBinding } from '../../src/storage/native-binding.ts'
 import { KafkaBroker, type TopicToCreate } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka, type RecordToSend } from './kafka-driver.ts'
+import { KafkaDriver, missingKafka, type PlainRecord, type RecordToSend } from './kafka-driver.ts'
 import { readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 import { CODECS, appendSamples } from './sample-log.ts'
 import { recordsToSend } from './sample-records.ts'
@@ -75,7 +75,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
   it('has here all that its consumer read, once the broker has stopped', async () => {
     await broker.stop()
     expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
-    const log = await openQuietly(directory)
+    await using log = await openQuietly(directory)
     expect(log.recovery.clean).toBe(true)
     expect(readFromLog(log, ALL_TOPICS)).toEqual(expected)
     await log.close()
@@ -102,7 +102,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
   })
 
   it.runIf(nativeBinding() !== null)('is locked for brokers while it is open here', async () => {
-    const log = await openQuietly(directory)
+    await using log = await openQuietly(directory)
     expect(await kafka.request('canLock', { directory })).toBe(false)
     await log.close()
     expect(await kafka.request('canLock', { directory })).toBe(true)
@@ -120,10 +120,18 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     expected = await readFromBroker(broker, ALL_TOPICS)
     await broker.kill()
     expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
-    const log = await openQuietly(directory)
+    await using log = await openQuietly(directory)
     expect(log.recovery.clean).toBe(false)
     expect(log.recovery.partitions.flatMap((partition) => partition.damage)).toEqual([])
-    expect(readFromLog(log, ALL_TOPICS)).toEqual(expected)
+    // What was open is aborted, by a marker in each of its partitions, and the coordinator's log
+    // says so.
+    for (const folder of ['transactions-0', 'transactions-1'])
+      expected = withMarker(expected, folder)
+    const readable = ALL_TOPICS.filter((topic) => topic !== '__transaction_state')
+    expect(readFromLog(log, readable)).toEqual(pick(expected, readable))
+    const [states] = pickedRecords(readFromLog(log, ['__transaction_state']))
+    const [before = []] = pickedRecords(pick(expected, ['__transaction_state']))
+    expect(states?.slice(0, before.length)).toEqual(before)
     await log.close()
   })
 
@@ -135,7 +143,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
     expected = await readFromBroker(broker, OPEN_TOPICS)
     await broker.stop()
     expect(await EventLog.verify(directory)).toMatchObject({ sound: true, damage: [] })
-    const log = await openQuietly(directory)
+    await using log = await openQuietly(directory)
     expect(log.recovery.clean).toBe(true)
     expect(readFromLog(log, OPEN_TOPICS)).toEqual(expected)
     await log.close()
@@ -143,7 +151,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
 
   it('goes back after kills here, and groups of its consumers go on where they were', async () => {
     for (let kills = 0; kills < KILLS; kills += 1) await appendAndDie(directory, 'codec.none')
-    const log = await openQuietly(directory)
+    await using log = await openQuietly(directory)
     const end = log.topic('codec.none').partition(0).logEndOffset
     await log.close()
     await broker.start()
@@ -224,7 +232,7 @@ function openQuietly(directory: string): Promise<EventLog> {
 }
 
 async function appendHere(directory: string): Promise<ReadTopics> {
-  const log = await openQuietly(directory)
+  await using log = await openQuietly(directory)
   for (const name of OPEN_TOPICS) {
     for (const partition of log.topic(name).partitions) appendSamples(partition, CODECS, 100)
   }
@@ -245,6 +253,16 @@ function largeRecords(count: number): readonly RecordToSend[] {
     ...record,
     value: Buffer.alloc(61_000, `${at} `).toString('hex'),
   }))
+}
+
+/** A marker is no record, but has an offset. */
+function withMarker(read: ReadTopics, folder: string): ReadTopics {
+  const { endOffset = 0, records = [] } = read[folder] ?? {}
+  return { ...read, [folder]: { endOffset: endOffset + 1, records } }
+}
+
+function pickedRecords(read: ReadTopics): readonly (readonly PlainRecord[])[] {
+  return Object.values(read).map(({ records }) => records)
 }
 
 function pick(read: ReadTopics, topics: readonly string[]): ReadTopics {

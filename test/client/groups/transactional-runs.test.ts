@@ -248,11 +248,11 @@ describe.each(LOG_KINDS)('a group on %s that reads what transactions wrote', (ki
     for (const fails of [true, false]) {
       const consumer = await group.join()
       expect(texts(await consumer.poll({ max: 1 }))).toEqual(['a'])
-      const moving = producer.transaction((tx) => {
+      const commit = producer.transaction((tx) => {
         tx.commitOffsets(consumer)
         if (fails) throw new Error('fails')
       })
-      await moving.catch(() => undefined)
+      await commit.catch(() => undefined)
       expect(await consumer.poll({ timeoutMs: 0 })).toEqual([])
       clock.advance(1_000)
       expect(consumer.lag().total).toBe(0)

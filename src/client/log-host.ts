@@ -87,6 +87,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.holdsProcess = directory.driver.kind === 'disk'
     this.#ownTopics = new OwnTopics(directory, this.#procedures, options)
     this.transactions.ownTopics = this.#ownTopics
+    this.transactions.markers.onDelayed = (cause) => warn(housekeepingFailed(cause))
     const settings = { ...defaults, ...options.topicDefaults }
     const catalog = new TopicCatalog(this, directory, settings, warn)
     this.#catalog = catalog

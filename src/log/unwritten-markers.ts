@@ -27,8 +27,11 @@ export interface DueMarker extends TransactionMarker {
 
 /** Writes the markers of one log. */
 export class UnwrittenMarkers {
+  /** Told once of each marker that readers of its partition have to wait for. */
+  onDelayed: ((cause: unknown) => void) | undefined
   readonly #clock: Clock
   readonly #unwritten = new Set<DueMarker>()
+  readonly #told = new WeakSet<DueMarker>()
   #timer: unknown
   #isClosed = false
 
@@ -47,7 +50,7 @@ export class UnwrittenMarkers {
       append(marker)
     } catch (error) {
       this.#unwritten.add(marker) // I1
-      this.#keptAfter(error)
+      this.#keptAfter(marker, error)
     }
   }
 
@@ -68,7 +71,7 @@ export class UnwrittenMarkers {
       try {
         this.#retry(marker)
       } catch (error) {
-        this.#keptAfter(error)
+        this.#keptAfter(marker, error)
       }
     }
   }
@@ -95,9 +98,14 @@ export class UnwrittenMarkers {
     this.#unwritten.delete(marker)
   }
 
-  #keptAfter(error: unknown): void {
+  #keptAfter(marker: DueMarker, error: unknown): void {
     // After a failed sync there is nothing to wait for but the end of the log.
-    if (LogError.is(error, 'READ_ONLY') || this.#timer !== undefined || this.#isClosed) return
+    if (LogError.is(error, 'READ_ONLY') || this.#isClosed) return
+    if (this.onDelayed !== undefined && !this.#told.has(marker)) {
+      this.#told.add(marker)
+      this.onDelayed(error)
+    }
+    if (this.#timer !== undefined) return
     this.#timer = this.#clock.setTimeout(() => {
       this.#timer = undefined
       this.retryAll()

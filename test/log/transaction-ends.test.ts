@@ -237,6 +237,8 @@ describe('a marker that finds no room', () => {
     const { log, driver, clock, transaction } = await begun()
     const [, second] = partitionsOf(log)
     driver.onCall = fullSinceDecision('orders-1')
+    const told: unknown[] = []
+    log.transactions.markers.onDelayed = (cause) => void told.push(cause)
     expect(await endOf(transaction.commit())).toBe('ok')
     expect(committedIn(log)).toEqual([['x'], [], ['x']])
     expect(second?.lastStableOffset).toBe(0)
@@ -246,6 +248,7 @@ describe('a marker that finds no room', () => {
     clock.advance(1_000)
     expect(committedIn(log)).toEqual([['x'], ['x'], ['x']])
     expect([second?.lastStableOffset, clock.timerCount]).toEqual([2, 0])
+    expect(told).toMatchObject([{ code: 'NO_SPACE' }])
   })
 
   it('keeps its producer from writing behind it, and from deciding anew', async () => {

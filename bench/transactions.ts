@@ -5,8 +5,8 @@
  *
  * streambed: `producer.transaction`, with a producer for each at once. Over several partitions the
  * decision is a record of its own behind their data. SQLite: WAL with synchronous FULL, the same
- * rows in one table, a transaction each; with 64 at once also by hand in one queue, so that those
- * that come in one turn become one transaction, which then only commits or fails as a whole.
+ * rows in one table, a transaction each. Limit: those that come in one turn, queued by hand, become
+ * one transaction, which then only commits or fails as a whole.
  */
 import { SqliteLog } from './contestants/sqlite.ts'
 import { StreambedTransactions, TRANSACTION_RECORDS } from './contestants/streambed-transactions.ts'
@@ -71,7 +71,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
     )
   if (atOnce === 1) return contest.contestants
   contest.add(
-    { name: 'sqlite FULL, queued', role: 'peer' },
+    { name: 'sqlite FULL, queued', role: 'limit' },
     (directory) => new SqliteTransactions(directory),
     ({ log }) => {
       const group = new GroupCommit<number>((indexes) => {

@@ -11,7 +11,7 @@
 import { SqliteLog } from './contestants/sqlite.ts'
 import { StreambedTransactions, TRANSACTION_RECORDS } from './contestants/streambed-transactions.ts'
 import { Contest, type Timed } from './runner/contest.ts'
-import { Dataset, type BenchRecord } from './runner/dataset.ts'
+import { Dataset } from './runner/dataset.ts'
 import { GroupCommit } from './runner/group-commit.ts'
 import type { Case, Contestant, Question } from './runner/question.ts'
 import { timed } from './runner/stopwatch.ts'
@@ -60,22 +60,27 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
     .add(
       { name: 'streambed', role: 'ours' },
       (directory) => StreambedTransactions.open(directory, plan),
-      (subject) => (index, sender) => subject.commit(dataset, index, sender),
+      (subject) => {
+        const all = subject.transactionsOf(dataset)
+        return (index, sender) => subject.commit(all[index % all.length] ?? [], sender)
+      },
     )
     .add(
       { name: 'sqlite FULL', role: 'peer' },
       (directory) => new SqliteTransactions(directory),
-      ({ log }) =>
-        async (index) =>
-          log.appendAll(rowsOf(dataset, index)),
+      ({ log }) => {
+        const all = dataset.batches(TRANSACTION_RECORDS)
+        return async (index) => log.appendAll(all[index % all.length] ?? [])
+      },
     )
   if (atOnce === 1) return contest.contestants
   contest.add(
     { name: 'sqlite FULL, queued', role: 'limit' },
     (directory) => new SqliteTransactions(directory),
     ({ log }) => {
+      const all = dataset.batches(TRANSACTION_RECORDS)
       const group = new GroupCommit<number>((indexes) => {
-        log.appendAll(indexes.flatMap((index) => rowsOf(dataset, index)))
+        log.appendAll(indexes.flatMap((index) => all[index % all.length] ?? []))
       })
       return (index) => group.add(index)
     },
@@ -114,9 +119,4 @@ async function timedCommits({ atOnce, transactionCount }: Plan, commit: Commit):
   const byteCount = new Dataset(VALUE_BYTES).byteCount(transactionCount * TRANSACTION_RECORDS)
   const measurement = await timed(transactionCount, byteCount, () => commitUpTo(writtenCount))
   return { measurement, writtenCount }
-}
-
-function rowsOf(dataset: Dataset, index: number): readonly BenchRecord[] {
-  const first = index * TRANSACTION_RECORDS
-  return Array.from({ length: TRANSACTION_RECORDS }, (_, row) => dataset.at(first + row))
 }

@@ -4,12 +4,21 @@
  * is there in the end is counted without order: transactions that run at once have none.
  */
 import type * as Package from '../../dist/index.js'
-import { POOL_RECORDS, crc32Of, mustEqual, type Dataset } from '../runner/dataset.ts'
+import {
+  POOL_RECORDS,
+  crc32Of,
+  mustEqual,
+  type BenchRecord,
+  type Dataset,
+} from '../runner/dataset.ts'
 import { loadStreambed } from './streambed.ts'
 
 /** Records of a transaction. */
 export const TRANSACTION_RECORDS = 4
 const TOPIC = 'bench'
+
+/** What one transaction sends. */
+export type TransactionToSend = readonly (BenchRecord & { readonly partition: number })[]
 
 /** An open log to run transactions in. */
 export class StreambedTransactions {
@@ -33,15 +42,18 @@ export class StreambedTransactions {
     return new StreambedTransactions(log, await log.createTopic(TOPIC, { partitions }), atOnce)
   }
 
-  /** Commits transaction `index` with the producer of `sender`. */
-  commit(dataset: Dataset, index: number, sender: number): Promise<unknown> {
+  /** The records of transactions, in turn, each with its partition. */
+  transactionsOf(dataset: Dataset): readonly TransactionToSend[] {
+    const partitionCount = this.#topic.partitions.length
+    return dataset
+      .batches(TRANSACTION_RECORDS)
+      .map((records) => records.map((one, at) => ({ ...one, partition: at % partitionCount })))
+  }
+
+  /** Commits these records with the producer of `sender`. */
+  commit(records: TransactionToSend, sender: number): Promise<unknown> {
     const producer = this.#producers[sender]
     if (producer === undefined) throw new RangeError(`there is no sender ${sender}`)
-    const first = index * TRANSACTION_RECORDS
-    const records = Array.from({ length: TRANSACTION_RECORDS }, (_, record) => ({
-      ...dataset.at(first + record),
-      partition: record % this.#topic.partitions.length,
-    }))
     return producer.transaction((transaction) => transaction.sendAll(this.#topic, records))
   }
 

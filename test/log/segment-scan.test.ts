@@ -50,6 +50,8 @@ describe('a scan of a segment', () => {
       offsetOfLargestTimestamp: 3,
       firstTimestamp: 70,
       recordCount: 4,
+      abortedCount: null,
+      abortedCrc: 0,
     })
     expect(expected.epochs.latest).toBe(4)
     expected.epochs.truncateTo(3)

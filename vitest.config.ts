@@ -22,6 +22,8 @@ const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 
 /** These replace what the projects that read in another way replace. */
 const OWN_READS = ['test/client/log-reads.test.ts', 'test/storage/{disk-driver,mapp*}.test.ts']
+/** Minutes of histories over a simulated disk, which is read in one way. */
+const SIMULATED = ['test/client/transactions/{commit-protocol,isolation,model}.test.ts']
 
 type Project = NonNullable<NonNullable<ViteUserConfig['test']>['projects']>[number]
 
@@ -32,7 +34,7 @@ function readingProject(name: string, include: readonly string[]): Project {
     test: {
       name,
       include: [...include],
-      exclude: [...configDefaults.exclude, ...OWN_READS],
+      exclude: [...configDefaults.exclude, ...OWN_READS, ...SIMULATED],
       setupFiles: ['test/support/property-runs.ts', 'test/support/reading-mode.ts'],
       env: { STREAMBED_TEST_READS: name },
       testTimeout: longestMs(20_000),

@@ -21,7 +21,7 @@ import type { Damage } from './damage.ts'
 import type { LogTopic } from './open-topics.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { ProducerIds } from './producer-ids.ts'
-import { fenced, transactionAborted, undecidedSince } from './transaction-errors.ts'
+import { fenced, notBegun, transactionAborted, undecidedSince } from './transaction-errors.ts'
 import { TransactionLog } from './transaction-log.ts'
 import { endLeftOpen } from './transaction-recovery.ts'
 import { checkTransactionalId, durable, madeUpName, TransactionalId } from './transactional-id.ts'
@@ -98,7 +98,11 @@ export class TransactionCoordinator implements TransactionHost {
     checkTransactionalId(transactionalId)
     await this.#load()
     const id = this.#idOf(transactionalId)
-    return await id.exclusively(() => this.#takeOver(id))
+    try {
+      return await id.exclusively(() => this.#takeOver(id))
+    } catch (error) {
+      throw notBegun(id.name, error)
+    }
   }
 
   /**

@@ -68,3 +68,18 @@ export function undecidedSince(what: string, cause: LogError): LogError<'READ_ON
     { cause },
   )
 }
+
+/**
+ * Why no transaction began: of an older one it may be unknown what became of it, of this one it is
+ * not.
+ */
+export function notBegun(transactionalId: string, cause: unknown): unknown {
+  if (!LogError.is(cause, 'IO') || cause.details.outcome !== 'unknown') return cause
+  return new LogError(
+    'IO',
+    `no transaction of ${transactionalId} can begin: what is recorded of the ones before could not ` +
+      'be made durable; close the log and open it again',
+    {},
+    { cause },
+  )
+}

@@ -81,7 +81,6 @@ function* recover(driver: StorageDriver, of: PartitionOpening): Procedure<Opened
     recoveryPoint: syncedUntil(evidence),
     publishedEndOffset: published?.logEndOffset ?? 0,
     durableBefore: evidence.durableBefore,
-    isBrokerClean: evidence.isBrokerClean,
   })
   const { segments, logStartOffset, producers, snapshots } = recovered
   const report = epochs.wasUnusable ? withUnusableEpochs(recovered.report) : recovered.report

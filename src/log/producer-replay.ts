@@ -42,12 +42,6 @@ export interface ReplayedLog {
   readonly isGapless: boolean
 }
 
-/** A partition of a log whose stop was not clean, or not ours. */
-export interface UncleanLog extends ReplayedLog {
-  /** A broker closed it, which leaves a snapshot behind wherever there are producers. */
-  readonly isBrokerClean: boolean
-}
-
 /** What is known of a partition's producers, and where that is kept. */
 export interface KnownProducers {
   readonly producers: ProducerStates
@@ -86,10 +80,9 @@ export function describedProducers(
  * Reads what there is, after a stop that was not clean (I1); the folder has no snapshot of more
  * than the log. Forcing removed names to stable storage is left to the caller.
  */
-export function* replayProducers(log: UncleanLog): Procedure<KnownProducers> {
+export function* replayProducers(log: ReplayedLog): Procedure<KnownProducers> {
   const { driver, directory, segments } = log
   const offsets = [...snapshotOffsets(driver.list(directory))]
-  if (offsets.length === 0 && log.isBrokerClean) return noProducers(log)
   const replay = new ProducerReplay(log)
   for (let offset = offsets.at(-1); offset !== undefined; offset = offsets.at(-1)) {
     const entries = readSnapshot(driver, directory, offset)

@@ -78,8 +78,6 @@ export interface RecoveryInput {
   /** From the checkpoint; null where there is none that can be read. */
   readonly logStartOffset: number | null
   readonly isGapless: boolean
-  /** See `PartitionEvidence`. */
-  readonly isBrokerClean: boolean
   readonly epochs: LeaderEpochs
 }
 

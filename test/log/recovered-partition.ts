@@ -70,7 +70,6 @@ export async function recover(
       durableBefore: 0,
       logStartOffset: known.logStartOffset === undefined ? 0 : known.logStartOffset,
       isGapless: known.isGapless ?? true,
-      isBrokerClean: false,
       epochs,
     }),
   )

@@ -76,7 +76,7 @@ export class CoordinatedTransaction {
   readonly #startedMs: number
   readonly #timer: unknown
   readonly #logs = new Set<PartitionLog>()
-  #reserved: readonly PartitionLog[] = []
+  #reserved: ReadonlySet<PartitionLog> = new Set()
   readonly #offsets: TransactionOffsets[] = []
   #staged: StagedOffsets | undefined
   #state: TransactionPhase = 'open'
@@ -104,7 +104,8 @@ export class CoordinatedTransaction {
   }
 
   /**
-   * What the next batch in `log` is finished with; from now on the transaction is in `log` too.
+   * What the next batch in `log` is finished with; from now on the transaction is in `log` too. It
+   * may append a marker that was due: nothing is being encoded in `log.tail` meanwhile.
    * @throws {LogError} TRANSACTION_ABORTED, CLOSED once it is over; what a marker in `log` that the
    *   transaction before could not write fails with again.
    */
@@ -227,17 +228,17 @@ export class CoordinatedTransaction {
     await this.#decision(upTo)
     this.id.decided()
     for (const log of logs) this.#end(log, 'commit', this.id.markerDue())
-    this.#reserved = []
+    this.#reserved = new Set()
     this.#over('committed')
   }
 
   /** Room for a marker in each, or in none. @throws {LogError} NO_SPACE, IO, READ_ONLY. */
   #reserve(logs: readonly PartitionLog[]): void {
-    const reserved: PartitionLog[] = []
+    const reserved = new Set<PartitionLog>()
     this.#reserved = reserved
     for (const log of logs) {
       log.reserveMarker()
-      reserved.push(log)
+      reserved.add(log)
     }
   }
 
@@ -281,7 +282,7 @@ export class CoordinatedTransaction {
     this.#reason = reason
     this.#host.clock.clearTimeout(this.#timer)
     for (const log of this.#reserved) log.releaseMarker()
-    this.#reserved = []
+    this.#reserved = new Set()
     for (const log of this.#openLogs()) this.#end(log, 'abort') // I5
     this.#over('aborted')
   }
@@ -335,7 +336,7 @@ export class CoordinatedTransaction {
     this.#host.markers.write({
       ...this.#marker(outcome),
       log,
-      isReserved: this.#reserved.includes(log),
+      isReserved: this.#reserved.has(log),
       written: (offset) => written(offset === undefined ? undefined : { log, offset: offset + 1 }),
     })
   }

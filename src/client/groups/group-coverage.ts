@@ -12,6 +12,7 @@ import type { OffsetsOutcome } from '../../log/staged-offsets.ts'
 import type { TopicPartition } from '../group-types.ts'
 import type { Coverage } from './coverage.ts'
 import type { GroupMember } from './group-member.ts'
+import { cover } from './member-coverage.ts'
 import type { PartitionFeed } from './partition-feed.ts'
 
 /** Who has a partition. */
@@ -67,7 +68,9 @@ export class GroupCoverage implements Coverage {
       if (hasMembers && holder === undefined) throw this.#rebalanced(commit)
     }
     this.check()
-    for (const { commit, holder } of this.#places) holder?.feed.covered.cover(commit.offset)
+    for (const { commit, holder } of this.#places) {
+      if (holder !== undefined) cover(holder.member, holder.feed, commit.offset)
+    }
   }
 
   check(): void {

@@ -36,7 +36,7 @@ class MemberCoverage implements Coverage {
       return { topic, partition, offset, leaderEpoch: UNKNOWN_EPOCH, metadata: '' }
     })
     this.check()
-    for (const { feed, offset } of places) feed.covered.cover(offset)
+    for (const { feed, offset } of places) cover(member, feed, offset)
   }
 
   check(): void {
@@ -51,6 +51,12 @@ class MemberCoverage implements Coverage {
   ended(outcome: OffsetsOutcome): void {
     for (const { feed, offset } of this.#places) feed.coveredEnded(offset, outcome)
   }
+}
+
+/** From now on nothing else commits `feed` up to `offset`, nor what was handled and not written. */
+export function cover(member: GroupMember, feed: PartitionFeed, offset: number): void {
+  feed.covered.cover(offset)
+  if (feed.isCovered) member.autoCommit.written([feed])
 }
 
 /**

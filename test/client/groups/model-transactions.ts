@@ -48,9 +48,9 @@ export async function cover(world: ModelWorld, member: ModelMember | undefined):
   const places: ModelPlace[] = []
   const starts: ModelPlace[] = []
   for (const feed of member.feeds.values()) {
-    const { position: offset, startedAt, partition } = feed
+    const { position: offset, startedAt, partition, isUnwritten } = feed
     if (offset === partition.committed) continue
-    if (offset === startedAt) starts.push({ feed, offset })
+    if (offset === startedAt && !isUnwritten) starts.push({ feed, offset })
     else places.push({ feed, offset })
   }
   for (const { feed, offset } of places) {

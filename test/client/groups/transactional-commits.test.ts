@@ -243,6 +243,20 @@ describe.each(LOG_KINDS)('a transaction on %s', (kind) => {
     expect(committedIn(log)).toBe(1)
   })
 
+  it('covers also what was handled before it and not written, wherever the user goes then', async () => {
+    const { log, clock } = await movingLog(kind)
+    const consumer = await group(log).join()
+    const { iterator } = await take(consumer, 2) // The first one is handled.
+    const tx = await log.producer().begin()
+    tx.commitOffsets(consumer)
+    consumer.seek(tp(), 0)
+    clock.advance(1_000)
+    await tx.abort()
+    clock.advance(1_000)
+    expect(committedIn(log)).toBeUndefined()
+    await iterator.return?.()
+  })
+
   it('leaves records that were sought behind it to be committed again', async () => {
     const { log, clock } = await movingLog(kind)
     const consumer = await group(log).join()

@@ -69,8 +69,10 @@ export class OffsetsWriter {
   ): void {
     let done = 0
     while (done < changes.length) {
+      // First: it may append a marker, where the batch would be encoded.
+      const producer = producerFor(log)
       const count = this.#encode(log, changes, done, nowMs)
-      this.#builder.finish('none', producerFor(log))
+      this.#builder.finish('none', producer)
       let { baseOffset: writtenAt } = log.append(this.#builder)
       for (const change of changes.slice(done, done + count)) {
         staged.push({ change, writtenAt: writtenAt++ })

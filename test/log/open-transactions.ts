@@ -69,11 +69,12 @@ export function add(
   log: PartitionLog,
   ...values: readonly string[]
 ): void {
+  const producer = transaction.producerFor(log)
   const builder = new RecordBatchBuilder()
   const { buffer, start } = log.tail.reserve()
   builder.begin(buffer, start)
   for (const value of values) builder.add(1_000, null, value, null)
-  builder.finish('none', transaction.producerFor(log))
+  builder.finish('none', producer)
   log.append(builder)
 }
 

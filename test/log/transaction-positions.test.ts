@@ -108,6 +108,29 @@ describe('a position in a transaction', () => {
     expect(outcomeIn(partitionOf(log, 'orders'))).toEqual({ committed: [], openCount: 0 })
   })
 
+  it('is whole behind a marker that had to wait for room', async () => {
+    const driver = new FaultDriver()
+    const log = await openTransactions(driver)
+    appendMany(partitionOf(log, 'audit'), READ)
+    const producer = await log.transactions.initProducer('mover')
+    const first = log.transactions.begin(producer, 60_000)
+    first.addOffsets(readUpTo(READ - 1))
+    let isFull = false
+    driver.onCall = ({ action, path }) => {
+      isFull ||= action === 'write' && path.startsWith('__transaction_state')
+      return isFull && action === 'write' && path.startsWith(OFFSETS_TOPIC) ? 'ENOSPC' : undefined
+    }
+    await first.commit()
+    expect([positionOf(log), log.transactions.markers.count]).toEqual([READ - 1, 1])
+    driver.onCall = undefined
+    const next = log.transactions.begin(producer, 60_000)
+    next.addOffsets(readUpTo(READ))
+    await next.commit()
+    expect([positionOf(log), log.transactions.markers.count]).toEqual([READ, 0])
+    const again = await openTransactions(driver.processKill())
+    expect(positionOf(again)).toBe(READ)
+  })
+
   it('is as unknown as its transaction', async () => {
     const driver = new FaultDriver()
     const log = await openTransactions(driver)

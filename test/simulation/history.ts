@@ -63,6 +63,28 @@ const MOTIFS: readonly { readonly needs: readonly FaultGroup[]; readonly steps: 
       'join, append more, rest, poll, rest, commit durably, rest, recreate, rest, append more, ' +
       'append more, flush, rest, power cut',
   },
+  { needs: ['crash'], steps: 'transactional producer, rest, transact, rest, power cut' },
+  { needs: ['crash'], steps: 'transactional producer, transact, stop at a call, rest, rest' },
+  {
+    needs: ['crash'],
+    steps: 'transactional producer, begin, rest, send in it, send in it, rest, commit, power cut',
+  },
+  {
+    needs: ['crash'],
+    steps:
+      'transactional producer, begin, rest, send in it, rest, flush, rest, follow committed, ' +
+      'commit, read committed, power cut',
+  },
+  {
+    needs: ['crash'],
+    steps: 'transactional producer, transact, rest, transact, rest, begin, rest, send in it, kill',
+  },
+  {
+    needs: ['crash'],
+    steps:
+      'transactional producer, begin, rest, send in it, append more, rest, give positions, ' +
+      'commit, rest, power cut',
+  },
 ]
 
 function motifsOf(

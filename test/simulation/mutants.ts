@@ -6,6 +6,7 @@
 import type { FaultGroup } from './fault-plan.ts'
 import { GROUP_MUTANTS } from './group-mutants.ts'
 import { RECOVERY_MUTANTS } from './recovery-mutants.ts'
+import { TRANSACTION_MUTANTS } from './transaction-mutants.ts'
 
 /** Steps of the histories that look for mutants. */
 export const MUTANT_STEPS = 300
@@ -23,7 +24,7 @@ export interface Mutant extends MutatedPlace {
   /** The rule that is left out. */
   readonly rule: string
   /** Where the design has it. */
-  readonly section: 3 | 4 | 5 | 6
+  readonly section: 3 | 4 | 5 | 6 | 8
   /** Places that cover for it, left out as well. */
   readonly also?: readonly MutatedPlace[]
   /** Faults under which it shows; all but rot where nothing is said. */
@@ -315,4 +316,5 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...RECOVERY_MUTANTS,
   ...GROUP_MUTANTS,
+  ...TRANSACTION_MUTANTS,
 ]

@@ -212,13 +212,14 @@ export class PartitionModel {
     }
     must(durableOffset === end, () => `${name}: opened, but durable only to ${durableOffset}`)
     this.#forgetFrom(end)
+    const kept = how === 'cut' ? this.durable : end
     this.logStart = start
     this.pendingStarts.clear()
     this.written = end
     this.durable = end
     this.isFailed = false
     this.#lastOfSender = new Map()
-    const visited = this.#readAll(how)
+    const visited = this.#readAll(how, kept)
     if (this.#book.isTainted) return visited
     if (visited > 0) this.#highestEpoch = Math.max(this.#highestEpoch, this.#lastEpoch())
     const known = this.#highestEpoch
@@ -244,13 +245,14 @@ export class PartitionModel {
     }
   }
 
-  /** Reads every record there is and compares it with what was seen. */
-  #readAll(how: Stop): number {
+  /** Reads every record there is and compares it with what was seen; `kept` offsets had to stay. */
+  #readAll(how: Stop, kept: number): number {
     while (this.ids.length < this.logStart) this.#skip()
     let expected = this.logStart
     const onCorrupt = this.#book.isTainted ? 'skip' : 'stop'
     const visit = (cursor: RecordCursor): undefined => {
       const { offset } = cursor
+      this.#turnedToMarkers(kept, expected, Math.min(offset, this.ids.length))
       if (offset >= this.ids.length) {
         expected = offset + 1
         return this.#see(cursor)
@@ -267,12 +269,24 @@ export class PartitionModel {
     }
     const visited = this.handle.scan(visit, { onCorrupt })
     while (this.#book.isTainted && this.ids.length < this.written) this.#skip()
+    this.#turnedToMarkers(kept, expected, this.ids.length)
     this.#seeMarkers(this.written)
     must(
       this.pastMarkers(expected) === this.written || this.#book.isTainted,
       () => `${this.name}: ${how}, reads end at ${expected}, the log at ${this.written}`,
     )
     return visited
+  }
+
+  /** Where a power cut took records, the markers of what it left open may be. */
+  #turnedToMarkers(kept: number, from: number, to: number): void {
+    for (let offset = Math.max(kept, from); offset < to; offset++) {
+      const id = this.ids[offset] ?? UNSEEN
+      if (id < 0) continue
+      this.#book.of(id).state = 'lost'
+      this.ids[offset] = MARKER
+      this.times[offset] = UNSEEN
+    }
   }
 
   /** What a power cut took never comes back. */

@@ -1,6 +1,6 @@
 /**
- * CommittedReadActor reads what is committed, and follows it: each reader shows the records of every
- * transaction that was committed, once, in order, and nothing of any other.
+ * CommittedReadActor reads what is committed, and follows it: each reader shows the records of
+ * every transaction that was committed, once, in order, and nothing of any other.
  */
 import type { LogRecord, RecordStream } from '../../../src/index.ts'
 import type { SeededRandom } from '../../../src/testing/seeded-random.ts'

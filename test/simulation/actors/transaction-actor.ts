@@ -21,7 +21,7 @@ import { TransactionModel } from '../transaction-model.ts'
 import { inputOf } from './append-actor.ts'
 
 const GROUPS = 2
-/** What a transaction may end with though nothing went wrong: its time, a fence, a topic that goes. */
+/** What may end a transaction though nothing went wrong: its time, a fence, a topic that goes. */
 const USUAL: readonly LogErrorCode[] = [
   'TRANSACTION_ABORTED',
   'FENCED',

@@ -1,17 +1,16 @@
 /**
- * IsolationChecker: notes what transactions wrote and how they ended, and what readers saw, and says
- * afterwards which reader saw what no reader may see.
+ * IsolationChecker: notes what transactions wrote and how they ended, and what readers saw, and
+ * says afterwards which reader saw what no reader may see.
  *
  *   order     records of a partition not in the order of their offsets, or one of them twice
  *   invented  a record that nobody wrote there
  *   early     one of a transaction whose end nobody had asked for yet
  *   aborted   one of a transaction that was aborted
- *   gap       not a prefix: a record that was there for this reader lies before one that it saw, and
- *             it did not see it; so a part of a transaction as well
+ *   gap       not a prefix: a record that was there for this reader lies before one that it saw,
+ *             and it did not see it; so a part of a transaction as well
  *   missing   the same, behind the last one that it saw, up to where it has come to an end
  */
-/** Which records a reader is to see. */
-type Isolation = 'read_committed' | 'read_uncommitted'
+import type { Isolation } from '../../src/index.ts'
 
 /** What is wrong with what a reader saw. */
 export type AnomalyKind = 'order' | 'invented' | 'early' | 'aborted' | 'gap' | 'missing'

@@ -1,6 +1,6 @@
 /**
- * Kills of transactions: a process with writers and a group that moves records runs them until it is
- * killed, and the next one goes on, again and again over one directory. The journal that the
+ * Kills of transactions: a process with writers and a group that moves records runs them until it
+ * is killed, and the next one goes on, again and again over one directory. The journal that the
  * processes write, and what each finds when it has opened the log, is what they are judged by.
  *
  *   T1  what was committed is there, in each of its topics, once; what was aborted in none

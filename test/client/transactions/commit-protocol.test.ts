@@ -1,7 +1,8 @@
 /**
  * Transactions, stopped or failed at each call of the disk that they take, one after the other:
  * the calls of a run without fault are counted, then each of them ends the process, by a kill or
- * with the power, or fails, as it can fail, once or from then on. Each time the log is opened again.
+ * with the power, or fails, as it can fail, once or from then on. Each time the log is opened
+ * again.
  */
 import { describe, expect, it } from 'vitest'
 import type { NotedCall } from '../../../src/testing/disk-machine.ts'

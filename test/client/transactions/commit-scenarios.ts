@@ -70,7 +70,7 @@ export async function callsOf(scenario: Scenario): Promise<readonly NotedCall[]>
   return calls
 }
 
-/** Plays the scenario with a fault in it, ends its process, opens the log and checks what it holds. */
+/** Plays it with a fault, ends its process, opens the log and checks what that holds. */
 export async function attempt(
   scenario: Scenario,
   strike: Strike,

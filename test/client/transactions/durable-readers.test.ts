@@ -1,4 +1,7 @@
-/** What is committed and what is durable, together: who reads both sees nothing that may be undone. */
+/**
+ * What is committed and what is durable, together: who reads both sees nothing that may be
+ * undone.
+ */
 import { describe, expect, it } from 'vitest'
 import { FaultDisk } from '../../../src/testing/fault-disk.ts'
 import { TestClock } from '../../../src/testing/manual-clock.ts'

@@ -1,9 +1,9 @@
 /**
- * Isolation, with the checker of anomalies: random histories of transactions that overlap, and plain
- * appends between them, over segments so small that they roll all the time; beside them readers of
- * both isolations in every way there is: live and not, of partitions and topics, from the start and
- * from the middle, members of groups. No reader sees what is no prefix, a part of a transaction, or
- * anything of one that is open or was aborted.
+ * Isolation, with the checker of anomalies: random histories of transactions that overlap, and
+ * plain appends between them, over segments so small that they roll all the time; beside them
+ * readers of both isolations in every way there is: live and not, of partitions and topics, from
+ * the start and from the middle, members of groups. No reader sees what is no prefix, a part of a
+ * transaction, or anything of one that is open or was aborted.
  */
 import { describe, expect, it } from 'vitest'
 import type { EventLog, Isolation, LogRecord, OpenTransaction, Topic } from '../../../src/index.ts'

@@ -1,9 +1,10 @@
 /**
  * Transactions over the public API against a model, through random histories: producers with and
  * without an id, transactions that overlap, commit, throw, are aborted, run out of time or are
- * fenced, plain sends beside them, a group that moves records exactly once, positions given by hand,
- * readers of both isolations, flushes that take their time, and processes that are closed, killed,
- * stopped in a call or lose power. After each step everything is held against what was promised.
+ * fenced, plain sends beside them, a group that moves records exactly once, positions given by
+ * hand, readers of both isolations, flushes that take their time, and processes that are closed,
+ * killed, stopped in a call or lose power. After each step everything is held against what was
+ * promised.
  */
 import { describe, expect, it } from 'vitest'
 import { runSeed, SeededRandom } from '../../support/seeded-random.ts'

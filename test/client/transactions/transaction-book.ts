@@ -11,8 +11,8 @@
 import type { LogRecord, Partition } from '../../../src/index.ts'
 
 /**
- * What is known of a transaction. `'ending'`: its commit is under way; `'unknown'`: nobody heard how
- * that ended.
+ * What is known of a transaction. `'ending'`: its commit is under way; `'unknown'`: nobody heard
+ * how that ended.
  */
 export type Outcome = 'open' | 'ending' | 'committed' | 'aborted' | 'unknown'
 

@@ -1,5 +1,5 @@
 /**
- * Positions that a transaction writes: they count from its commit on, never where it is aborted, and
+ * Positions that a transaction writes: they count from its commit on, never where it is aborted;
  * whoever takes a partition over waits until that is known.
  */
 import fc from 'fast-check'

@@ -12,7 +12,7 @@ import { closeWhenDone } from '../open-log.ts'
 import { rejection } from '../refusal.ts'
 import { committedIn, fill, offsetsOf, settle, stateOf, tp } from './group-log.ts'
 
-/** A transaction that is being committed: its positions are written, the data waits for the disk. */
+/** A transaction that is being committed: its positions are written, and the disk is waited for. */
 interface Committing {
   readonly disk: FaultDisk
   readonly clock: FakeClock

@@ -1,6 +1,5 @@
 /**
- * Positions that transactions commit: what a consumer, a batch, a handler's record and a group stand
- * for, what becomes of the position when the transaction ends, and that nothing else writes it.
+ * Positions that transactions commit: what a consumer, a batch and a group stand for, what becomes of the position when the transaction ends, and that nothing else writes it.
  */
 import { describe, expect, it } from 'vitest'
 import type { EventLog } from '../../../src/client/event-log.ts'
@@ -211,7 +210,8 @@ describe.each(LOG_KINDS)('a transaction on %s', (kind) => {
     ]
     for (const given of wrong) {
       const tx = await producer.begin()
-      const commitOffsets = tx.commitOffsets as (...all: readonly unknown[]) => void // as JavaScript
+      // As JavaScript.
+      const commitOffsets = tx.commitOffsets as (...all: readonly unknown[]) => void
       expect(refusal(() => commitOffsets(...given)).code).toBe('INVALID_ARGUMENT')
       await tx.abort()
     }

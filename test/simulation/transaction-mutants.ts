@@ -121,7 +121,7 @@ export const TRANSACTION_MUTANTS: readonly Mutant[] = [
   },
   {
     rule: 'readers of what is durable wait for a marker that is a decision',
-    section: 8,
+    section: 5,
     file: 'src/client/record-source.ts',
     find: 'isCommitted ? log.undecided.lowestOffset : Infinity',
     replace: 'isCommitted && log.undecided.lowestOffset < 0 ? 0 : Infinity',

@@ -1,5 +1,6 @@
 /**
- * Positions that transactions commit: what a consumer, a batch and a group stand for, what becomes of the position when the transaction ends, and that nothing else writes it.
+ * Positions that transactions commit: what a consumer, a batch and a group stand for, what becomes
+ * of the position when the transaction ends, and that nothing else writes it.
  */
 import { describe, expect, it } from 'vitest'
 import type { EventLog } from '../../../src/client/event-log.ts'

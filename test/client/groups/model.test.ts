@@ -4,8 +4,8 @@
  * power is cut. After each step: each partition has one owner; what is handed out goes on where the
  * group was and is nobody else's; what is committed is what was handled, or what the user said;
  * commits for others' partitions are REBALANCED, also in transactions, and nothing else commits
- * what those cover; positions and lag are those of the model. At the end of each history nothing was
- * left out.
+ * what those cover; positions and lag are those of the model. At the end of each history nothing
+ * was left out.
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'

@@ -80,20 +80,22 @@ export class AbortedTransactions {
     const { segments } = this.#source
     const target = segments.floor(offset).baseOffset
     const found: (readonly AbortedTransaction[])[] = []
-    while (this.#loadedFrom > target) {
-      const isFirst = this.#loadedFrom === Infinity
-      const segment = isFirst ? segments.active : segments.floor(this.#loadedFrom - 1)
-      if (segment.baseOffset >= this.#loadedFrom) break
-      const { aborted, baseOffset } = segment
-      const { knownFrom } = aborted
-      found.push(aborted.entries.filter((entry) => entry.lastOffset >= knownFrom))
-      this.#loadedFrom = baseOffset
-      this.#knownFrom = Math.min(this.#knownFrom, knownFrom)
-      if (knownFrom <= baseOffset) continue
-      this.#isAtUnknown = true
-      break
+    try {
+      while (this.#loadedFrom > target && !this.#isAtUnknown) {
+        const isFirst = this.#loadedFrom === Infinity
+        const segment = isFirst ? segments.active : segments.floor(this.#loadedFrom - 1)
+        if (segment.baseOffset >= this.#loadedFrom) break
+        const { aborted, baseOffset } = segment
+        const { knownFrom } = aborted
+        found.push(aborted.entries.filter((entry) => entry.lastOffset >= knownFrom))
+        this.#loadedFrom = baseOffset
+        this.#knownFrom = Math.min(this.#knownFrom, knownFrom)
+        this.#isAtUnknown = knownFrom > baseOffset
+      }
+    } finally {
+      // Also where a file could not be read: what was found in others counts as known (I1).
+      this.#addOlder(found.toReversed().flat())
     }
-    this.#addOlder(found.toReversed().flat())
   }
 
   /** Entries in their order, all of them before those that are there. */

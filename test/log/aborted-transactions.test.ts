@@ -145,7 +145,29 @@ describe('aborted transactions', () => {
     expect(() => partition.isAborted(1, 0)).toThrow(LogError)
     expect(aborted(partition, HISTORY)).toEqual(ABORTED)
   })
+
+  it.each([0, 1, 2, 5])(
+    'are not forgotten where the one behind %i others could not',
+    async (at) => {
+      const { driver, log } = await written()
+      await runProcedure(log.close())
+      const left = driver.processKill()
+      const partition = await reopened(left)
+      left.machine.faults.inject({
+        fault: 'EMFILE',
+        action: 'open',
+        path: lastTransactionIndex(left, at),
+      })
+      expect(() => partition.isAborted(1, 0)).toThrow(LogError)
+      expect(aborted(partition, HISTORY)).toEqual(ABORTED)
+    },
+  )
 })
+
+/** The name of the last but `at` of them. */
+function lastTransactionIndex(driver: FaultDriver, at: number): RegExp {
+  return new RegExp(namesEnding(driver, '.txnindex').at(-1 - at) ?? '')
+}
 
 describe('an abort that the disk refuses', () => {
   const CALLS: readonly DiskAction[] = ['create', 'write', 'resize']

@@ -80,9 +80,12 @@ export function coverAll(member: GroupMember): Coverage {
     throw notOwned(member, forfeited, member.host.findTopic(forfeited.topic), 'commit')
   const places: CoveredPlace[] = []
   for (const feed of member.partitions) {
-    if (!feed.hasPosition || !(feed.hasMoved || feed.isUnwritten)) continue
+    if (!feed.hasPosition) continue
     const { topic, partition, position: offset } = feed
-    if (offset === member.host.offsets.get(member.groupId, topic, partition)?.offset) continue
+    const committed = member.host.offsets.get(member.groupId, topic, partition)?.offset
+    if (offset === committed) continue
+    // A partition where nothing was done yet need not keep the transaction from being committed.
+    if (committed === undefined && !feed.hasMoved && !feed.isUnwritten) continue
     places.push({ feed, offset })
   }
   return new MemberCoverage(member, places)

@@ -50,7 +50,8 @@ export async function cover(world: ModelWorld, member: ModelMember | undefined):
   for (const feed of member.feeds.values()) {
     const { position: offset, startedAt, partition, isUnwritten } = feed
     if (offset === partition.committed) continue
-    if (offset === startedAt && !isUnwritten) starts.push({ feed, offset })
+    const isUntouched = offset === startedAt && !isUnwritten
+    if (isUntouched && partition.committed === undefined) starts.push({ feed, offset })
     else places.push({ feed, offset })
   }
   for (const { feed, offset } of places) {

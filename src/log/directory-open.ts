@@ -132,17 +132,20 @@ class DirectoryOpening {
     for (const { state, recovery } of opened) {
       if (hasFindings(recovery) || adopted.has(state.topic)) this.#reports.push(recovery)
     }
-    const isClean = isNew || isCleanOfOurs(evidence)
-    this.#noteDamage(yield* log.transactions.recover(isClean))
-    const positions = yield* this.#settlePositions(log)
-    this.#noteDeletions(log)
-    yield* this.#publish(
-      log,
-      evidence,
-      opened.some((one) => endsBelowClaim(one, evidence)),
-    )
-    // After a clean close the files say it already, and each would cost two waits for the device.
-    if (!isCleanOfOurs(evidence) || !areCurrent(evidence.checkpoints, log)) yield* log.checkpoint()
+    let positions: readonly MovedPosition[]
+    try {
+      this.#noteDamage(yield* log.transactions.recover(isNew || isCleanOfOurs(evidence)))
+      positions = yield* this.#settlePositions(log)
+      this.#noteDeletions(log)
+      const hasStaleClaims = opened.some((one) => endsBelowClaim(one, evidence))
+      yield* this.#publish(log, evidence, hasStaleClaims)
+      // After a clean close the files say it already, and each would cost two waits for the device.
+      if (!isCleanOfOurs(evidence) || !areCurrent(evidence.checkpoints, log))
+        yield* log.checkpoint()
+    } catch (error) {
+      log.transactions.markers.close() // What could not be written is for whoever opens it next.
+      throw error
+    }
     const report = {
       clean: isNew || found.marker !== undefined,
       durationMs: this.#environment.clock.monotonicNow() - this.#startedMs,

@@ -316,4 +316,21 @@ describe('a marker that finds no room', () => {
       mover: 'CompleteCommit@2',
     })
   })
+
+  it('is not tried again by a log that could not be opened', async () => {
+    const { driver, transaction } = await begun()
+    driver.onCall = fullSinceDecision('orders-1')
+    await transaction.commit()
+    const clock = new FakeClock()
+    const next = driver.processKill()
+    let isRecovered = false
+    next.onCall = ({ action, path }) => {
+      if (path === 'streambed.control' && action !== 'open') return 'EIO'
+      if (!/^orders-1.*log$/u.test(path)) return undefined
+      isRecovered ||= action === 'flush'
+      return isRecovered && action === 'write' ? 'ENOSPC' : undefined
+    }
+    expect(await endOf(openTransactions(next, clock))).toBe('IO')
+    expect(clock.timerCount).toBe(0)
+  })
 })

@@ -225,8 +225,12 @@ export class PartitionLog implements Syncable, LogSource {
     this.#active.releaseMarker()
   }
 
-  /** The sequence that the producer's next record here has. */
+  /**
+   * The sequence that the producer's next record here has.
+   * @throws {LogError} As `append`, where nothing can be appended any more.
+   */
   nextSequence(producerId: number, producerEpoch: number): number {
+    this.#assertAppendable() // Of a deleted topic nothing can be looked up.
     return this.producers.nextSequence(producerId, producerEpoch)
   }
 

@@ -160,7 +160,7 @@ class DirectoryOpening {
   /** Where groups go on: never behind the end of the data, nor in a topic that is gone. */
   *#settlePositions(log: LogDirectory): Procedure<readonly MovedPosition[]> {
     const { offsets, transactions } = log
-    this.#noteDamage(yield* offsets.load((id, epoch) => transactions.isCommitted(id, epoch)))
+    this.#noteDamage(yield* offsets.load((...open) => transactions.isCommitted(...open)))
     const deleted = log.metadata.deleting.map(({ name }) => name)
     yield* offsets.forgetTopics(deleted.filter((name) => log.topic(name) === undefined))
     return yield* offsets.cutBack()

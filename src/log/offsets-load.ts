@@ -43,8 +43,8 @@ interface Said {
   readonly commitTimestampMs: number
 }
 
-/** Whether a transaction is committed although its marker could not be written yet. */
-export type IsCommitted = (producerId: number, producerEpoch: number) => boolean
+/** Whether a transaction is committed although its marker in `log` could not be written yet. */
+export type IsCommitted = (log: PartitionLog, producerId: number, producerEpoch: number) => boolean
 
 /**
  * Reads what `log`, a partition of the topic, says into `positions`; what of it is damaged. Of a
@@ -80,7 +80,9 @@ class OffsetsLoad {
   *run(): Procedure<readonly Damage[]> {
     yield* this.#read()
     for (const [producerId, said] of this.#pending) {
-      for (const one of said) if (this.#isCommitted(producerId, one.producerEpoch)) applyLater(one)
+      for (const one of said) {
+        if (this.#isCommitted(this.#log, producerId, one.producerEpoch)) applyLater(one)
+      }
     }
     return this.#damage
   }

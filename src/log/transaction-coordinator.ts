@@ -150,9 +150,9 @@ export class TransactionCoordinator implements TransactionHost {
     return damage
   }
 
-  /** Whether a transaction is committed although a marker of it could not be written yet. */
-  isCommitted(producerId: number, producerEpoch: number): boolean {
-    return this.markers.isCommitted(producerId, producerEpoch)
+  /** Whether a transaction is committed although its marker in `log` could not be written yet. */
+  isCommitted(log: PartitionLog, producerId: number, producerEpoch: number): boolean {
+    return this.markers.isCommitted(log, producerId, producerEpoch)
   }
 
   /** Aborts what is open, and waits for what is being committed; nothing begins any more. */

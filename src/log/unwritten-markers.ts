@@ -76,10 +76,14 @@ export class UnwrittenMarkers {
     }
   }
 
-  /** Whether a transaction is committed although a marker of it is not there. */
-  isCommitted(producerId: number, producerEpoch: number): boolean {
+  /**
+   * Whether what the producer has open in `log` is committed, although its marker is not there. Not
+   * what it has open elsewhere: that may be an older transaction, which was aborted.
+   */
+  isCommitted(log: PartitionLog, producerId: number, producerEpoch: number): boolean {
     for (const marker of this.#unwritten) {
       if (marker.outcome !== 'commit' || marker.producerId !== producerId) continue
+      if (marker.log !== log) continue
       // A broker's may have the epoch behind that of its batches (transaction-recovery.ts).
       const ahead = marker.producerEpoch - producerEpoch
       if (ahead === 0 || ahead === 1) return true

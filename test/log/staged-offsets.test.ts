@@ -9,7 +9,7 @@ import type { CommittedOffsets, OffsetCommit } from '../../src/log/committed-off
 import { GroupPositions } from '../../src/log/group-positions.ts'
 import { OFFSETS_TOPIC } from '../../src/log/internal-topics.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
-import { loadOffsets } from '../../src/log/offsets-load.ts'
+import { type IsCommitted, loadOffsets } from '../../src/log/offsets-load.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import type { StagedOffsets, TransactionOffsets } from '../../src/log/staged-offsets.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
@@ -289,22 +289,22 @@ describe('a transaction whose marker could not be written', () => {
     log.offsets.commit('billing', [at(5)])
     stage(log, 7, new Given([at(12), at(3, 1)]))
     log.offsets.commit('billing', [at(4, 1)])
-    const positions = async (isCommitted: (id: number, epoch: number) => boolean) => {
+    const positions = async (isCommitted: IsCommitted) => {
       const loaded = new GroupPositions()
       await runProcedure(loadOffsets(offsetsLog(log), loaded, isCommitted))
       return loaded.of('billing').map(({ partition, offset }) => [partition, offset])
     }
     const asked: unknown[] = []
     expect(
-      await positions((...transaction) => {
-        asked.push(transaction)
+      await positions((of, ...transaction) => {
+        asked.push([of.topic, ...transaction])
         return true
       }),
     ).toEqual([
       [0, 12],
       [1, 4],
     ])
-    expect(asked).toContainEqual([7, 0])
+    expect(asked).toContainEqual([OFFSETS_TOPIC, 7, 0])
     expect(await positions(() => false)).toEqual([
       [0, 5],
       [1, 4],

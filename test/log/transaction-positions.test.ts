@@ -131,6 +131,40 @@ describe('a position in a transaction', () => {
     expect(positionOf(again)).toBe(READ)
   })
 
+  it('that was aborted is not taken for one of the next transaction', async () => {
+    const driver = new FaultDriver()
+    const log = await openTransactions(driver)
+    await log.transactions.prepareOffsets()
+    appendMany(partitionOf(log, 'audit'), READ)
+    const producer = await log.transactions.initProducer('mover')
+    const aborted = log.transactions.begin(producer, 60_000)
+    aborted.addOffsets(readUpTo(READ))
+    let [isStaged, isDecided] = [false, false]
+    driver.onCall = ({ action, path }) => {
+      if (action !== 'write' || !path.endsWith('.log')) return undefined
+      isDecided ||= path.startsWith('__transaction_state')
+      const isOfOffsets = path.startsWith(OFFSETS_TOPIC)
+      const isFull = isOfOffsets ? isStaged : isDecided && path.startsWith('orders-1')
+      isStaged ||= isOfOffsets
+      return isFull ? 'ENOSPC' : undefined
+    }
+    expect(await endOf(aborted.commit())).toBe('TRANSACTION_ABORTED')
+    expect(log.transactions.markers.count).toBe(1)
+    const next = log.transactions.begin(producer, 60_000)
+    for (const partition of [0, 1]) add(next, partitionOf(log, 'orders', partition), 'moved')
+    await next.commit()
+    const left = driver.processKill()
+    const recovered = new Set<string>()
+    left.onCall = ({ action, path }) => {
+      if (!/^(?:orders-1|__consumer_offsets-0).*log$/u.test(path)) return undefined
+      if (action === 'flush') recovered.add(path)
+      return recovered.has(path) && action === 'write' ? 'ENOSPC' : undefined
+    }
+    const again = await openTransactions(left)
+    expect(again.transactions.markers.count).toBe(2)
+    expect(positionOf(again)).toBeUndefined()
+  })
+
   it('is as unknown as its transaction', async () => {
     const driver = new FaultDriver()
     const log = await openTransactions(driver)

@@ -239,7 +239,8 @@ export interface Running extends AsyncDisposable {
 export interface Transaction extends Sender {
   /**
    * Commits the positions of a group with the records: all that a consumer has handed over, a batch
-   * up to its end, or the record of a handler. Auto-commit leaves these alone.
+   * up to its end, or the record of a handler. Auto-commit leaves these alone, from this call on:
+   * it is made before more is asked for, or the group has `autoCommit: false`.
    * @throws {LogError} `INVALID_ARGUMENT` for what is not in order, with `orderedBy: 'key'`;
    *   `REBALANCED` where the partition was lost meanwhile. The commit aborts then.
    */

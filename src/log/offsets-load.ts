@@ -216,6 +216,8 @@ class OffsetsLoad {
   }
 
   #damaged(error: LogError<'CORRUPT'>, resumesAt: number): void {
+    // I2: a marker that aborted them may be gone, and the next one be of another transaction.
+    this.#pending.clear()
     const { topic, partition } = this.#log
     const { file, position, offset } = error.details
     this.#damage.push({

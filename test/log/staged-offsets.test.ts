@@ -19,6 +19,7 @@ import { FakeClock } from '../support/fake-clock.ts'
 import { nextInTransaction } from './broker-offsets.ts'
 import { at, openGroups, reopened, shown } from './open-groups.ts'
 import { partitionOf } from './open-log.ts'
+import { flip } from './tampering.ts'
 
 const UNKNOWN = new LogError('IO', 'nobody knows', { outcome: 'unknown' })
 
@@ -97,6 +98,21 @@ describe('positions of a transaction', () => {
     expect(given.heard).toEqual(['aborted'])
     expect(shown(log.offsets)).toEqual({ billing: ['orders-0@5'] })
     expect(await reopened(driver)).toEqual({ billing: ['orders-0@5'] })
+  })
+
+  it('do not count with the next one where the marker that aborted it is damaged', async () => {
+    const driver = new FaultDriver()
+    const log = await openGroups(driver)
+    log.offsets.commit('billing', [at(5)])
+    end(stage(log, 7, new Given([at(12)])), 7, 'abort')
+    const behindMarker = offsetsLog(log).logBytes
+    end(stage(log, 7, new Given([at(3, 1)])), 7, 'commit')
+    await runProcedure(log.close())
+    const left = driver.processKill()
+    const [file = ''] = left.list(`${OFFSETS_TOPIC}-0`).filter((name) => name.endsWith('.log'))
+    flip(left, `${OFFSETS_TOPIC}-0/${file}`, behindMarker - 1)
+    const again = await openGroups(left)
+    expect(shown(again.offsets)).toEqual({ billing: ['orders-0@5', 'orders-1@3'] })
   })
 
   it('are gone after a kill where nothing says that it was committed', async () => {

@@ -142,7 +142,8 @@ export class TransactionCoordinator implements TransactionHost {
     if (!isOpen && (isClean || !this.log.isPrepared)) return [] // I4
     const { states, damage } = yield* this.log.load()
     this.#loaded = Promise.resolve()
-    for (const [name, state] of states) this.#idOf(name).goOnFrom(state)
+    const isWhole = damage.length === 0
+    for (const [name, state] of states) this.#idOf(name).goOnFrom(state, isWhole)
     const ended = endLeftOpen(this, partitions, states, (name) => this.#idOf(name).markerDue())
     yield () => Promise.allSettled(ended.map((log) => log.makeDurable(log.logEndOffset)))
     for (const id of this.#ids.values()) if (id.isMadeUp) this.#released.add(id)
@@ -274,12 +275,12 @@ export class TransactionCoordinator implements TransactionHost {
 
   async #read(): Promise<void> {
     try {
-      const { states } = await runProcedure(this.log.load())
+      const { states, damage } = await runProcedure(this.log.load())
       for (const [name, state] of states) {
         // What was written since is known better.
         if (this.#ids.has(name)) continue
         const id = this.#idOf(name)
-        id.goOnFrom(state)
+        id.goOnFrom(state, damage.length === 0)
         if (id.isMadeUp) this.#released.add(id)
       }
     } catch (error) {

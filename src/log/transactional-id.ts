@@ -40,6 +40,8 @@ export class TransactionalId {
   /** −1 until the first transaction needs one. */
   #producerId = -1
   #producerEpoch = 0
+  /** Every record of the id was read: so it is known which epochs were used. */
+  #areEpochsKnown = true
   #decision: Decision | undefined
   #queue: Promise<unknown> = Promise.resolve()
   /** Nobody can tell what became of its last transaction. */
@@ -51,8 +53,15 @@ export class TransactionalId {
     this.#drawId = drawId
   }
 
-  /** Goes on where its last record ends; after a decision, behind it (I1). */
-  goOnFrom({ producerId, producerEpoch, status }: StoredTransactionState): void {
+  /**
+   * Goes on where its last record ends; after a decision, behind it (I1). Where later ones may have
+   * been lost to damage, `areEpochsKnown` is false, and the next epoch is one of another producer.
+   */
+  goOnFrom(
+    { producerId, producerEpoch, status }: StoredTransactionState,
+    areEpochsKnown: boolean,
+  ): void {
+    this.#areEpochsKnown = areEpochsKnown
     this.#producerId = producerId
     this.#producerEpoch = Math.max(0, producerEpoch)
     if (status === 'PrepareCommit') this.decided()
@@ -72,10 +81,11 @@ export class TransactionalId {
 
   /** Nobody has written under what it writes from now on: where epochs end, the id is another. */
   advance(): void {
-    if (this.#producerEpoch < LAST_EPOCH) this.#producerEpoch += 1
+    if (this.#areEpochsKnown && this.#producerEpoch < LAST_EPOCH) this.#producerEpoch += 1
     else {
       this.#producerId = -1
       this.#producerEpoch = 0
+      this.#areEpochsKnown = true
     }
   }
 

@@ -10,7 +10,7 @@ import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { endLeftOpen } from '../../src/log/transaction-recovery.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
-import { openLog } from './open-log.ts'
+import { openLog, partitionOf } from './open-log.ts'
 import {
   add,
   begin,
@@ -21,6 +21,7 @@ import {
   statesOf,
   TIMEOUT_MS,
 } from './open-transactions.ts'
+import { flip } from './tampering.ts'
 
 /** A log with the topic of transactions, and one of `mover` open in three partitions. */
 async function leftOpen(driver: FaultDriver): Promise<{
@@ -100,6 +101,30 @@ describe('a transaction that was open when the log stopped', () => {
     endLeftOpen(log.transactions, partitionsOf(log), states, () => () => undefined)
     expect(committedIn(log)).toEqual([['x'], ['x'], ['x']])
   })
+
+  it.each([true, false])(
+    'has a successor that can write where the last records of the id are damaged (killed: %s)',
+    async (isKilled) => {
+      const driver = new FaultDriver()
+      const log = await openTransactions(driver)
+      await begin(log, 'mover')
+      const sizeBytes = partitionOf(log, TRANSACTIONS_TOPIC).logBytes
+      await begin(log, 'mover')
+      const transaction = await begin(log, 'mover')
+      for (const one of partitionsOf(log)) add(transaction, one, 'x')
+      await log.syncForCheckpoint()
+      await runProcedure(isKilled ? log.writeCheckpoints() : log.close())
+      const next = isKilled ? driver.powerCut(undefined, 'none') : driver.processKill()
+      const folder = `${TRANSACTIONS_TOPIC}-0`
+      const [file] = next.list(folder).filter((name) => name.endsWith('.log'))
+      for (const count of [2, 3]) flip(next, `${folder}/${file}`, count * sizeBytes - 1)
+      const { log: again } = await openLog(next, { bootId: 'next' })
+      const newer = await begin(again, 'mover')
+      for (const one of partitionsOf(again)) add(newer, one, 'y')
+      await newer.commit()
+      expect(committedIn(again)).toEqual([['y'], ['y'], ['y']])
+    },
+  )
 
   it('is what its markers say where the record of its decision is damaged', async () => {
     const driver = new FaultDriver()

@@ -50,6 +50,9 @@ export class ProducerTransaction {
   #reason: LogError | undefined
   /** The first that failed in it. */
   #failure: { readonly error: unknown } | undefined
+  /** Sends whose promises are on their way: they tell of failures a little later than the queue. */
+  #unsettledCount = 0
+  #allSettled: (() => void) | undefined
   #isQueueSpent = false
   /** Whoever has it in hand asked for its end, and is told by that call. */
   #isEnding = false
@@ -114,6 +117,7 @@ export class ProducerTransaction {
     const release = host.holdsProcess ? holdProcess() : undefined
     try {
       await new Promise<void>((resolve) => queue.flush(resolve))
+      await this.#settled()
       await this.#decide()
     } finally {
       release?.()
@@ -157,6 +161,14 @@ export class ProducerTransaction {
     await this.over
   }
 
+  /** What failed has been heard of (I2), or it is over anyway. */
+  async #settled(): Promise<void> {
+    if (this.#unsettledCount === 0 || this.#stage !== 'flushing') return
+    await new Promise<void>((resolve) => {
+      this.#allSettled = resolve
+    })
+  }
+
   async #decide(): Promise<void> {
     if (this.#failure !== undefined) {
       const { error } = this.#failure
@@ -173,6 +185,7 @@ export class ProducerTransaction {
   /** What was sent and is not in the log yet fails with `reason`. */
   #giveUp(reason: LogError): void {
     this.#reason ??= reason
+    this.#allSettled?.()
     this.#front.end(this.#refusal)
     const { queue } = this.#parts
     if (queue.isIdle) return
@@ -208,11 +221,24 @@ export class ProducerTransaction {
 
   /** I2. What was refused because the transaction is over is for whoever sent it alone. */
   #watched<T>(sending: Promise<T>): Promise<T> {
-    if (this.#stage === 'open') sending.catch(this.#failed)
+    if (this.#stage === 'open') {
+      this.#unsettledCount += 1
+      sending.then(this.#sendSettled, this.#sendFailed)
+    }
     return sending
   }
 
-  readonly #failed = (error: unknown): void => {
+  readonly #sendSettled = (): void => {
+    this.#unsettledCount -= 1
+    if (this.#unsettledCount === 0) this.#allSettled?.()
+  }
+
+  readonly #sendFailed = (error: unknown): void => {
+    this.#failed(error)
+    this.#sendSettled()
+  }
+
+  #failed(error: unknown): void {
     this.#failure ??= { error }
   }
 }

@@ -3,9 +3,23 @@ import { describe, expect, it } from 'vitest'
 import type { Transaction } from '../../../src/client/group-types.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'
 import { LogError } from '../../../src/errors/log-error.ts'
+import { FaultDisk } from '../../../src/testing/fault-disk.ts'
 import { openLog } from '../open-log.ts'
 import { refusal, rejection } from '../refusal.ts'
 import { later, seen, sendIn, settled } from './transacting.ts'
+
+const Checked = defineTopic('checked', {
+  value: {
+    '~standard': {
+      version: 1,
+      vendor: 'test',
+      validate: async (value: unknown) => {
+        await settled()
+        return value === 'wrong' ? { issues: [{ message: 'wrong' }] } : { value }
+      },
+    },
+  } as const,
+})
 
 describe('a transaction in which something failed', () => {
   it.each([
@@ -63,6 +77,47 @@ describe('a transaction in which something failed', () => {
     expect(error.code).toBe('TRANSACTION_ABORTED')
     expect(LogError.is(error.cause, 'RECORD_TOO_LARGE')).toBe(true)
   })
+
+  it.each([
+    [
+      'is too large',
+      (tx: Transaction) => tx.sendAll([{ topic: 't', value: Buffer.alloc(2_000) }]),
+      'RECORD_TOO_LARGE',
+    ],
+    [
+      'has no room',
+      (tx: Transaction, disk: FaultDisk) => {
+        disk.faults.inject({ fault: 'ENOSPC', action: 'write', path: /t-0\/.*\.log$/ })
+        return tx.sendAll([{ topic: 't', value: 'b' }])
+      },
+      'NO_SPACE',
+    ],
+    [
+      'is refused by a schema in time',
+      (tx: Transaction) => tx.sendAll(Checked, [{ value: 'fine' }, { value: 'wrong' }]),
+      'INVALID_RECORD',
+    ],
+  ] as const)(
+    'cannot commit where nobody waited for a list with a record that %s',
+    async (_what, send, code) => {
+      const disk = new FaultDisk()
+      const log = await disk.open({ topics: [Checked] })
+      await log.createTopic('t', { maxMessageBytes: 1_000, preallocate: false })
+      const producer = log.producer()
+      const inFunction = producer.transaction((tx) => {
+        void tx.send({ topic: 'checked', value: 'a' })
+        void send(tx, disk)
+      })
+      expect(LogError.is((await rejection(inFunction)).cause, code)).toBe(true)
+      const tx = await producer.begin()
+      void tx.send({ topic: 'checked', value: 'a' })
+      void send(tx, disk)
+      expect(LogError.is((await rejection(tx.commit())).cause, code)).toBe(true)
+      expect(seen(log, 'checked')).toEqual([])
+      expect(seen(log, 't')).toEqual([])
+      await log.close()
+    },
+  )
 
   it('cannot commit where its positions were refused', async () => {
     const log = await openLog('memory')

@@ -118,40 +118,6 @@ describe.each(LOG_KINDS)('a transaction on %s', (kind) => {
     expect(committedIn(log)).toBe(3)
   })
 
-  it('over several asks keeps their records, where it covers each before the next one', async () => {
-    const { log, clock } = await movingLog(kind)
-    const consumer = await group(log).join()
-    const tx = await log.producer().begin()
-    for (let asked = 0; asked < 3; asked += 1) {
-      const [record] = await consumer.poll({ max: 1 })
-      await tx.send({ topic: 'out', value: record?.value ?? NOT_SENT })
-      tx.commitOffsets(consumer)
-      clock.advance(1_000)
-    }
-    expect(committedIn(log)).toBeUndefined()
-    await tx.abort()
-    await consumer.leave()
-    expect(committedIn(log)).toBeUndefined()
-    const next = await group(log).join()
-    expect(offsetsOf(await next.poll({ max: 2 }))).toEqual([0, 1])
-  })
-
-  it('is all that moves the positions of a group with autoCommit: false', async () => {
-    const { log, clock } = await movingLog(kind)
-    const manual = log.consumerGroup('g', { topics: ['t'], autoCommit: false })
-    const consumer = await manual.join()
-    await consumer.poll({ max: 2 })
-    await move(log, consumer)
-    await consumer.poll({ max: 1 })
-    await expect(
-      log.producer().transaction(() => Promise.reject(new Error('fails'))),
-    ).rejects.toThrow('fails')
-    await consumer.poll({ max: 1 })
-    clock.advance(1_000)
-    await consumer.leave()
-    expect(committedIn(log)).toBe(2)
-  })
-
   it('that is aborted is not made up for by leaving', async () => {
     const { log } = await movingLog(kind)
     const consumer = await group(log).join()

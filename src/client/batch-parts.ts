@@ -83,7 +83,8 @@ function appendPart(
     const { baseOffset, timestamp } = log.append(builder)
     const appendTime = log.config.messageTimestampType === 'LogAppendTime' ? timestamp : -1
     parts.push({ startIndex, endIndex, baseOffset, appendTime, error: undefined })
-  } catch (error) {
+  } catch (cause) {
+    const error = writer.refusal === undefined ? cause : writer.refusal(cause)
     parts.push({ startIndex, endIndex, baseOffset: -1, appendTime: -1, error })
   }
 }

@@ -13,6 +13,8 @@ export interface BatchWriter {
    * @throws {LogError} Where it may write no more: the batch is not appended.
    */
   producerFor(log: PartitionLog): BatchProducer
+  /** What the users are told where `error` kept a batch out of the log; it, where undefined. */
+  readonly refusal?: (error: unknown) => unknown
 }
 
 /** Batches of nobody in particular: what is sent twice is kept twice. */

@@ -6,7 +6,7 @@
  * The transactional id is taken with the first transaction, not before: a producer that was only
  * made fences nobody.
  */
-import { invalidArgument, type LogError } from '../errors/log-error.ts'
+import { invalidArgument, LogError } from '../errors/log-error.ts'
 import type { BatchProducer } from '../format/record-batch-builder.ts'
 import { holdProcess } from '../log/clock.ts'
 import type { CoordinatedTransaction } from '../log/coordinated-transaction.ts'
@@ -203,6 +203,17 @@ class TransactionWriter implements BatchWriter {
   producerFor(log: PartitionLog): BatchProducer {
     if (this.transaction === undefined) throw transactionOver(log.topic)
     return this.transaction.producerFor(log)
+  }
+
+  /**
+   * A batch that could not be taken back may be found in the log; its transaction cannot be
+   * committed any more, so of its records it is known.
+   */
+  readonly refusal = (error: unknown): unknown => {
+    if (!LogError.is(error, 'IO') || error.details.outcome !== 'unknown') return error
+    const { file } = error.details
+    const message = 'a batch of the transaction could not be written, it will be aborted: see cause'
+    return new LogError('IO', message, file === undefined ? {} : { file }, { cause: error })
   }
 }
 

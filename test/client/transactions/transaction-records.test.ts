@@ -155,6 +155,27 @@ describe('a transaction on a disk that fails', () => {
     await log.close()
   })
 
+  it('is aborted for certain where nobody knows of a record whether it was written', async () => {
+    const disk = new FaultDisk()
+    const log = await disk.open({ onWarning: () => undefined })
+    await log.createTopic('t')
+    const producer = log.producer({ transactionalId: 'x' })
+    await producer.transaction((tx) => sendIn(tx, 'a'))
+    for (const action of ['write', 'read'] as const) {
+      disk.faults.inject({ fault: 'EIO', action, path: /t-0\/.*\.log$/, count: Infinity })
+    }
+    const plain = await rejection(log.topic('t').send({ value: 'no transaction' }))
+    expect(plain).toMatchObject({ code: 'IO', details: { outcome: 'unknown' } })
+    const error = await rejection(producer.transaction((tx) => tx.send({ topic: 't', value: 'b' })))
+    expect(error.code).toBe('IO')
+    expect(error.details).not.toHaveProperty('outcome')
+    disk.faults.clear()
+    await log.close().catch(() => undefined)
+    const again = await disk.open()
+    expect(seen(again, 't')).not.toContain('b')
+    await again.close()
+  })
+
   it('is unknown where its decision could not be synced, and opening again decides', async () => {
     const disk = new FaultDisk()
     const log = await disk.open({ onWarning: () => undefined })

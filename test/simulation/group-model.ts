@@ -67,10 +67,12 @@ export class GroupModel {
       const model = partitionOf(topics, topic, partition)
       if (model === undefined) return []
       const place = this.#place(model)
-      return [{ model, place, offset, returns: place.returns }]
+      return [{ topic, partition, model, place, offset, returns: place.returns }]
     })
     return () => {
-      for (const { model, place, offset, returns } of committed) {
+      for (const { topic, partition, model, place, offset, returns } of committed) {
+        // What was not synced of a topic that is gone needs no sync.
+        if (partitionOf(topics, topic, partition) !== model) continue
         if (place.returns === returns) place.floor = Math.max(place.floor, offset)
         must(
           model.handle.durableOffset >= Math.min(offset, model.handle.logEndOffset),

@@ -12,8 +12,11 @@ import type { Clock } from '../../src/log/clock.ts'
 import type { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { SimulationFailure } from './simulation-failure.ts'
 
-/** Virtual time after which somebody who waits hangs: no wait of the engine is as long. */
-const HANGS_AFTER_MS = 600_000
+/**
+ * Virtual time after which somebody who waits hangs: no wait of the engine is as long, be there a
+ * thousand files to sync and each sync slow.
+ */
+const HANGS_AFTER_MS = 36_000_000
 const HANGS_AFTER_EVENTS = 200_000
 const REAL_TURN = globalThis.setImmediate
 const REAL_INTERVAL = { set: globalThis.setInterval, clear: globalThis.clearInterval }

@@ -39,7 +39,8 @@ export async function cover(world: ModelWorld, member: ModelMember | undefined):
     tx.commitOffsets(consumer)
   } catch (error) {
     must(member.hasLostInHand || member.hasForfeited, 'what is covered is refused for a reason')
-    must(LogError.is(error, 'REBALANCED', 'TOPIC_NOT_FOUND'), 'a partition that went is REBALANCED')
+    const isRefusal = LogError.is(error, 'REBALANCED', 'TOPIC_NOT_FOUND', 'PARTITION_NOT_FOUND')
+    must(isRefusal, 'a partition that went is REBALANCED, or not there')
     member.hasForfeited = false
     return await tx.abort()
   }

@@ -207,7 +207,7 @@ export class GroupActor implements Actor {
     const promised = model.durably(topics, isDurable ? positions : [])
     life.track(committed, {
       what,
-      mayFailWith: ['CLOSED', 'TOPIC_NOT_FOUND', 'REBALANCED'],
+      mayFailWith: ['CLOSED', 'TOPIC_NOT_FOUND', 'PARTITION_NOT_FOUND', 'REBALANCED'],
       done: () => {
         if (!this.#stage.isTainted) promised()
       },

@@ -55,7 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: "yield () => driver.flushDirectory('')",
     replace: '',
     faults: CRASH,
-    seed: 33,
+    seed: 70,
   },
   {
     rule: 'a small file is synced before it takes the place of the old one',

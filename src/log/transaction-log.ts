@@ -7,8 +7,8 @@
  * the markers of a decision are on stable storage, CompleteCommit, or nothing any more for an id
  * that was made up. No record says that a transaction is going on, or was aborted: where there is
  * no decision, it is.
- *   I1  what cannot be read is left out and reported: of a decision that is damaged, the markers
- *       that are there stand
+ *   I1  what cannot be read is left out, and damage is reported: of a decision that is damaged, the
+ *       markers that are there stand
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { assert } from '../errors/invariant.ts'

@@ -92,8 +92,8 @@ export class ReadActor implements Actor {
       const offset = logStart + random.below(written - logStart)
       const record = partition.handle.get(offset)
       const isMarker = partition.pastMarkers(offset) > offset
-      // What nobody saw because of a fault may be either.
-      const isKnown = !this.#stage.isTainted || (partition.ids[offset] ?? -1) >= 0
+      // A fault may have kept it from sight, or taken it together with all that was behind it.
+      const isKnown = !this.#stage.isTainted
       must(
         (record === undefined) === isMarker || !isKnown,
         () => `${what}: at ${offset} there is ${record === undefined ? 'no' : 'a'} record`,

@@ -191,18 +191,25 @@ export class LogCursor {
       segment = this.#locate(segments.floor(this.#offset))
     while (this.#position >= segment.sizeBytes || this.#offset >= segment.nextOffset) {
       const next = segments.after(segment)
-      if (next === undefined) return undefined
+      if (next === undefined) {
+        this.#checkNoGap(segment)
+        return undefined
+      }
       segment = this.#enter(next, 0, -1)
     }
-    // Where nothing is missing, a segment starts with the offset that ended the one before.
-    const isAhead = this.#position === 0 && segment.baseOffset > this.#offset
-    if (isAhead && this.#source.isGapless) throw this.#corrupt(segment, 0, 'gap')
+    this.#checkNoGap(segment)
     const wantedBytes = Math.max(readBytes, this.#neededBytes)
     return {
       segment,
       position: this.#position,
       byteLength: Math.min(wantedBytes, segment.sizeBytes - this.#position),
     }
+  }
+
+  /** Where nothing is missing, a segment starts with the offset that ended the one before. */
+  #checkNoGap(segment: Segment): void {
+    const isAhead = this.#position === 0 && segment.baseOffset > this.#offset
+    if (isAhead && this.#source.isGapless) throw this.#corrupt(segment, 0, 'gap')
   }
 
   #locate(segment: Segment): Segment {

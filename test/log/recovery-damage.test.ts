@@ -127,6 +127,15 @@ describe('damage below the recovery point', () => {
     await expectStable(driver, log, [COUNT - 1])
   })
 
+  it('of all that the newest segment held is told, also while nothing follows it', async () => {
+    const stopped = await stoppedLog()
+    resize(stopped.driver, segmentFile(base(stopped, -1)), 0)
+    const { log } = await openLog(stopped.driver, BOOT)
+    const gone = range(base(stopped, -1), COUNT)
+    expectGone(partitionOf(log, 't'), gone)
+    await expectStable(stopped.driver, log, gone)
+  })
+
   it('of a sealed segment that was cut short is found by open', async () => {
     const stopped = await stoppedLog()
     const { driver } = stopped

@@ -147,6 +147,11 @@ export class IndexFile {
   /** Starts over without a slot, leaving the file as it is until `flush` replaces it (I3). */
   detach(): void {
     this.#slotCount = 0
+    this.replaceLater()
+  }
+
+  /** Leaves the file as it is, whatever becomes of the slots, until `flush` replaces it (I3). */
+  replaceLater(): void {
     this.#writtenSlots = 0
     this.#isDetached = true
   }

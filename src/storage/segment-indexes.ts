@@ -151,8 +151,13 @@ export class SegmentIndexes implements LoadedIndexes {
     if (largest.timestamp >= 0) this.time.offer(largest)
   }
 
-  /** Drops the entries of batches that end at or behind `offset`. */
+  /**
+   * Drops the entries of batches that end at or behind `offset`, in memory; the files stay as they
+   * are until `flush`. Cut in place, they could come back with zeros where entries had been.
+   */
   truncateToOffset(offset: number): void {
+    this.offset.file.replaceLater()
+    this.time.file.replaceLater()
     this.offset.truncateToOffset(offset)
     this.time.truncateToOffset(offset)
     this.#isTrusted = true

@@ -88,11 +88,14 @@ describe('a log that is opened in the boot of its kill', () => {
 })
 
 describe('a log below its last checkpoint', () => {
-  it('finds every time, wherever a stop comes while its indexes are made anew', async () => {
+  it.each([
+    ['no index knows any of them', 1_048_576],
+    ['the indexes know some of them', 200],
+  ])('finds every time, wherever a stop comes, where %s', async (_what, indexIntervalBytes) => {
     const states = everyCrash(
       function* (driver) {
-        // The first record is the latest, and no index knows any of them.
-        const config = { segmentBytes: 1_048_576, indexIntervalBytes: 1_048_576 }
+        // The first record is the latest.
+        const config = { segmentBytes: 1_048_576, indexIntervalBytes }
         yield async () => {
           const log = await filled(driver, (offset) => 5_000 - offset, config)
           await runProcedure(log.checkpoint())

@@ -31,6 +31,7 @@ interface Place {
 export class GroupModel {
   readonly id: string
   readonly #places = new Map<PartitionModel, Place>()
+  #isReset = false
 
   constructor(id: string) {
     this.id = id
@@ -96,6 +97,12 @@ export class GroupModel {
     for (const topic of topics) {
       if (topic.isLive) for (const model of topic.partitions) this.#takeOver(model, found, how)
     }
+    this.#isReset = false
+  }
+
+  /** Positions go back, in topics too that come while it is waited for. */
+  reset(): void {
+    this.#isReset = true
   }
 
   /** Its positions are taken back. */
@@ -110,7 +117,8 @@ export class GroupModel {
     const place = this.#place(model)
     const offset = found.get(model) ?? -1
     // A place that was sought may have been committed by leaving, in the call that was stopped.
-    const least = how === 'cut' ? place.floor : Math.min(place.committed, place.sought)
+    const sought = this.#isReset ? Math.min(place.sought, model.logStart) : place.sought
+    const least = how === 'cut' ? place.floor : Math.min(place.committed, sought)
     must(
       offset >= least,
       () => `${this.id}: ${how}, goes on at ${offset} of ${model.name}, not at ${least}`,

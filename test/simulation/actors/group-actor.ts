@@ -247,6 +247,7 @@ export class GroupActor implements Actor {
       if (!topic.isLive) continue
       for (const partition of topic.partitions) group.model.sought(partition, partition.logStart)
     }
+    group.model.reset()
     life.track(group.handle.resetOffsets('earliest'), { what, mayFailWith })
   }
 

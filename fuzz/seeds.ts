@@ -69,15 +69,16 @@ function abortedTransaction(): Buffer {
   return bytes
 }
 
-/** Every key of Kafka's with every value. */
-function offsetCommits(): readonly Buffer[] {
+/** Every key of Kafka's that a byte can count with every value. */
+function keysAndValues(file: string, valueKind: string): readonly Buffer[] {
   const { vectors } = loadVectors<{
     readonly vectors: readonly { readonly kind: string; readonly hex: string }[]
-  }>('consumer-offsets.json')
+  }>(file)
   const bytesOf = (kind: string): readonly Buffer[] =>
     vectors.filter((vector) => vector.kind.endsWith(kind)).map(({ hex }) => fromHex(hex))
-  return bytesOf('Key').flatMap((key) =>
-    bytesOf('CommitValue').map((value) => Buffer.concat([Buffer.from([key.length]), key, value])),
+  const keys = bytesOf('Key').filter(({ length }) => length <= 0xff)
+  return keys.flatMap((key) =>
+    bytesOf(valueKind).map((value) => Buffer.concat([Buffer.from([key.length]), key, value])),
   )
 }
 
@@ -182,7 +183,8 @@ function partitionInputs(): readonly Buffer[] {
 const SEEDS: Readonly<Record<string, () => readonly Buffer[]>> = {
   varints: () => [Buffer.from('00017f80018002d804feffffff0f', 'hex')],
   'control-records': () => [encodeMarkerKey('commit'), encodeMarkerValue(7)],
-  'offset-commits': () => offsetCommits(),
+  'offset-commits': () => keysAndValues('consumer-offsets.json', 'CommitValue'),
+  'transaction-states': () => keysAndValues('transaction-state.json', 'LogValue'),
   batch: () => batches.map(({ bytes }) => bytes),
   records: () =>
     [0, 1, 2, 3, 4, 5].flatMap((codec) =>

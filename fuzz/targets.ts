@@ -14,12 +14,14 @@ import { jsonTargets } from './targets/json-targets.ts'
 import { offsetCommitTarget } from './targets/offset-commit-target.ts'
 import { partitionTarget } from './targets/partition-target.ts'
 import { textTargets } from './targets/text-targets.ts'
+import { transactionStateTarget } from './targets/transaction-state-target.ts'
 
 /** In the order in which they run. */
 export const TARGETS: readonly FuzzTarget[] = [
   varintsTarget,
   controlRecordsTarget,
   offsetCommitTarget,
+  transactionStateTarget,
   batchTarget,
   recordsTarget,
   lz4BlockTarget,

@@ -58,7 +58,7 @@ const FORMAT = {
   'snappy-codec': ['snappy-codec', 'compression', 'fuzz snappy'],
   'time-index-entry': ['index-entries', 'fuzz index-entries'],
   'topic-name': ['topic-name', 'fuzz names'],
-  'transaction-state': ['transaction-state'],
+  'transaction-state': ['transaction-state', 'fuzz transaction-states'],
   varint: ['varint', 'fuzz varints'],
   'xx-hash32': ['lz4-codec'],
   'zstd-codec': ['zstd-codec', 'built-in-zstd', 'fuzz zstd'],

@@ -9,11 +9,8 @@ import {
   offsetValueBytes,
   writeOffsetValue,
 } from '../../src/format/offset-commit.ts'
-import { type FuzzTarget, promise, promiseEqual, unlessCorrupt } from '../fuzz-target.ts'
-
-/** What lies around it decides nothing. */
-const SURROUNDINGS = [0x00, 0xff, 0x01] as const
-const AROUND_BYTES = 9
+import { type FuzzTarget, promise, promiseEqual } from '../fuzz-target.ts'
+import { sameAnywhere } from './same-anywhere.ts'
 
 /** See the file's header. */
 export const offsetCommitTarget: FuzzTarget = {
@@ -34,19 +31,6 @@ export const offsetCommitTarget: FuzzTarget = {
       promiseEqual(sameAnywhere(again, readValue), value, 'a value means the same, written again')
     }
   },
-}
-
-type Read<T> = (buffer: Buffer, at: number, length: number) => T
-
-/** What `read` makes of `bytes`, whatever lies before and behind them; undefined for a refusal. */
-function sameAnywhere<T>(bytes: Buffer, read: Read<T>): T | undefined {
-  const all = SURROUNDINGS.map((byte) => {
-    const around = Buffer.alloc(AROUND_BYTES, byte)
-    const buffer = Buffer.concat([around, bytes, around])
-    return unlessCorrupt(() => read(buffer, AROUND_BYTES, bytes.length))
-  })
-  for (const one of all) promiseEqual(one, all[0], 'what lies around it decides nothing')
-  return all[0]
 }
 
 interface PlainKey {

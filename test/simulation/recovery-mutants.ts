@@ -72,7 +72,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     file: 'src/log/recovery.ts',
     find: 'startOfCheck(segment, fileBytes, checkpointedPoint)',
     replace: 'startOfCheck(segment, fileBytes, recoveryPoint)',
-    seed: 45,
+    seed: 279,
   },
   {
     rule: 'the recovery point passes a segment only with its closing index entry',

@@ -9,7 +9,7 @@
  */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { runSeed } from '../../support/seeded-random.ts'
+import { historySeed } from '../../support/seeded-random.ts'
 import { handleTheRest, modelStep, take } from './model-steps.ts'
 import { ModelWorld, type Tally, type WorldOptions } from './model-world.ts'
 
@@ -27,7 +27,7 @@ const worlds: fc.Arbitrary<WorldOptions> = fc.record({
 
 describe('a consumer group', () => {
   it(
-    `does what the model does, in histories from seed ${runSeed} on`,
+    `does what the model does, in histories from seed ${historySeed} on`,
     async () => {
       const tally: Tally = {
         steps: 0,
@@ -57,14 +57,14 @@ describe('a consumer group', () => {
       )
       for (let round = 0; tally.steps < STEPS_AT_LEAST; round += 1) {
         await fc.assert(history, {
-          seed: (runSeed + round) | 0,
+          seed: (historySeed + round) | 0,
           numRuns: HISTORIES_AT_ONCE,
           // As short as it got by then is what is told of a history that fails.
           plugins: [fc.interruptAfterTimeLimit(MAX_MS)],
         })
       }
       const counts = Object.entries(tally).map(([what, count]) => `${count} ${what}`)
-      process.stdout.write(`groups from seed ${runSeed} on: ${counts.join(', ')}\n`)
+      process.stdout.write(`groups from seed ${historySeed} on: ${counts.join(', ')}\n`)
       expect(Object.values(tally)).not.toContain(0)
       expect(tally.steps).toBeGreaterThanOrEqual(STEPS_AT_LEAST)
     },

@@ -13,6 +13,7 @@ import {
 } from '../../src/format/record-batch.ts'
 import { COMPRESSION_CODECS, isCodecAvailable } from '../../src/format/compression.ts'
 import { EventLog, type Isolation, type Topic } from '../../src/index.ts'
+import { enableZstdPackage } from '../../src/storage/zstd-package.ts'
 import { unpackStoredLog } from '../support/stored-log.ts'
 
 /** Partitions by folder, as the interop tests compare them. */
@@ -34,6 +35,7 @@ interface Facts {
 }
 
 const TOPICS = ['ledger', 'payments']
+enableZstdPackage() // As the first log that is opened does.
 /** The producers of the broker compressed with each of them. */
 const lacksCodec = !COMPRESSION_CODECS.every((codec) => isCodecAvailable(codec, 'decompress'))
 

@@ -11,25 +11,15 @@
  *       records again, and misses none
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
-import { LogError } from '../errors/log-error.ts'
 import { controlTypeOf } from '../format/control-record.ts'
 import { MAX_OFFSET_STRING_BYTES, OffsetCommitReader } from '../format/offset-commit.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
-import {
-  batchSizeBytesOf,
-  isTransactionalBatch,
-  producerEpochOf,
-  producerIdOf,
-} from '../format/record-batch.ts'
+import { isTransactionalBatch, producerEpochOf, producerIdOf } from '../format/record-batch.ts'
 import type { Procedure } from '../storage/procedure.ts'
-import { nextTurn } from './clock.ts'
 import type { Damage } from './damage.ts'
 import type { GroupPosition, GroupPositions } from './group-positions.ts'
+import { type InternalTopicReader, readInternalTopic } from './internal-topic-read.ts'
 import type { PartitionLog } from './partition-log.ts'
-import type { BatchRun } from './tail.ts'
-
-/** Bytes read before other work of the process gets its turn. */
-const SLICE_BYTES = 1_048_576
 
 /** What a record says of a position. */
 interface Said {
@@ -58,7 +48,7 @@ export function* loadOffsets(
   return yield* new OffsetsLoad(log, positions, isCommitted).run()
 }
 
-class OffsetsLoad {
+class OffsetsLoad implements InternalTopicReader {
   readonly #log: PartitionLog
   readonly #positions: GroupPositions
   readonly #byKey = new KeyIndex()
@@ -78,7 +68,7 @@ class OffsetsLoad {
   }
 
   *run(): Procedure<readonly Damage[]> {
-    yield* this.#read()
+    yield* readInternalTopic(this.#log, this)
     for (const [producerId, said] of this.#pending) {
       for (const one of said) {
         if (this.#isCommitted(this.#log, producerId, one.producerEpoch)) applyLater(one)
@@ -87,38 +77,7 @@ class OffsetsLoad {
     return this.#damage
   }
 
-  *#read(): Procedure<void> {
-    const log = this.#log
-    // One bad sector must not keep every topic from being opened (I2).
-    const cursor = log.cursor(log.logStartOffset, { passesBadSectors: true })
-    let sliceBytes = 0
-    for (;;) {
-      try {
-        const run = cursor.next(log.highWatermark)
-        if (run === undefined) return
-        this.#takeRun(run)
-        sliceBytes += run.end - run.start
-      } catch (error) {
-        if (!LogError.is(error, 'CORRUPT')) throw error
-        this.#damaged(error, cursor.skipDamage())
-      }
-      if (sliceBytes < SLICE_BYTES) continue
-      sliceBytes = 0
-      yield nextTurn
-    }
-  }
-
-  #takeRun({ buffer, start, end }: BatchRun): void {
-    for (let at = start; at < end; at += batchSizeBytesOf(buffer, at)) {
-      try {
-        this.#takeBatch(buffer, at)
-      } catch (error) {
-        if (!(error instanceof CorruptBytes)) throw error // I2
-      }
-    }
-  }
-
-  #takeBatch(buffer: Buffer, at: number): void {
+  takeBatch(buffer: Buffer, at: number): void {
     const batch = this.#batch
     batch.reset(buffer, at, this.#log.config.maxDecompressedBytes)
     const isTransactional = isTransactionalBatch(batch.attributes)
@@ -215,21 +174,10 @@ class OffsetsLoad {
     return buffer.toString('utf8', metadataStart, metadataStart + metadataLength)
   }
 
-  #damaged(error: LogError<'CORRUPT'>, resumesAt: number): void {
+  damaged(damage: Damage): void {
     // I2: a marker that aborted them may be gone, and the next one be of another transaction.
     this.#pending.clear()
-    const { topic, partition } = this.#log
-    const { file, position, offset } = error.details
-    this.#damage.push({
-      topic,
-      partition,
-      file,
-      position,
-      bytes: 0,
-      firstOffset: offset,
-      lastOffset: offset === null ? null : Math.max(offset, resumesAt - 1),
-      reason: 'not what was written',
-    })
+    this.#damage.push(damage)
   }
 }
 

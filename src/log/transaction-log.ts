@@ -12,11 +12,9 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { assert } from '../errors/invariant.ts'
-import { LogError } from '../errors/log-error.ts'
 import { partitionOfGroup } from '../format/group-partition.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
-import { batchSizeBytesOf } from '../format/record-batch.ts'
 import {
   encodeTransactionKey,
   encodeTransactionValue,
@@ -26,15 +24,12 @@ import {
   type TransactionState,
 } from '../format/transaction-state.ts'
 import type { Procedure } from '../storage/procedure.ts'
-import { nextTurn, type Clock } from './clock.ts'
+import type { Clock } from './clock.ts'
 import type { Damage } from './damage.ts'
+import { type InternalTopicReader, readInternalTopic } from './internal-topic-read.ts'
 import { TRANSACTIONS_TOPIC } from './internal-topics.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { UpTo } from './staged-offsets.ts'
-import type { BatchRun } from './tail.ts'
-
-/** Bytes read before other work of the process gets its turn. */
-const SLICE_BYTES = 1_048_576
 
 /** What a record of an id says; when is added. */
 export type NewTransactionState = Omit<TransactionState, 'lastUpdateTimestampMs'>
@@ -104,7 +99,7 @@ export class TransactionLog {
 }
 
 /** Reads one partition of the topic. */
-class StatesLoad {
+class StatesLoad implements InternalTopicReader {
   readonly #log: PartitionLog
   readonly #states: Map<string, StoredTransactionState>
   readonly #damage: Damage[]
@@ -116,37 +111,11 @@ class StatesLoad {
     this.#damage = damage
   }
 
-  *run(): Procedure<void> {
-    const log = this.#log
-    const cursor = log.cursor(log.logStartOffset, { passesBadSectors: true }) // I1
-    let sliceBytes = 0
-    for (;;) {
-      try {
-        const run = cursor.next(log.highWatermark)
-        if (run === undefined) return
-        this.#takeRun(run)
-        sliceBytes += run.end - run.start
-      } catch (error) {
-        if (!LogError.is(error, 'CORRUPT')) throw error
-        this.#damaged(error, cursor.skipDamage())
-      }
-      if (sliceBytes < SLICE_BYTES) continue
-      sliceBytes = 0
-      yield nextTurn
-    }
+  run(): Procedure<void> {
+    return readInternalTopic(this.#log, this) // I1
   }
 
-  #takeRun({ buffer, start, end }: BatchRun): void {
-    for (let at = start; at < end; at += batchSizeBytesOf(buffer, at)) {
-      try {
-        this.#takeBatch(buffer, at)
-      } catch (error) {
-        if (!(error instanceof CorruptBytes)) throw error // I1
-      }
-    }
-  }
-
-  #takeBatch(buffer: Buffer, at: number): void {
+  takeBatch(buffer: Buffer, at: number): void {
     const batch = this.#batch
     batch.reset(buffer, at, this.#log.config.maxDecompressedBytes)
     while (batch.next()) {
@@ -169,18 +138,7 @@ class StatesLoad {
     }
   }
 
-  #damaged(error: LogError<'CORRUPT'>, resumesAt: number): void {
-    const { topic, partition } = this.#log
-    const { file, position, offset } = error.details
-    this.#damage.push({
-      topic,
-      partition,
-      file,
-      position,
-      bytes: 0,
-      firstOffset: offset,
-      lastOffset: offset === null ? null : Math.max(offset, resumesAt - 1),
-      reason: 'not what was written',
-    })
+  damaged(damage: Damage): void {
+    this.#damage.push(damage)
   }
 }

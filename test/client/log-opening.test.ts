@@ -223,11 +223,13 @@ describe('a log', () => {
     rmSync(join(directory, '.kafka_cleanshutdown'))
     const path = join(directory, 't-0', '00000000000000000000.log')
     const bytes = readFileSync(path)
-    writeFileSync(path, Buffer.concat([bytes, bytes.subarray(0, 40)]))
+    // Torn in the producer id, which is −1. In the time before it there are zeros at some hours,
+    // and zeros at the end are free space.
+    writeFileSync(path, Buffer.concat([bytes, bytes.subarray(0, 48)]))
     const log = await open(directory)
     expect(log.recovery).toMatchObject({
       clean: false,
-      partitions: [{ topic: 't', partition: 0, cutBytes: 40, cutAtOffset: 3, damage: [] }],
+      partitions: [{ topic: 't', partition: 0, cutBytes: 48, cutAtOffset: 3, damage: [] }],
       positions: [],
     })
     expect(Object.keys(log.recovery.partitions[0] ?? {}).toSorted()).toEqual([

@@ -27,6 +27,8 @@ export interface SegmentPlace {
   readonly driver: StorageDriver
   readonly directory: string
   readonly baseOffset: number
+  /** Behind the names while the cleaner writes it: `….log.cleaned`. It is no segment of the log. */
+  readonly suffix?: '.cleaned'
 }
 
 /** Path of one of a segment's files. */
@@ -34,7 +36,8 @@ export function segmentPath(
   place: SegmentPlace,
   suffix: Exclude<SegmentSuffix, '.snapshot'>,
 ): string {
-  return `${place.directory}/${segmentFileName(place.baseOffset, suffix)}`
+  const name = segmentFileName(place.baseOffset, suffix)
+  return `${place.directory}/${name}${place.suffix ?? ''}`
 }
 
 /** The indexes of one segment. */

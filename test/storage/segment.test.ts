@@ -170,6 +170,24 @@ describe('a segment', () => {
     expect(() => segment.append(batchAt(4, 1, 1))).toThrow('I4')
   })
 
+  it('is written beside the log under the names that a cleaner gives it', () => {
+    const place = { ...newPlace(100), suffix: '.cleaned' } as const
+    const cleaned = Segment.create(place, { ...SETTINGS, indexIntervalBytes: 0 })
+    cleaned.append(batchAt(100, 7, 10))
+    cleaned.append(batchAt(105, 8, 10))
+    cleaned.addAborted({ producerId: 1, firstOffset: 100, lastOffset: 105, lastStableOffset: 106 })
+    cleaned.seal()
+    const stem = '00000000000000000100'
+    expect(place.driver.list('t-0')).toEqual(
+      ['.index', '.log', '.timeindex', '.txnindex'].map((kind) => `${stem}${kind}.cleaned`),
+    )
+    const opened = Segment.openSealed(place, SETTINGS, cleaned.contents)
+    expect(opened.logPath).toBe(`t-0/${stem}.log.cleaned`)
+    expect(opened.needsIndexRebuild).toBe(false)
+    expect(opened.offsetIndex.slotCount).toBe(1)
+    expect(opened.aborted.entries).toHaveLength(1)
+  })
+
   it('is never created over one that holds data', () => {
     const place = newPlace(0)
     Segment.create(place, SETTINGS).append(batchAt(0, 1, 1))

@@ -55,7 +55,7 @@ class MemberCoverage implements Coverage {
 
 /** From now on nothing else commits `feed` up to `offset`, nor what was handled and not written. */
 export function cover(member: GroupMember, feed: PartitionFeed, offset: number): void {
-  feed.covered.cover(offset)
+  feed.cover(offset)
   if (feed.isCovered) member.autoCommit.written([feed])
 }
 

@@ -1,6 +1,6 @@
 /**
- * PartitionFeed: one partition that a member of a group was assigned: its position, the records
- * that come next, and how far the user is with those handed over.
+ * PartitionFeed: one partition that a member of a group was assigned: its position and the records
+ * that come next. How far the user is with those handed over is handled-place.ts's to know.
  *
  *   I1  position is the next offset to hand over; only records, gaps, `seek` and a reset move it
  *   I2  handled is the next offset to commit: never above what was handed over or sought
@@ -19,7 +19,8 @@ import type { Range, StartPosition } from '../position.ts'
 import { ReadPace } from '../read-pace.ts'
 import { checkReadable, RecordSource, startOffset } from '../record-source.ts'
 import type { RecordTypes } from '../record-types.ts'
-import { CoveredOffsets } from './covered-offsets.ts'
+import type { CoveredOffsets } from './covered-offsets.ts'
+import { HandledPlace } from './handled-place.ts'
 
 /** Where to begin where nothing was committed, or what was committed is gone. */
 export type ResetPolicy = 'earliest' | 'latest' | 'none'
@@ -43,7 +44,6 @@ export class PartitionFeed {
   readonly partition: number
   readonly generation: number
   readonly pace: ReadPace
-  readonly covered: CoveredOffsets = new CoveredOffsets()
   /** Its `onAssigned` has run. */
   isActive = false
   isPaused = false
@@ -70,11 +70,7 @@ export class PartitionFeed {
   #source: RecordSource | undefined
   /** Undefined where the policy is 'none' and nothing was committed. */
   #position: number | undefined
-  #handled = 0
-  /** What the user committed since `handled` moved, where that was handed over. */
-  #committedTo = 0
-  /** `seek` moved the position while something was in the user's hands. */
-  #soughtInHand = false
+  readonly #place: HandledPlace = new HandledPlace(() => this.#noteUnwritten())
   /** Taken from the source and not handed over yet. */
   #gathered: StoredRecord[] = []
   #gatheredBytes = 0
@@ -122,7 +118,7 @@ export class PartitionFeed {
 
   /** The next offset to commit. */
   get handled(): number {
-    return this.#handled
+    return this.#place.handled
   }
 
   /** Something was handed over, or sought. */
@@ -130,9 +126,14 @@ export class PartitionFeed {
     return this.#position !== undefined && this.position !== this.#startedAt
   }
 
-  /** `handled` is a transaction's to commit. */
+  /** `handled` is not to be committed by itself. */
   get isCovered(): boolean {
-    return this.covered.has(this.#handled)
+    return this.#place.isCovered
+  }
+
+  /** How far transactions cover it. */
+  get covered(): CoveredOffsets {
+    return this.#place.covered
   }
 
   /** Aborts when the partition is lost. */
@@ -159,45 +160,46 @@ export class PartitionFeed {
     if (typeof to === 'number') checkReadable(log, to, log.logEndOffset)
     const offset = this.#offsetOf(to)
     this.discard()
-    this.#goElsewhere()
+    this.seekCount += 1
     this.#position = offset
-    // What is in the user's hands is not handled yet; asking for more makes this position count.
-    this.#soughtInHand = this.takenCount > 0
-    if (!this.#soughtInHand) this.#handledIs(offset)
+    this.#place.sought(offset, this.takenCount > 0)
   }
 
   /** Everything handed over is handled. Hot. */
   handleAll(): void {
     const position = this.#gathered.length > 0 ? this.#firstGathered() : this.#position
-    if (position !== undefined && position !== this.#handled) this.#handledIs(position)
+    if (position !== undefined) this.#place.askedAt(position)
   }
 
   /** Everything below `offset` is handled; never moves back. */
   handleBelow(offset: number): void {
-    if (offset > this.#handled) this.#handledIs(offset)
+    if (offset > this.#place.handled) this.#place.moveTo(offset)
   }
 
   /** The user committed `offset`: what is in hand below it does not come again. */
   committed(offset: number): void {
-    if (this.#position !== undefined && offset <= this.#position) this.#committedTo = offset
+    if (this.#position !== undefined && offset <= this.#position) this.#place.committed(offset)
+  }
+
+  /** A transaction covers everything below `offset`. */
+  cover(offset: number): void {
+    this.#place.cover(offset)
   }
 
   /** The transaction ended that covers everything below `offset`. */
   coveredEnded(offset: number, outcome: OffsetsOutcome): void {
     if (this.isLost) return
-    this.covered.ended(offset, outcome)
-    if (outcome !== 'committed') return
-    this.committed(offset)
-    if (this.#handled > offset) this.#noteUnwritten() // The group's position may have been there.
+    this.#place.coveredEnded(offset, outcome)
+    if (outcome === 'committed') this.committed(offset)
   }
 
   /** What is in the user's hands is not handled, and comes again: unless it sought elsewhere. */
   takeBack(): void {
     const position = this.#position
-    const place = Math.max(this.#handled, this.#committedTo)
-    if (position === undefined || position <= place || this.#soughtInHand) return
+    const { beginsAgainAt } = this.#place
+    if (position === undefined || beginsAgainAt === undefined || position <= beginsAgainAt) return
     this.discard()
-    this.#position = place
+    this.#position = beginsAgainAt
   }
 
   /** Drops what was read and not handed over: it is read again from the position on. */
@@ -323,15 +325,7 @@ export class PartitionFeed {
     if (from === undefined || nextOffset <= from) return
     this.#position = nextOffset
     if (this.#startedAt === from) this.#startedAt = nextOffset
-    this.covered.passGap(from, nextOffset)
-    if (this.#handled === from && this.takenCount === 0) this.#handledIs(nextOffset)
-  }
-
-  #handledIs(offset: number): void {
-    this.#handled = this.covered.pastGap(offset)
-    this.#committedTo = this.#handled
-    this.#soughtInHand = false
-    this.#noteUnwritten()
+    this.#place.passGap(from, nextOffset, this.takenCount > 0)
   }
 
   #noteUnwritten(): void {
@@ -340,15 +334,9 @@ export class PartitionFeed {
     this.#options.unwritten(this)
   }
 
-  /** What was taken says nothing about positions any more. */
-  #goElsewhere(): void {
-    this.seekCount += 1
-    this.covered.clear()
-  }
-
   #startAt(offset: number): void {
     this.#position = offset
-    this.#handled = offset
+    this.#place.startAt(offset)
     this.#startedAt = offset
   }
 
@@ -358,14 +346,15 @@ export class PartitionFeed {
     this.#startAt(this.#offsetOf(autoOffsetReset))
     // 'latest' is another place each time it is looked up: uncommitted, whatever is appended until
     // the next start would be passed over, with the record that was in hand.
-    if (autoOffsetReset === 'latest') this.#handledIs(this.#handled)
+    if (autoOffsetReset === 'latest') this.#place.moveTo(this.#place.handled)
   }
 
   /** @throws {LogError} NO_OFFSET where the policy is 'none'. */
   #reset(from: number): void {
     const { autoOffsetReset, groupId, warn } = this.#options
     this.discard()
-    this.#goElsewhere()
+    this.seekCount += 1
+    this.#place.leave()
     if (autoOffsetReset === 'none') {
       this.#position = undefined
       if (this.isActive) throw this.#noOffset(`offset ${from} is gone`)
@@ -373,7 +362,7 @@ export class PartitionFeed {
     }
     const to = this.#offsetOf(autoOffsetReset)
     this.#position = to
-    this.#handledIs(to)
+    this.#place.moveTo(to)
     warn(offsetReset(this.log, groupId, { from, to }))
   }
 

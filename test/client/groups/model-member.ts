@@ -36,6 +36,10 @@ export interface ModelFeed {
   isPaused: boolean
   /** Up to here a transaction commits, or was to: nothing else does by itself. */
   coveredTo: number
+  /** It was moved while something of it was in hand, and nothing was asked for since. */
+  isSought: boolean
+  /** What is handled is not committed by itself: covered before a seek, or the new place is. */
+  isSettled: boolean
 }
 
 /** See the file's header. */
@@ -109,6 +113,8 @@ export class ModelMember {
   /** Everything of a partition that its user did something with by hand is said in `mayBecome`. */
   handledIs(feed: ModelFeed, offset: number): void {
     feed.handled = offset
+    feed.isSought = false
+    feed.isSettled = false
     feed.isUnwritten = offset > feed.coveredTo
     if (this.#world.options.autoCommit && feed.isUnwritten) feed.partition.mayBecome.add(offset)
   }
@@ -158,7 +164,8 @@ export class ModelMember {
   #handleAll(): void {
     for (const key of this.inHand) {
       const feed = this.feeds.get(key)
-      if (feed !== undefined && feed.handled !== feed.position) this.handledIs(feed, feed.position)
+      if (feed === undefined) continue
+      if (feed.handled !== feed.position || feed.isSought) this.handledIs(feed, feed.position)
     }
     this.inHand.clear()
   }
@@ -185,6 +192,8 @@ export class ModelMember {
         isUnwritten: false,
         isPaused: false,
         coveredTo: -1,
+        isSought: false,
+        isSettled: false,
       })
     }
   }

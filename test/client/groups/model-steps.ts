@@ -252,9 +252,12 @@ function seek(world: ModelWorld, who: number, what: number): void {
   member.consumer.seek(feed.partition, to)
   if (to > feed.position) feed.partition.excuseBelow(to)
   feed.position = to
+  // What a transaction has covered stays out of automatic commits, though the user goes elsewhere.
+  feed.isSettled ||= feed.handled <= feed.coveredTo
   feed.coveredTo = -1
   // With something in hand, asking for more makes the new place count.
-  if (!member.inHand.has(feed.partition.key)) member.handledIs(feed, to)
+  feed.isSought = member.inHand.has(feed.partition.key)
+  if (!feed.isSought) member.handledIs(feed, to)
 }
 
 function seekOutside(world: ModelWorld, who: number, what: number): void {

@@ -57,7 +57,8 @@ export async function cover(world: ModelWorld, member: ModelMember | undefined):
   }
   for (const { feed, offset } of places) {
     feed.coveredTo = Math.max(feed.coveredTo, offset)
-    if (feed.handled <= feed.coveredTo) feed.isUnwritten = false
+    feed.isSettled ||= feed.isSought
+    if (feed.handled <= feed.coveredTo || feed.isSettled) feed.isUnwritten = false
   }
   world.cover = { tx, member, places, starts, begunMs }
 }
@@ -88,7 +89,7 @@ export async function commitCover(world: ModelWorld): Promise<void> {
     must(partition.committed === offset, `${partition.key}: ${offset} is committed with the rest`)
     partition.commitsAreDurable()
     partition.durableEnd = Math.max(partition.durableEnd, offset)
-    if (feed.handled > offset) feed.isUnwritten = feed.handled > feed.coveredTo
+    if (feed.handled > offset) feed.isUnwritten = feed.handled > feed.coveredTo && !feed.isSettled
   }
 }
 

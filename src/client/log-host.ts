@@ -23,6 +23,7 @@ import {
   type Procedure,
 } from '../storage/procedure.ts'
 import { SharedProcedure } from '../storage/shared-procedure.ts'
+import { BackgroundWork } from './background-work.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
 import { keepExpiring } from './groups/offsets-expiry.ts'
@@ -38,12 +39,8 @@ import { named, TopicCatalog, type UnwantedTopic, type WantedTopic } from './top
 import type { AnyTopicRef } from './topic-ref.ts'
 import type { TopicHost, TopicState, TopicView } from './topic-state.ts'
 
-/** Recovery never reads more than what was appended in this time. */
-const CHECKPOINT_INTERVAL_MS = 60_000
 /** What is made, or deleted, with one commit: so many wait for it at most. */
 const PARTITIONS_TOGETHER = 1_024
-/** Small segments roll often: their checkpoints come together. */
-const ROLL_CHECKPOINT_DELAY_MS = 1_000
 
 /** One open log, below its public handle. */
 export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
@@ -63,15 +60,9 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly #deletions: SharedProcedure<UnwantedTopic, void>
   readonly #producers = new Set<Producer>()
   readonly #closingListeners = new Set<() => void>()
-  /** Work that nobody waits for, until the log closes. */
-  readonly #background = new Set<Promise<void>>()
+  readonly #background: BackgroundWork
   #defaultProducer: Producer | undefined
   #isOpen = true
-  #freesSpace = false
-  #wantsCheckpoint = false
-  #isCheckpointing = false
-  #checkpointTimer: unknown
-  #rollTimer: unknown
 
   constructor(
     directory: LogDirectory,
@@ -85,6 +76,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.clock = options.clock
     this.randomBytes = options.randomBytes
     this.holdsProcess = directory.driver.kind === 'disk'
+    this.#background = new BackgroundWork(directory, this.#procedures, { clock: this.clock, warn })
     this.#ownTopics = new OwnTopics(directory, this.#procedures, options)
     this.transactions.ownTopics = this.#ownTopics
     this.transactions.markers.onDelayed = (cause) => warn(housekeepingFailed(cause))
@@ -113,20 +105,14 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   /** Starts what happens by itself. */
   start(): void {
-    if (this.#directory.driver.volatile) return
-    this.#scheduleCheckpoint()
-    this.#freeSpaceSoon()
+    this.#background.start()
   }
 
   /**
    * A segment was sealed: its part of the log need not be recovered any more, after a checkpoint.
    */
   rolled(): void {
-    if (this.#directory.driver.volatile || !this.#isOpen || this.#rollTimer !== undefined) return
-    this.#rollTimer = this.clock.setTimeout(() => {
-      this.#rollTimer = undefined
-      if (this.#isOpen) this.#inBackground(this.#checkpoint())
-    }, ROLL_CHECKPOINT_DELAY_MS)
+    this.#background.rolled()
   }
 
   partitionFailed(partition: PartitionLog, error: LogError): void {
@@ -181,7 +167,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.checkOpen('log.deleteTopic')
     await this.#deletions.run(this.#catalog.unwanted(ref, 'log.deleteTopic'))
     this.groups.topicsChanged()
-    this.#freeSpaceSoon()
+    this.#background.freeSpaceSoon()
   }
 
   async alterTopic(state: TopicState, changes: TopicConfig): Promise<void> {
@@ -300,11 +286,10 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       await this.groups.close(timeoutMs)
     }
     this.#isOpen = false
-    if (this.#checkpointTimer !== undefined) this.clock.clearTimeout(this.#checkpointTimer)
-    if (this.#rollTimer !== undefined) this.clock.clearTimeout(this.#rollTimer)
+    this.#background.stop()
     this.#endReaders()
     await this.#finishProducers(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
-    await Promise.all(this.#background)
+    await this.#background.ended()
     await this.transactions.close()
     await this.#procedures.run(() => this.#directory.close())
   }
@@ -335,59 +320,6 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       this.checkOpen(call)
       return begin()
     })
-  }
-
-  #scheduleCheckpoint(): void {
-    this.#checkpointTimer = this.clock.setTimeout(() => {
-      if (!this.#isOpen) return
-      this.#inBackground(this.#checkpoint())
-      this.#scheduleCheckpoint()
-    }, CHECKPOINT_INTERVAL_MS)
-  }
-
-  /**
-   * What the checkpoints may count is synced first: nobody who changes topics waits for that (I1).
-   * One at a time, and once more where one was wanted meanwhile.
-   */
-  async #checkpoint(): Promise<void> {
-    this.#wantsCheckpoint = true
-    if (this.#isCheckpointing) return
-    this.#isCheckpointing = true
-    try {
-      while (this.#wantsCheckpoint && this.#isOpen) {
-        this.#wantsCheckpoint = false
-        await this.#directory.syncForCheckpoint()
-        if (this.#isOpen) await this.#procedures.run(() => this.#directory.writeCheckpoints())
-      }
-    } finally {
-      this.#isCheckpointing = false
-    }
-  }
-
-  /** One at a time; a log that closes meanwhile leaves it to the next one (I3). */
-  #freeSpaceSoon(): void {
-    if (!this.#isOpen || this.#freesSpace || !this.#directory.hasSpaceToFree) return
-    this.#freesSpace = true
-    const freeing = this.#freeSpace().finally(() => {
-      this.#freesSpace = false
-    })
-    this.#inBackground(freeing)
-  }
-
-  async #freeSpace(): Promise<void> {
-    while (this.#isOpen && this.#directory.hasSpaceToFree) {
-      const topicIds = await this.#directory.freeSpace()
-      if (this.#isOpen) await this.#procedures.run(() => this.#directory.forgetDeleted(topicIds))
-    }
-  }
-
-  #inBackground(work: Promise<void>): void {
-    const settled = work
-      .catch((cause: unknown) => {
-        if (this.#isOpen) this.warn(housekeepingFailed(cause))
-      })
-      .finally(() => this.#background.delete(settled))
-    this.#background.add(settled)
   }
 }
 

@@ -18,11 +18,12 @@
  */
 import { assert } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
-import { writeCleanMarker, type CleanPartition } from '../storage/clean-marker.ts'
+import { writeCleanMarker } from '../storage/clean-marker.ts'
 import type { LogMetadata } from '../storage/metadata-file.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { parseTopicId } from '../storage/topic-id.ts'
+import { cleanPartition, settleAll } from './clean-end.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
@@ -31,9 +32,9 @@ import type { TopicConfig } from './log-config.ts'
 import { type GivenTopic, type LogTopic, onlyOne, OpenTopics } from './open-topics.ts'
 import type { PartitionContext, PartitionLog, PartitionState } from './partition-log.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { RemovedFolders } from './removed-folders.ts'
 import { StoredTopics } from './stored-topics.ts'
 import { TailBudget } from './tail.ts'
-import { setFolderAside } from './topic-directory.ts'
 import { TransactionCoordinator } from './transaction-coordinator.ts'
 import type { WatermarkPublisher } from './watermark-publisher.ts'
 
@@ -67,8 +68,7 @@ export class LogDirectory {
   readonly #stored: StoredTopics
   readonly #topics: OpenTopics
   #publisher: WatermarkPublisher | undefined
-  /** Folders of deleted topics whose space is still to be freed, by topic id. */
-  readonly #removals = new Map<string, readonly string[]>()
+  readonly #removed: RemovedFolders
   readonly #writtenStarts: WrittenCheckpoint = { bytes: null }
   readonly #writtenPoints: WrittenCheckpoint = { bytes: null }
   /** The checkpoints may still have lines of a deleted topic (I3). */
@@ -77,6 +77,7 @@ export class LogDirectory {
   constructor(environment: LogEnvironment, metadata: LogMetadata) {
     this.#environment = environment
     this.#stored = new StoredTopics(environment.driver, metadata)
+    this.#removed = new RemovedFolders(environment.driver, environment.randomBytes)
     this.offsets = new CommittedOffsets({
       clock: environment.clock,
       partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
@@ -208,7 +209,7 @@ export class LogDirectory {
       }
     }
     const asides = new Map<string, readonly string[]>()
-    const outcomes = topics.map((topic) => this.#setAside(topic, asides))
+    const outcomes = topics.map((topic) => this.#removed.setAside(topic, asides))
     yield () => driver.flushDirectory('')
     yield* this.writeCheckpoints()
     for (const { partitions } of topics) {
@@ -216,27 +217,9 @@ export class LogDirectory {
     }
     // Not before: what is freed is forgotten, and of a topic that is no longer listed as deleting,
     // or whose folder lost the file with its id, whatever else a crash leaves would be adopted.
-    for (const [topicId, directories] of asides) this.#removals.set(topicId, directories)
+    for (const [topicId, directories] of asides) this.#removed.note(topicId, directories)
     yield* this.offsets.forgetTopics(names)
     return outcomes
-  }
-
-  /** All its folders, or it fails: what has been renamed then is for the next open to remove. */
-  #setAside(
-    { id, partitions }: LogTopic,
-    asides: Map<string, readonly string[]>,
-  ): PromiseSettledResult<void> {
-    const { driver, randomBytes } = this.#environment
-    const uniqueId = Buffer.from(randomBytes(16)).toString('hex')
-    try {
-      const renamed = partitions.map(({ directory }) =>
-        setFolderAside(driver, directory, uniqueId, 'delete'),
-      )
-      asides.set(id, renamed)
-      return { status: 'fulfilled', value: undefined }
-    } catch (reason) {
-      return { status: 'rejected', reason }
-    }
   }
 
   #endTopic(topic: LogTopic): void {
@@ -250,17 +233,12 @@ export class LogDirectory {
 
   /** Notes folders that an earlier run was deleting. */
   deletingFolders(topicId: string, directories: readonly string[]): void {
-    this.#removals.set(topicId, [...directories])
+    this.#removed.note(topicId, directories)
   }
 
   /** Frees the space of deleted topics; returns their ids, which `forgetDeleted` may take next. */
-  async freeSpace(): Promise<readonly string[]> {
-    const removals = [...this.#removals]
-    for (const [topicId, directories] of removals) {
-      for (const directory of directories) await this.#environment.driver.removeDirectory(directory)
-      this.#removals.delete(topicId)
-    }
-    return removals.map(([topicId]) => topicId)
+  freeSpace(): Promise<readonly string[]> {
+    return this.#removed.free()
   }
 
   /** Their folders are gone: metadata no longer needs to say that they are being deleted. */
@@ -274,7 +252,7 @@ export class LogDirectory {
 
   /** True while folders of deleted topics are left. */
   get hasSpaceToFree(): boolean {
-    return this.#removals.size > 0
+    return this.#removed.areLeft
   }
 
   /**
@@ -366,26 +344,6 @@ export class LogDirectory {
 
   #partitions(): readonly PartitionLog[] {
     return this.topics().flatMap((topic) => topic.partitions)
-  }
-}
-
-async function settleAll(partitions: readonly PartitionLog[]): Promise<void> {
-  const results = await Promise.allSettled(partitions.map((partition) => partition.settle()))
-  for (const result of results) if (result.status === 'rejected') throw result.reason
-}
-
-function cleanPartition(partition: PartitionLog): CleanPartition {
-  return {
-    topic: partition.topic,
-    topicId: partition.topicId,
-    partition: partition.partition,
-    logStartOffset: partition.logStartOffset,
-    logEndOffset: partition.logEndOffset,
-    producers: partition.snapshots.newest(partition),
-    segments: [...partition.segments].map((segment) => ({
-      baseOffset: segment.baseOffset,
-      ...segment.contents,
-    })),
   }
 }
 

@@ -276,11 +276,25 @@ export class ModelProducer {
     const sends: Promise<void>[] = []
     for (let left = count; left > 0; left--) {
       const place = this.#world.anyPlace()
-      sends.push(sendOne(tx, place, book.send(place, booked)))
+      sends.push(this.#sendOne(tx, place, book.send(place, booked)))
       tally.records += 1
     }
     if (random.below(4) === 0) sends.splice(0).forEach((one) => this.#track(booked, one))
     await Promise.all(sends)
+  }
+
+  async #sendOne(tx: Sender, place: string, record: BookedRecord): Promise<void> {
+    const world = this.#world
+    const { life } = world
+    try {
+      const { offset } = await tx.send({ ...partOf(place), value: `${record.id}` })
+      record.offset = offset
+      record.state = 'appended'
+    } catch (error) {
+      // What fails because the process ended may be in the log all the same.
+      if (life === world.life && !world.isStopped) record.state = 'failed'
+      throw error
+    }
   }
 
   /** Waits for sends in a transaction: they fail where it is over, or is being ended. */
@@ -328,17 +342,6 @@ export class ModelProducer {
     if (!booked.isSettled) tally[outcome] += 1
     booked.outcome = outcome
     booked.isSettled = true
-  }
-}
-
-async function sendOne(tx: Sender, place: string, record: BookedRecord): Promise<void> {
-  try {
-    const { offset } = await tx.send({ ...partOf(place), value: `${record.id}` })
-    record.offset = offset
-    record.state = 'appended'
-  } catch (error) {
-    record.state = 'failed'
-    throw error
   }
 }
 

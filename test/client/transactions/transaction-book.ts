@@ -187,8 +187,9 @@ export class TransactionBook {
     const what = (): string => `transaction ${number}: ${count} of its ${kept.length} records`
     must(count === 0 || count === kept.length, () => `I2: ${what()} are there`)
     must(outcome !== 'committed' || count === kept.length, () => `I1: ${what()} are there`)
-    // Without records nobody can tell, and nobody has to.
-    transaction.outcome = count === kept.length ? 'committed' : 'aborted'
+    // Without records nobody can tell, and nobody has to; refused are those of an aborted one.
+    const isRefused = kept.length === 0 && records.length > 0
+    transaction.outcome = count === kept.length && !isRefused ? 'committed' : 'aborted'
     must(
       transaction.outcome === 'committed' || transaction.seenBy !== 'durable',
       () => `transaction ${number} was seen, and is gone`,

@@ -1,9 +1,9 @@
 /**
- * BackgroundWork: what an open log does by itself besides its housekeeping: checkpoints, and freeing
- * the space of deleted topics.
+ * BackgroundWork: what an open log does by itself besides its housekeeping: checkpoints, and
+ * freeing the space of deleted topics.
  *
  *   I1  nothing is begun once it was stopped, and nothing goes on once it has ended
- *   I2  one checkpoint at a time, and one that frees space; whoever changes topics waits for neither
+ *   I2  one checkpoint at a time, and one that frees space; who changes topics waits for neither
  */
 import type { Clock } from '../log/clock.ts'
 import type { LogDirectory } from '../log/log-directory.ts'

@@ -1,6 +1,6 @@
 /**
- * What a clean close does to each partition, and says of it: the next open reads no data of what the
- * clean marker vouches for. The order of the steps is log-directory.ts' business.
+ * What a clean close does to each partition, and says of it: the next open reads no data of what
+ * the clean marker vouches for. The order of the steps is log-directory.ts' business.
  */
 import type { CleanPartition } from '../storage/clean-marker.ts'
 import type { PartitionLog } from './partition-log.ts'

@@ -46,6 +46,8 @@ const FILLER = 'x'.charCodeAt(0)
 export class RecordBook {
   /** Bytes were damaged on purpose: records may be missing, none may be wrong. */
   isTainted = false
+  /** Pages were written to places of others: a record may be found in a partition not its own. */
+  isMisdirected = false
   readonly #records: WrittenRecord[] = []
   #chapterStart = 0
 

@@ -261,6 +261,7 @@ export class Simulation implements Stage {
     const suffix = random.oneOf('.log', '.log', '.log', '.index', '.timeindex', '')
     const fault = random.oneOf('lost', 'misdirected', 'dropUnreadable', 'rot', 'rot', 'rot')
     this.say(`${fault} in a ${suffix} file`)
+    this.book.isMisdirected ||= fault === 'misdirected'
     if (fault !== 'rot') {
       const left = 1 + random.below(3)
       const action = fault === 'dropUnreadable' ? 'flush' : 'write'

@@ -13,7 +13,7 @@ import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts
 import type { CleanPartition } from '../storage/clean-marker.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
-import type { StorageDriver } from '../storage/storage-driver.ts'
+import type { StorageDriver, StorageFile } from '../storage/storage-driver.ts'
 import { fileDamage } from './damage.ts'
 import { LEADER_EPOCH_FILE, LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
@@ -210,7 +210,9 @@ function openSegments(
   described: CleanPartition,
 ): SegmentList | undefined {
   const present = new Set(names)
-  const logs = names.filter((name) => parseSegmentFileName(name)?.suffix === '.log')
+  const logs = names.filter(
+    (name) => name.endsWith('.log') && parseSegmentFileName(name) !== undefined,
+  )
   const next = segmentFileName(described.logEndOffset, '.log')
   const hasNext =
     logs.length > 1 &&
@@ -222,19 +224,38 @@ function openSegments(
   for (const [index, segment] of described.segments.entries()) {
     const name = segmentFileName(segment.baseOffset, '.log')
     if (logs[index] !== name) return undefined
-    if (driver.status(`${directory}/${name}`)?.sizeBytes !== segment.sizeBytes) return undefined
     // Recovery builds an index anew step by step; a reader who needs it would have to wait.
     if (!hasIndexes(present, segment.baseOffset)) return undefined
   }
+  // Behind an append to the last one, what is left of the next would fit nothing any more.
+  const sealedCount = hasNext ? logs.length : logs.length - 1
+  const sealed = openSealedLogs({ driver, directory, names: logs.slice(0, sealedCount) }, described)
+  if (sealed === undefined) return undefined
   const segments = described.segments.map((segment, index) => {
     const place = { driver, directory, baseOffset: segment.baseOffset }
-    const isLast = index === described.segments.length - 1
-    // Behind an append to this one, what is left of the next would fit nothing any more.
-    return isLast && !hasNext
-      ? Segment.open(place, config, segment)
-      : Segment.openSealed(place, config, segment)
+    return index < sealedCount
+      ? Segment.openSealed(place, config, segment, sealed[index])
+      : Segment.open(place, config, segment)
   })
   return new SegmentList(segments)
+}
+
+/**
+ * The .logs of the sealed segments, as far as the driver opens them at once; undefined where any,
+ * or that of the active segment, has another size than the marker says.
+ */
+function openSealedLogs(
+  { driver, directory, names }: FolderListing,
+  { segments }: CleanPartition,
+): readonly StorageFile[] | undefined {
+  const found = driver.openFiles?.(directory, names) ?? []
+  const isAsDescribed = segments.every(({ baseOffset, sizeBytes }, index) => {
+    const path = `${directory}/${segmentFileName(baseOffset, '.log')}`
+    return (found[index] ?? driver.status(path))?.sizeBytes === sizeBytes
+  })
+  if (isAsDescribed) return found.map(({ file }) => file)
+  for (const { file } of found) file.close()
+  return undefined
 }
 
 function isEmpty(driver: StorageDriver, directory: string, name: string): boolean {

@@ -11,7 +11,7 @@
  *       may write in the directory can swap a link in between our look and our use
  */
 import fs from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, resolve, sep } from 'node:path'
 import { assert } from '../errors/invariant.ts'
 import { descriptorBounds, type DescriptorBounds } from './descriptor-limit.ts'
 import { flushAncestorAt, flushDirectoryAt } from './device-sync.ts'
@@ -21,7 +21,7 @@ import { FileDescriptorPool } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
 import { OWNER_ONLY, type FileModes } from './file-modes.ts'
 import type { MappingPool } from './mapping-pool.ts'
-import type { FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
+import type { FileStatus, FoundFile, StorageDriver, StorageFile } from './storage-driver.ts'
 import { assertStoragePath, isWithin, parentOf, renamedPath } from './storage-path.ts'
 
 /** Bounds of a disk driver. */
@@ -70,6 +70,7 @@ class DiskDriver implements StorageDriver {
   readonly #named = new Map<string, DiskNode>()
   /** Directories above the root whose names `flushDirectory('')` has still to make durable. */
   #unsyncedAncestors: readonly string[]
+  readonly #onClose = (file: DiskFile): void => this.#closed(file)
   #isClosed = false
 
   constructor(
@@ -92,12 +93,8 @@ class DiskDriver implements StorageDriver {
     const node =
       mode === 'create'
         ? new DiskNode(this.#root, path)
-        : this.#existingNode(path, absolutePath, mode)
-    const onClose = (file: DiskFile): void => this.#closed(file)
-    const [pool, mappings, { fileMode }] = [this.#pool, this.#mappings, this.#modes]
-    const writable = mode !== 'read'
-    const file = new DiskFile({ pool, node, writable, fileMode, mappings, onClose })
-    this.#nodes.add(node)
+        : this.#existingNode(path, absolutePath, mode).node
+    const file = this.#fileOf(node, mode !== 'read')
     if (mode === 'read') {
       this.#named.set(path, node)
       return file
@@ -110,6 +107,28 @@ class DiskDriver implements StorageDriver {
     }
     this.#named.set(path, node)
     return file
+  }
+
+  openFiles(directory: string, names: readonly string[]): readonly FoundFile[] {
+    const absoluteDirectory = this.#directory(directory)
+    const found: FoundFile[] = []
+    try {
+      for (const name of names) {
+        const path = `${directory}/${name}`
+        assertStoragePath(path)
+        const { node, sizeBytes } = this.#existingNode(
+          path,
+          `${absoluteDirectory}${sep}${name}`,
+          'read',
+        )
+        this.#named.set(path, node)
+        found.push({ file: this.#fileOf(node, false), sizeBytes })
+      }
+    } catch (error) {
+      for (const { file } of found) file.close()
+      throw error
+    }
+    return found
   }
 
   status(path: string): FileStatus | undefined {
@@ -259,22 +278,26 @@ class DiskDriver implements StorageDriver {
     return absolutePath
   }
 
+  #fileOf(node: DiskNode, writable: boolean): DiskFile {
+    const [pool, mappings, onClose] = [this.#pool, this.#mappings, this.#onClose]
+    const { fileMode } = this.#modes
+    const file = new DiskFile({ pool, node, writable, fileMode, mappings, onClose })
+    this.#nodes.add(node)
+    return file
+  }
+
   /** The node of what is at `path` now: the one already open, unless it was replaced meanwhile. */
-  #existingNode(path: string, absolutePath: string, mode: 'write' | 'read'): DiskNode {
+  #existingNode(path: string, absolutePath: string, mode: 'write' | 'read'): FoundNode {
+    const known = this.#named.get(path)
     try {
       const stat = fs.lstatSync(absolutePath)
-      const known = this.#named.get(path)
-      if (known?.isSame(stat)) return known
+      if (known?.isSame(stat)) return { node: known, sizeBytes: stat.size }
       const node = new DiskNode(this.#root, path)
       node.identify(stat)
-      return node
+      return { node, sizeBytes: stat.size }
     } catch (error) {
-      throw fileFailure(
-        'open',
-        absolutePath,
-        error,
-        mode === 'write' ? 'opening-for-writing' : 'other',
-      )
+      const purpose = mode === 'write' ? 'opening-for-writing' : 'other'
+      throw fileFailure('open', absolutePath, error, purpose)
     }
   }
 
@@ -331,6 +354,12 @@ class DiskDriver implements StorageDriver {
     for (const directory of ancestors) await flushAncestorAt(directory)
     if (this.#unsyncedAncestors === ancestors) this.#unsyncedAncestors = []
   }
+}
+
+/** What was found at a path. */
+interface FoundNode {
+  readonly node: DiskNode
+  readonly sizeBytes: number
 }
 
 /** I1. What else is wrong with the path is for the call that needs it to find out. */

@@ -112,7 +112,7 @@ export class DiskFile implements StorageFile {
     assert(!this.#isClosed, 'file: not used after close')
     assert(position >= 0 && targetStart >= 0 && byteLength >= 0, 'read: nothing negative')
     assert(targetStart + byteLength <= target.byteLength, 'read: target has room')
-    const copied = this.#mapped?.read(target, targetStart, byteLength, position) ?? -1
+    const copied = this.#mapping?.read(target, targetStart, byteLength, position) ?? -1
     if (copied >= 0) return copied
     const fd = this.#use('read')
     let done = 0
@@ -196,7 +196,6 @@ export class DiskFile implements StorageFile {
     if (this.#isFrozen) return
     this.#isFrozen = true
     this.#node.freeze()
-    this.#mapped ??= this.#mappable()
   }
 
   settle(byteLength: number): void {
@@ -204,13 +203,12 @@ export class DiskFile implements StorageFile {
     if (this.#isFrozen || this.#mappings === undefined) return
     this.#node.settle(byteLength, !this.#isSettled)
     this.#isSettled = true
-    this.#mapped ??= this.#mappable()
   }
 
   borrow(position: number, byteLength: number): BorrowedBytes | undefined {
     assert(!this.#isClosed, 'file: not used after close')
     assert(position >= 0 && byteLength >= 0, 'borrow: nothing negative')
-    return this.#mapped?.window(position, byteLength)
+    return this.#mapping?.window(position, byteLength)
   }
 
   close(): void {
@@ -260,13 +258,16 @@ export class DiskFile implements StorageFile {
     return fd
   }
 
-  #mappable(): MappedFile | undefined {
-    if (this.#mappings === undefined) return undefined
-    return new MappedFile(this.#mappings, {
+  /** Made at the first read: a log may have thousands of files that nobody reads. */
+  get #mapping(): MappedFile | undefined {
+    if (this.#mapped !== undefined || this.#mappings === undefined) return this.#mapped
+    if (!this.#isFrozen && !this.#isSettled) return undefined
+    this.#mapped = new MappedFile(this.#mappings, {
       openDescriptor: () => this.#use('map'),
       readSizeBytes: () => this.#readSizeBytes(),
       settledBytes: () => (this.#isFrozen ? undefined : this.#node.settledBytes),
     })
+    return this.#mapped
   }
 
   #use(action: string): number {

@@ -57,17 +57,38 @@ export function parseJson(text: string): unknown {
 
 /** The canonical text that the checksum covers; see the header. */
 export function canonicalJson(value: unknown, known?: KnownTexts): string {
-  if (Array.isArray(value))
-    return `[${value.map((entry) => canonicalJson(entry, known)).join(',')}]`
+  if (Array.isArray(value)) return arrayText(value, known)
   if (!isJsonObject(value)) return JSON.stringify(value) ?? 'null'
-  const members = Object.entries(value)
-    .filter(([, member]) => member !== undefined)
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, member]) => `${JSON.stringify(name)}:${textOf(member, known)}`)
-  return `{${members.join(',')}}`
+  // Added up, not joined: a clean marker has ten members for each of thousands of segments.
+  let text = ''
+  for (const name of Object.keys(value).sort()) {
+    const member = value[name]
+    if (member === undefined) continue
+    text += `${text === '' ? '' : ','}${nameText(name)}${textOf(member, known)}`
+  }
+  return `{${text}}`
+}
+
+function arrayText(entries: readonly unknown[], known: KnownTexts | undefined): string {
+  let text = ''
+  for (const entry of entries) text += `${text === '' ? '' : ','}${canonicalJson(entry, known)}`
+  return `[${text}]`
+}
+
+/** Names are few, members with them many. */
+const nameTexts = new Map<string, string>()
+const MAX_NAME_TEXTS = 1_000
+
+function nameText(name: string): string {
+  const knownText = nameTexts.get(name)
+  if (knownText !== undefined) return knownText
+  const text = `${JSON.stringify(name)}:`
+  if (nameTexts.size < MAX_NAME_TEXTS) nameTexts.set(name, text)
+  return text
 }
 
 function textOf(value: unknown, known: KnownTexts | undefined): string {
+  if (typeof value === 'number' && Number.isFinite(value)) return String(value)
   return (isJsonObject(value) ? known?.get(value) : undefined) ?? canonicalJson(value, known)
 }
 

@@ -96,13 +96,13 @@ export class Segment {
     return new Segment(place, settings, { log, indexes }, contents)
   }
 
-  /** Existing files of a segment that ended before. */
+  /** Existing files of a segment that ended before; `log` is its .log, where that is open. */
   static openSealed(
     place: SegmentPlace,
     settings: SegmentSettings,
     contents: SegmentContents,
+    log: StorageFile = place.driver.openFile(segmentPath(place, '.log'), 'read'),
   ): Segment {
-    const log = place.driver.openFile(segmentPath(place, '.log'), 'read')
     const files = { log, indexes: new SegmentIndexes(place, contents) }
     const segment = new Segment(place, settings, files, contents)
     segment.#sealed = true

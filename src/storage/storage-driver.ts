@@ -75,6 +75,12 @@ export interface FileStatus {
   readonly modifiedMs: number
 }
 
+/** A file that was opened, and its size then. */
+export interface FoundFile {
+  readonly file: StorageFile
+  readonly sizeBytes: number
+}
+
 /** Files and directories under one log's directory. */
 export interface StorageDriver {
   readonly kind: 'disk' | 'memory'
@@ -85,6 +91,11 @@ export interface StorageDriver {
    * 'read' need it to exist.
    */
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile
+  /**
+   * As `openFile` for each of these, to read, and how long each was then: for as many as a partition
+   * has segments, with one look at their directory. What opens one at a time will do without.
+   */
+  openFiles?(directory: string, names: readonly string[]): readonly FoundFile[]
   /** What is there, or undefined where nothing is. Does not follow symbolic links. */
   status(path: string): FileStatus | undefined
   /** Names in a directory, sorted by code unit. */

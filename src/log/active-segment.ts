@@ -74,6 +74,29 @@ export class ActiveSegment {
     return this.#layoutEpoch
   }
 
+  /** Makes a change of the set of files; returns what it returns. */
+  changeLayout<T>(change: () => T): T {
+    this.#layoutEpoch += 1
+    try {
+      return change()
+    } finally {
+      this.#layoutEpoch += 1
+    }
+  }
+
+  /**
+   * Ends the segment, where it holds a batch, and starts the next at `offset`, the log's end.
+   * @throws {LogError} NO_SPACE or IO: the next append tries again.
+   */
+  roll(config: ResolvedTopicConfig, offset: number): void {
+    const { active } = this.#parts.segments
+    if (active.isSealed) this.#add(config, offset)
+    else if (active.sizeBytes > 0) {
+      if (active.needsIndexRebuild) rebuildIndexes(active)
+      this.#roll(config, offset)
+    }
+  }
+
   /**
    * Gives a batch its place and writes it there, in a new segment where it is time for one. Hot.
    * @throws {LogError} NO_SPACE or IO: nothing was appended; as `Segment.append`.
@@ -189,8 +212,7 @@ export class ActiveSegment {
 
   #add(config: ResolvedTopicConfig, baseOffset: number): Segment {
     const { driver, clock, directory, segments, unsynced } = this.#parts
-    this.#layoutEpoch += 1
-    try {
+    return this.changeLayout(() => {
       const segment = Segment.create({ driver, directory, baseOffset }, config)
       unsynced.nameMade()
       segments.add(segment)
@@ -199,8 +221,6 @@ export class ActiveSegment {
       // Before any batch: what the old file gave back when it was sealed may be all there is.
       if (this.#reservedMarkers > 0) segment.reserve(this.#reservedBytes)
       return segment
-    } finally {
-      this.#layoutEpoch += 1
-    }
+    })
   }
 }

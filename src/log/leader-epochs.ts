@@ -84,6 +84,18 @@ export class LeaderEpochs {
     this.#entries = this.#entries.filter((entry) => entry.startOffset < offset)
   }
 
+  /**
+   * Forgets what lies before `offset`, which is where the log begins; returns whether anything
+   * was, which `save` makes last. The epoch of the record at `offset` starts there from now on.
+   */
+  truncateBefore(offset: number): boolean {
+    const epoch = this.at(offset)
+    if (epoch < 0 || this.#entries[0]?.startOffset === offset) return false
+    const later = this.#entries.filter((entry) => entry.startOffset > offset)
+    this.#entries = [{ leaderEpoch: epoch, startOffset: offset }, ...later]
+    return true
+  }
+
   /** Replaces the file, durably. */
   *save(): Procedure<void> {
     yield* replaceFile(this.#driver, this.#path, formatEpochCheckpoint(this.#entries))

@@ -6,39 +6,31 @@
  *   I1  logStartOffset <= lastStableOffset <= highWatermark <= logEndOffset
  *   I2  a batch is in the kernel before its offsets are visible: what a reader saw survives a kill
  *   I3  durableOffset <= logEndOffset, and follows the order of commit-barrier.ts
- *   I4  after a failed sync nothing is appended until the log was opened anew
- *   I5  a sequence is used up, and a transaction open or over, once its batch is written
+ *   I4  a sequence is used up, and a transaction open or over, once its batch is written
  */
 import { assert } from '../errors/invariant.ts'
-import type { LogError } from '../errors/log-error.ts'
 import { AbortedTransactions } from './aborted-transactions.ts'
 import { ActiveSegment } from './active-segment.ts'
-import { DurablePrefix, type Syncable, type SyncRound } from './commit-barrier.ts'
 import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
 import { encodeMarkerBatch } from './marker-batch.ts'
-import {
-  batchTooLarge,
-  endedError,
-  readOnlySince,
-  syncFailed,
-  transactionLeftOpen,
-} from './partition-errors.ts'
+import { PartitionDurability } from './partition-durability.ts'
+import { batchTooLarge, endedError, readOnlySince } from './partition-errors.ts'
 import type { PartitionContext, PartitionState } from './partition-state.ts'
 import type { OriginalBatch } from './producer-state.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerStates } from './producer-states.ts'
+import type { Segment } from '../storage/segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail } from './tail.ts'
 import { UndecidedCommits } from './undecided-commits.ts'
-import { UnsyncedFiles } from './unsynced-files.ts'
 
 export type { PartitionContext, PartitionState } from './partition-state.ts'
 
 /** The log of one partition. */
-export class PartitionLog implements Syncable, LogSource {
+export class PartitionLog implements LogSource {
   readonly topic: string
   readonly partition: number
   readonly topicId: string
@@ -46,12 +38,13 @@ export class PartitionLog implements Syncable, LogSource {
   readonly segments: SegmentList
   readonly epochs: LeaderEpochs
   readonly tail: Tail
-  readonly isGapless: boolean
+  #isGapless: boolean
+  #rewriteCount = 0
   /** What is known of producers; only this log notes anything. */
   readonly producers: ProducerStates
   readonly snapshots: ProducerSnapshots
   readonly #context: PartitionContext
-  readonly #durable: DurablePrefix
+  readonly #durability: PartitionDurability
   readonly #listeners = new Set<() => void>()
   #config: ResolvedTopicConfig
   readonly #leaderEpoch: number
@@ -62,9 +55,6 @@ export class PartitionLog implements Syncable, LogSource {
   readonly #active: ActiveSegment
   /** Made when somebody asks: most partitions never have a transaction. */
   #aborted: AbortedTransactions | undefined
-  readonly #unsynced: UnsyncedFiles
-  #recoveryPoint: number
-  #failure: LogError | undefined
   #end: 'closed' | 'deleted' | undefined
 
   constructor(context: PartitionContext, state: PartitionState) {
@@ -75,17 +65,16 @@ export class PartitionLog implements Syncable, LogSource {
     this.directory = state.directory
     this.segments = state.segments
     this.epochs = state.epochs
-    this.isGapless = state.isGapless
+    this.#isGapless = state.isGapless
     this.tail = new Tail(context.tailBudget)
     this.#config = state.config
     this.#leaderEpoch = Math.max(state.epochs.latest, 0)
     this.#logStartOffset = state.logStartOffset
     this.#logEndOffset = state.segments.active.nextOffset
     const durableOffset = Math.min(state.durableOffset, this.#logEndOffset)
-    this.#recoveryPoint = durableOffset
     this.producers = state.producers
     this.snapshots = state.snapshots
-    this.#unsynced = new UnsyncedFiles(context.driver, state.directory)
+    this.#durability = new PartitionDurability(context, this, durableOffset, () => this.#notify())
     const { driver, clock } = context
     const { directory, segments } = state
     this.#active = new ActiveSegment({
@@ -94,13 +83,12 @@ export class PartitionLog implements Syncable, LogSource {
       directory,
       segments,
       tail: this.tail,
-      unsynced: this.#unsynced,
+      unsynced: this.#durability.unsynced,
       rolled: () => {
         this.snapshots.take('roll', this)
         context.rolled(this)
       },
     })
-    this.#durable = new DurablePrefix(context.barrier, this, durableOffset)
     this.#checkWatermarks()
   }
 
@@ -132,15 +120,19 @@ export class PartitionLog implements Syncable, LogSource {
   }
   /** First offset that a power cut could lose; on volatile storage the log's end. */
   get durableOffset(): number {
-    return this.#context.driver.volatile ? this.#logEndOffset : this.#durable.durableOffset
+    return this.#durability.durableOffset
   }
   /** Rises before and after the set of files changes. */
   get layoutEpoch(): number {
     return this.#active.layoutEpoch
   }
-  /** The topic's flushMs; -1 for none. */
-  get flushMs(): number {
-    return this.#config.flushMs
+  /** No offset was ever left out: a gap is damage. */
+  get isGapless(): boolean {
+    return this.#isGapless
+  }
+  /** Rises where segments were replaced: what was remembered of their bytes is void. */
+  get rewriteCount(): number {
+    return this.#rewriteCount
   }
   /** How the partition ended, where it has. */
   get end(): 'closed' | 'deleted' | undefined {
@@ -261,38 +253,33 @@ export class PartitionLog implements Syncable, LogSource {
    */
   makeDurable(offset: number): Promise<void> {
     assert(offset <= this.#logEndOffset, 'only what was appended can become durable')
-    return this.#context.driver.volatile ? Promise.resolve() : this.#durable.reach(offset)
+    return this.#durability.makeDurable(offset)
   }
 
   /** Recovery reads nothing below it: everything there is synced, indexes included. */
   get recoveryPoint(): number {
-    return this.#recoveryPoint
+    return this.#durability.recoveryPoint
   }
 
   /**
    * Syncs everything appended so far with its indexes and moves the recovery point up to there.
    * @throws {LogError} IO when a sync fails; the recovery point stays.
    */
-  async syncForCheckpoint(): Promise<void> {
-    const offset = this.#logEndOffset
-    this.snapshots.take('checkpoint', this)
-    await this.makeDurable(offset)
-    await this.#unsynced.flushIndexes(this.segments, () => this.#end !== undefined)
-    await this.snapshots.write(offset, this)
-    if (this.#end === undefined) this.#recoveryPoint = Math.max(this.#recoveryPoint, offset)
+  syncForCheckpoint(): Promise<void> {
+    return this.#durability.syncForCheckpoint()
   }
 
   /** True while so much is unsynced that whoever can wait should. */
   get isOverloaded(): boolean {
-    return this.#durable.isOverloaded
+    return this.#durability.isOverloaded
   }
   /** Resolves once less is unsynced, here or in the log. @throws {LogError} As `makeDurable`. */
   roomToAppend(): Promise<void> {
-    return this.#durable.room()
+    return this.#durability.room()
   }
   /** Bytes appended that no sync has covered. */
   get unsyncedBytes(): number {
-    return this.#durable.unsyncedBytes
+    return this.#durability.unsyncedBytes
   }
 
   /** Moves the start of the log up; the caller has made it durable. */
@@ -303,53 +290,64 @@ export class PartitionLog implements Syncable, LogSource {
     this.#notify()
   }
 
-  /** What a sync has to cover now, in order (I3). */
-  beginRound(): SyncRound {
-    const steps = this.#unsynced.takeSteps(this.segments.active)
-    return { targetOffset: this.#logEndOffset, steps }
-  }
-
-  /** More of the log is durable. */
-  roundDone(): void {
-    if (this.#end === undefined) this.#notify()
-  }
-
-  /** Turns read-only for good (I4); returns what to tell those who wait. */
-  roundFailed(cause: unknown): LogError {
-    const error = syncFailed(this, cause)
-    this.#failure = error
-    this.#context.failed(this, error)
-    this.#notify()
-    return error
-  }
-
   /**
    * Brings every file to its final shape and syncs it, for a clean close.
    * @throws {LogError} IO when a sync failed, now or before, or a transaction is still open.
    */
-  async settle(): Promise<void> {
-    await this.makeDurable(this.#logEndOffset)
-    if (this.#failure !== undefined) throw this.#failure
-    const { active } = this.segments
-    active.completeIndexes()
-    active.trim()
-    await active.flushLog()
-    await this.#unsynced.flushIndexes(this.segments, () => this.#end !== undefined)
-    this.snapshots.take('close', this)
-    const areNamesSynced = await this.snapshots.write(this.#logEndOffset, this)
-    if (!areNamesSynced) await this.#context.driver.flushDirectory(this.directory)
-    this.#recoveryPoint = this.#logEndOffset
-    if (this.producers.firstUnstableOffset < Infinity) throw transactionLeftOpen(this)
+  settle(): Promise<void> {
+    return this.#durability.settle()
   }
 
   /** Ends the partition for readers and writers; files are the caller's to close or delete. */
   finish(end: 'closed' | 'deleted'): void {
     if (this.#end !== undefined) return
     this.#end = end
-    this.#durable.close(endedError(this))
+    this.#durability.close()
     this.tail.clear()
     this.#notify()
     this.#listeners.clear()
+  }
+
+  /**
+   * Ends the active segment, where it holds a batch, and starts the next at the log's end.
+   * @throws {LogError} NO_SPACE, IO, READ_ONLY, CLOSED: the next append tries again.
+   */
+  roll(): void {
+    this.#assertAppendable()
+    this.#active.roll(this.#config, this.#logEndOffset)
+  }
+
+  /**
+   * Takes the `count` oldest segments off the log, which starts behind them, durably. Returns them,
+   * open still: files are the caller's to close and delete.
+   */
+  dropSegments(count: number): readonly Segment[] {
+    const first = this.segments.at(count)
+    assert(first.baseOffset <= this.#logStartOffset, 'nothing is dropped that can be read')
+    const dropped = this.#active.changeLayout(() => this.segments.dropOldest(count))
+    for (const segment of dropped) this.#durability.unsynced.dropped(segment)
+    this.epochs.truncateBefore(first.baseOffset)
+    this.#notify()
+    return dropped
+  }
+
+  /**
+   * Puts `fresh` in the place of `old`, sealed segments that follow one on the other: what cleaning
+   * left of them, on stable storage and open under its final names. Those of `old` are open still.
+   */
+  replaceSegments(old: readonly Segment[], fresh: readonly Segment[]): void {
+    this.markCompacted()
+    this.#active.changeLayout(() => this.segments.replace(old, fresh))
+    for (const segment of old) this.#durability.unsynced.dropped(segment)
+    this.tail.forgetBelow(old.at(-1)?.nextOffset ?? 0)
+    this.#rewriteCount += 1
+    this.#aborted = undefined
+    this.#notify()
+  }
+
+  /** Offsets may be left out from now on. */
+  markCompacted(): void {
+    this.#isGapless = false
   }
 
   /** Releases every file. */
@@ -366,7 +364,8 @@ export class PartitionLog implements Syncable, LogSource {
 
   #assertAppendable(): void {
     if (this.#end !== undefined) throw endedError(this)
-    if (this.#failure !== undefined) throw readOnlySince(this, this.#failure)
+    const { failure } = this.#durability
+    if (failure !== undefined) throw readOnlySince(this, failure)
   }
 
   #duplicate(original: OriginalBatch): AppendedBatch {
@@ -375,12 +374,7 @@ export class PartitionLog implements Syncable, LogSource {
   }
 
   #afterAppend(batch: EncodedBatch): void {
-    if (!this.#context.driver.volatile) {
-      this.#durable.appended(batch.sizeBytes)
-      const unsyncedRecords = this.#unsynced.appended(batch.recordCount)
-      const { flushMessages } = this.#config
-      if (flushMessages > 0 && unsyncedRecords >= flushMessages) this.#durable.syncSoon()
-    }
+    this.#durability.appended(batch.sizeBytes, batch.recordCount)
     this.#notify()
   }
 

@@ -148,6 +148,19 @@ export class ProducerSnapshots {
     return written
   }
 
+  /** Removes those of segments that left `log` (I2). */
+  async removeUnneeded(log: SnapshotLog): Promise<void> {
+    const newest = this.#offsets.at(-1)
+    if (newest === undefined) return
+    const removed = this.#written.then(async () => {
+      const bases = new Set(Array.from(log.segments, ({ baseOffset }) => baseOffset))
+      if (log.end === undefined) await runProcedure(this.#removeOlder(newest, bases))
+      return false
+    })
+    this.#written = removed.catch(() => false)
+    await removed
+  }
+
   *#writeTaken(offset: number, log: SnapshotLog): Procedure<boolean> {
     const bases = new Set(Array.from(log.segments, ({ baseOffset }) => baseOffset))
     const due = this.#taken.filter((taken) => taken.offset <= offset)
@@ -183,7 +196,7 @@ export class ProducerSnapshots {
     const { baseOffset, position } = this.#countedTo
     for (const segment of log.segments) {
       if (segment.baseOffset > baseOffset) bytes += segment.sizeBytes
-      else if (segment.baseOffset === baseOffset) bytes += segment.sizeBytes - position
+      else if (segment.baseOffset === baseOffset) bytes += Math.max(segment.sizeBytes - position, 0)
     }
     return bytes
   }

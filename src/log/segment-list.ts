@@ -63,6 +63,37 @@ export class SegmentList {
     this.#segments.push(segment)
   }
 
+  /** Takes the `count` oldest off the list. */
+  dropOldest(count: number): readonly Segment[] {
+    assert(count >= 0 && count < this.#segments.length, 'I2: the active segment stays')
+    return this.#segments.splice(0, count)
+  }
+
+  /** Puts `fresh` in the place of `old`, sealed segments that follow one on the other. */
+  replace(old: readonly Segment[], fresh: readonly Segment[]): void {
+    const [first] = old
+    assert(first !== undefined, 'something is replaced')
+    const at = this.#segments.indexOf(first)
+    const isRun = old.every((segment, index) => this.#segments[at + index] === segment)
+    assert(at >= 0 && isRun, 'what is replaced is there, one behind the other')
+    assert(at + old.length < this.#segments.length, 'I3: the active segment stays')
+    assert(fresh[0]?.baseOffset === first.baseOffset, 'what follows the one before stays there')
+    let lowest = this.#segments[at - 1]?.baseOffset ?? -1
+    for (const { baseOffset, isSealed } of fresh) {
+      assert(baseOffset > lowest, 'I1: base offsets ascend')
+      assert(isSealed, 'I3: only the last segment is active')
+      lowest = baseOffset
+    }
+    const next = this.#segments[at + old.length]
+    assert(next !== undefined && next.baseOffset > lowest, 'I1: base offsets ascend')
+    this.#segments.splice(at, old.length, ...fresh)
+  }
+
+  /** The segment that is number `index`, the oldest being 0. */
+  at(index: number): Segment {
+    return this.#at(index)
+  }
+
   #at(index: number): Segment {
     const segment = this.#segments[index]
     assert(segment !== undefined, 'I2: a partition has a segment')

@@ -177,6 +177,18 @@ export class Tail {
     return { buffer, start: 0, end: end - start }
   }
 
+  /** Forgets the batches below `offset`, with which one begins: they are not as they were. */
+  forgetBelow(offset: number): void {
+    if (offset <= this.firstOffset) return
+    let second = this.#chunks[1]
+    while (second !== undefined && second.usedBytes > 0 && second.firstOffset <= offset) {
+      this.dropOldest()
+      second = this.#chunks[1]
+    }
+    const first = this.#chunks[0]
+    if (first !== undefined && first.usedBytes > 0) first.firstOffset = offset
+  }
+
   /** Gives the oldest chunk up. */
   dropOldest(): void {
     const chunk = this.#chunks.shift()

@@ -14,6 +14,8 @@ export class UnsyncedFiles {
   readonly #directory: string
   /** Sealed ones whose .log has bytes that no sync has covered. Oldest first. */
   #sealed: Segment[] = []
+  /** Segments that left the log: their files may be closed at any time. */
+  readonly #dropped = new WeakSet<Segment>()
   /** Names were made in the directory since its last sync. */
   #names = false
   #recordCount = 0
@@ -30,6 +32,15 @@ export class UnsyncedFiles {
     if (!this.#driver.volatile) this.#sealed.push(segment)
   }
 
+  /**
+   * A segment left the log, and what it held is nobody's any more or on stable storage elsewhere:
+   * it need not be synced, and a sync that fails says nothing.
+   */
+  dropped(segment: Segment): void {
+    this.#dropped.add(segment)
+    this.#sealed = this.#sealed.filter((one) => one !== segment)
+  }
+
   /** A file was made. */
   nameMade(): void {
     this.#names = true
@@ -43,9 +54,9 @@ export class UnsyncedFiles {
 
   /** What a round that begins now has to do, one after the other. */
   takeSteps(active: Segment): readonly (() => Promise<void>)[] {
-    const steps = this.#sealed.map((segment) => () => segment.flushLog())
+    const steps = this.#sealed.map((segment) => () => this.#flush(segment, flushLog))
     if (this.#names) steps.push(() => this.#driver.flushDirectory(this.#directory))
-    steps.push(() => active.flushLog())
+    steps.push(() => this.#flush(active, flushLog))
     this.#sealed = []
     this.#names = false
     this.#recordCount = 0
@@ -58,11 +69,28 @@ export class UnsyncedFiles {
       for (const segment of [...segments]) {
         if (!segment.areIndexesUnflushed) continue
         if (isEnded()) return
-        segment.writeIndexes()
-        await segment.flushIndexes()
+        await this.#flush(segment, flushIndexes)
       }
     })
     this.#indexesFlushed = flushed.catch(() => undefined)
     return flushed
   }
+
+  async #flush(segment: Segment, flush: (segment: Segment) => Promise<void>): Promise<void> {
+    if (this.#dropped.has(segment)) return
+    try {
+      await flush(segment)
+    } catch (error) {
+      if (!this.#dropped.has(segment)) throw error
+    }
+  }
+}
+
+function flushLog(segment: Segment): Promise<void> {
+  return segment.flushLog()
+}
+
+function flushIndexes(segment: Segment): Promise<void> {
+  segment.writeIndexes()
+  return segment.flushIndexes()
 }

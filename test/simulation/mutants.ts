@@ -135,7 +135,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'sealed files are synced before what follows them counts as durable',
     section: 4,
     file: 'src/log/unsynced-files.ts',
-    find: 'const steps = this.#sealed.map((segment) => () => segment.flushLog())',
+    find: 'const steps = this.#sealed.map((segment) => () => this.#flush(segment, flushLog))',
     replace: 'const steps: (() => Promise<void>)[] = []',
     faults: CRASH,
     seed: 1,
@@ -153,7 +153,7 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'the newest file is synced before what it holds counts as durable',
     section: 4,
     file: 'src/log/unsynced-files.ts',
-    find: 'steps.push(() => active.flushLog())',
+    find: 'steps.push(() => this.#flush(active, flushLog))',
     replace: '',
     faults: CRASH,
     seed: 2,
@@ -199,7 +199,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'a failed sync is final for its partition',
     section: 4,
-    file: 'src/log/partition-log.ts',
+    file: 'src/log/partition-durability.ts',
     find: 'this.#failure = error\n',
     replace: '',
     faults: IO,
@@ -218,11 +218,11 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'indexes are synced before the recovery point passes them',
     section: 4,
-    file: 'src/log/partition-log.ts',
+    file: 'src/log/partition-durability.ts',
     find:
-      'await this.#unsynced.flushIndexes(this.segments, () => this.#end !== undefined)\n' +
-      '    await this.snapshots.write(offset, this)',
-    replace: 'await this.snapshots.write(offset, this)',
+      'await this.unsynced.flushIndexes(log.segments, () => log.end !== undefined)\n' +
+      '    await snapshots.write(offset, log)',
+    replace: 'await snapshots.write(offset, log)',
     seed: 30,
   },
   {
@@ -253,7 +253,7 @@ export const MUTANTS: readonly Mutant[] = [
   {
     rule: 'data is synced before the recovery point passes it',
     section: 4,
-    file: 'src/log/partition-log.ts',
+    file: 'src/log/partition-durability.ts',
     find: 'await this.makeDurable(offset)',
     replace: '',
     faults: CRASH,

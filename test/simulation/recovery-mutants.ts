@@ -22,9 +22,9 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
   {
     rule: 'data is synced before the clean marker vouches for it',
     section: 6,
-    file: 'src/log/partition-log.ts',
+    file: 'src/log/partition-durability.ts',
     find:
-      'await this.makeDurable(this.#logEndOffset)\n' +
+      'await this.makeDurable(log.logEndOffset)\n' +
       '    if (this.#failure !== undefined) throw this.#failure',
     replace: 'if (this.#failure !== undefined) return',
     faults: IO,

@@ -21,6 +21,8 @@ import type { TransactionWorld } from './transaction-world.ts'
 
 /** What a transaction ends with that somebody else aborted. */
 const ABORTED: readonly LogErrorCode[] = ['TRANSACTION_ABORTED']
+/** What a send in it may say then: one that comes in the turn in which its log closes, `CLOSED`. */
+const REFUSED: readonly LogErrorCode[] = [...ABORTED, 'CLOSED']
 
 /** A transaction that a producer has open. */
 export interface OpenModelTransaction {
@@ -302,9 +304,10 @@ export class ModelProducer {
     this.#world.track(
       `send in ${booked.number}`,
       sent,
-      ABORTED,
+      REFUSED,
       () => undefined,
-      () => {
+      ({ code }) => {
+        must(code !== 'CLOSED' || this.isClosed, () => `${code} in transaction ${booked.number}`)
         const isOver = booked.outcome === 'aborted' || this.#reason(booked) !== undefined
         must(isOver, () => `a send in transaction ${booked.number} was refused for no reason`)
       },

@@ -15,7 +15,7 @@ const NATIVE_FROM_BYTES = 256
 const CHECK_TEXT = '123456789'
 const CHECK_CRC = 0xe306_9283
 
-type Checksum = (bytes: Uint8Array) => number
+type Checksum = (bytes: Uint8Array, before?: number) => number
 
 let native: Checksum | undefined
 
@@ -37,6 +37,12 @@ export function crc32c(buffer: Uint8Array, start: number, end: number): number {
   const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start)
   if (native !== undefined && bytes.length >= NATIVE_FROM_BYTES) return native(bytes) >>> 0
   return plain.buf(bytes) >>> 0
+}
+
+/** CRC-32C of what `before` is the CRC-32C of, and all of `bytes` behind it; 0 before the first. */
+export function extendCrc32c(before: number, bytes: Uint8Array): number {
+  if (native !== undefined && bytes.length >= NATIVE_FROM_BYTES) return native(bytes, before) >>> 0
+  return plain.buf(bytes, before) >>> 0
 }
 
 function requireNative(): Checksum | undefined {

@@ -19,6 +19,7 @@ import { DiskFile } from './disk-file.ts'
 import { DiskNode } from './disk-node.ts'
 import { FileDescriptorPool } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
+import { isSameFile, linkFile } from './file-links.ts'
 import { OWNER_ONLY, type FileModes } from './file-modes.ts'
 import type { MappingPool } from './mapping-pool.ts'
 import type { FileStatus, FoundFile, StorageDriver, StorageFile } from './storage-driver.ts'
@@ -192,6 +193,16 @@ class DiskDriver implements StorageDriver {
       if (node !== undefined) this.#giveBackName(node)
       throw fileFailure('remove', absolutePath, error)
     }
+  }
+
+  link(path: string, target: StorageDriver, targetPath: string): boolean {
+    if (!(target instanceof DiskDriver)) return false
+    return linkFile(this.#absolute(path), target.#absolute(targetPath))
+  }
+
+  isLinked(path: string, target: StorageDriver, targetPath: string): boolean {
+    if (!(target instanceof DiskDriver)) return false
+    return isSameFile(this.#absolute(path), target.#absolute(targetPath))
   }
 
   async removeDirectory(path: string): Promise<void> {

@@ -104,6 +104,14 @@ export interface StorageDriver {
   /** Renames a file or directory, atomically replacing a file of that name. */
   rename(from: string, to: string): void
   unlink(path: string): Promise<void>
+  /**
+   * Gives the file at `path` one more name, `targetPath` in the directory of `target`: one file
+   * with two names, which whoever writes into either changes for both. False, with nothing done,
+   * where the two cannot share files. Absent where no file can.
+   */
+  link?(path: string, target: StorageDriver, targetPath: string): boolean
+  /** True where `path` and `targetPath` of `target` are names of one file. */
+  isLinked?(path: string, target: StorageDriver, targetPath: string): boolean
   /** Removes a directory with all it holds; nothing there is no error. */
   removeDirectory(path: string): Promise<void>
   /** Makes the names in a directory durable (a no-op where the platform cannot). */

@@ -11,12 +11,14 @@ export type { EventLogOptions, LogWarning, MemoryLogOptions } from './client/log
 export type {
   Damage,
   Guarantees,
+  HousekeepingReport,
   LogDescription,
   Progress,
   RecoveryReport,
   RepairReport,
   VerifyReport,
 } from './client/log-reports.ts'
+export type { HousekeepingOptions } from './client/housekeeping.ts'
 export type { RepairOptions } from './client/log-repair.ts'
 export type { ScrubOptions } from './client/log-scrub.ts'
 export type { VerifyOptions } from './client/log-verify.ts'

@@ -23,8 +23,8 @@ export class BackgroundWork {
   readonly #warn: Warn
   /** Work that nobody waits for, until the log closes. */
   readonly #running = new Set<Promise<void>>()
+  #freeing: Promise<void> | undefined
   #isStopped = false
-  #freesSpace = false
   #wantsCheckpoint = false
   #isCheckpointing = false
   #checkpointTimer: unknown
@@ -45,7 +45,7 @@ export class BackgroundWork {
   start(): void {
     if (this.#directory.driver.volatile) return
     this.#scheduleCheckpoint()
-    this.freeSpaceSoon()
+    void this.freeSpace()
   }
 
   /** Begins nothing any more. */
@@ -65,24 +65,26 @@ export class BackgroundWork {
     if (this.#directory.driver.volatile || this.#isStopped || this.#rollTimer !== undefined) return
     this.#rollTimer = this.#clock.setTimeout(() => {
       this.#rollTimer = undefined
-      if (!this.#isStopped) this.#run(this.#checkpoint())
+      if (!this.#isStopped) void this.#run(this.#checkpoint())
     }, ROLL_CHECKPOINT_DELAY_MS)
   }
 
-  /** Frees what deleted topics held; a log that closes meanwhile leaves it to the next one. */
-  freeSpaceSoon(): void {
-    if (this.#isStopped || this.#freesSpace || !this.#directory.hasSpaceToFree) return
-    this.#freesSpace = true
-    const freeing = this.#freeSpace().finally(() => {
-      this.#freesSpace = false
+  /**
+   * Frees what deleted topics held, and never rejects. A log that closes meanwhile leaves it to the
+   * next one; what fails is tried again with the next call.
+   */
+  async freeSpace(): Promise<void> {
+    if (this.#isStopped || !this.#directory.hasSpaceToFree) return
+    this.#freeing ??= this.#run(this.#freeTopics()).finally(() => {
+      this.#freeing = undefined
     })
-    this.#run(freeing)
+    await this.#freeing
   }
 
   #scheduleCheckpoint(): void {
     this.#checkpointTimer = this.#clock.setTimeout(() => {
       if (this.#isStopped) return
-      this.#run(this.#checkpoint())
+      void this.#run(this.#checkpoint())
       this.#scheduleCheckpoint()
     }, CHECKPOINT_INTERVAL_MS)
   }
@@ -106,20 +108,22 @@ export class BackgroundWork {
     }
   }
 
-  async #freeSpace(): Promise<void> {
+  async #freeTopics(): Promise<void> {
+    const { housekeeping } = this.#directory
     while (!this.#isStopped && this.#directory.hasSpaceToFree) {
-      const topicIds = await this.#directory.freeSpace()
+      const topicIds = await housekeeping.exclusive(() => this.#directory.freeSpace())
       if (this.#isStopped) return
       await this.#procedures.run(() => this.#directory.forgetDeleted(topicIds))
     }
   }
 
-  #run(work: Promise<void>): void {
+  #run(work: Promise<void>): Promise<void> {
     const settled = work
       .catch((cause: unknown) => {
         if (!this.#isStopped) this.#warn(housekeepingFailed(cause))
       })
       .finally(() => this.#running.delete(settled))
     this.#running.add(settled)
+    return settled
   }
 }

@@ -23,6 +23,7 @@ import type {
   TopicSelection,
 } from './group-types.ts'
 import { describeLog } from './log-description.ts'
+import type { HousekeepingOptions } from './housekeeping.ts'
 import type { LogHost } from './log-host.ts'
 import { MEMORY_READS } from './log-reads.ts'
 import { openInMemory, openOnDisk, type OpenedLog, type OpenedPlace } from './log-opening.ts'
@@ -30,6 +31,7 @@ import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './
 import { repairLog, type RepairOptions } from './log-repair.ts'
 import type {
   Guarantees,
+  HousekeepingReport,
   LogDescription,
   RecoveryReport,
   RepairReport,
@@ -288,6 +290,24 @@ export class EventLog implements AsyncDisposable {
    */
   async scrub(options?: ScrubOptions): Promise<VerifyReport> {
     return await this.#host.scrub(options)
+  }
+
+  /**
+   * Looks after the log now, as it does by itself every `housekeepingIntervalMs`: positions of
+   * groups expire, segments that retention lets go are deleted, compacted topics are compacted, and
+   * space is freed. Works beside reads and writes in slices; resolves when all of it is done. Two
+   * calls run one after the other. What of it fails is a `HOUSEKEEPING_FAILED` warning, is left as
+   * it was, and is tried again by the next run.
+   *
+   * @example
+   * ```ts
+   * const { deletedBytes, kept } = await log.runHousekeeping()
+   * for (const { file, reason } of kept) console.log(file, reason)
+   * ```
+   * @throws {LogError} INVALID_ARGUMENT; CLOSED where the log is closed before it is over.
+   */
+  async runHousekeeping(options?: HousekeepingOptions): Promise<HousekeepingReport> {
+    return await this.#host.runHousekeeping(options)
   }
 
   /** What this log keeps, on this machine and this file system. */

@@ -26,9 +26,9 @@ import { SharedProcedure } from '../storage/shared-procedure.ts'
 import { BackgroundWork } from './background-work.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
-import { keepExpiring } from './groups/offsets-expiry.ts'
+import { Housekeeper, type HousekeepingOptions } from './housekeeping.ts'
 import type { CheckedLogOptions } from './log-options.ts'
-import type { VerifyReport } from './log-reports.ts'
+import type { HousekeepingReport, VerifyReport } from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
 import { OwnTopics } from './own-topics.ts'
@@ -61,6 +61,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly #producers = new Set<Producer>()
   readonly #closingListeners = new Set<() => void>()
   readonly #background: BackgroundWork
+  readonly #housekeeper: Housekeeper
   #defaultProducer: Producer | undefined
   #isOpen = true
 
@@ -91,7 +92,12 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       this.checkOpen('log.deleteTopic')
       return catalog.deletions(unwanted)
     })
-    keepExpiring(this, options)
+    this.#housekeeper = new Housekeeper(this, {
+      directory,
+      procedures: this.#procedures,
+      options,
+      freeTopics: () => this.#background.freeSpace(),
+    })
   }
 
   get isOpen(): boolean {
@@ -106,6 +112,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   /** Starts what happens by itself. */
   start(): void {
     this.#background.start()
+    this.#housekeeper.start()
   }
 
   /**
@@ -167,7 +174,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.checkOpen('log.deleteTopic')
     await this.#deletions.run(this.#catalog.unwanted(ref, 'log.deleteTopic'))
     this.groups.topicsChanged()
-    this.#background.freeSpaceSoon()
+    void this.#background.freeSpace()
   }
 
   async alterTopic(state: TopicState, changes: TopicConfig): Promise<void> {
@@ -258,6 +265,11 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   // ------------------------------------------------------------------ ending
 
+  /** Looks after the log now. */
+  async runHousekeeping(options: HousekeepingOptions | undefined): Promise<HousekeepingReport> {
+    return await this.#housekeeper.run(options)
+  }
+
   /** Verifies the log while it is open. */
   async scrub(options: ScrubOptions | undefined): Promise<VerifyReport> {
     this.checkOpen('log.scrub')
@@ -280,6 +292,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
    */
   async close(timeoutMs: number): Promise<void> {
     const startedMs = this.clock.monotonicNow()
+    this.#housekeeper.stop()
     if (this.groups.isBusy) {
       // Handlers may still send while they finish; whoever only reads ends at once.
       this.#endReaders()
@@ -290,6 +303,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.#endReaders()
     await this.#finishProducers(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await this.#background.ended()
+    await this.#housekeeper.ended()
     await this.transactions.close()
     await this.#procedures.run(() => this.#directory.close())
   }

@@ -116,6 +116,7 @@ export function openInMemory(options: CheckedLogOptions): OpenedLog {
   const engine = new LogDirectory(environmentOf(driver, null, options, events), emptyMetadata())
   const host = new LogHost(engine, options, MEMORY_DEFAULTS, warnTo(options.onWarning))
   events.host = host
+  host.start()
   for (const topic of options.topics) host.ensureTopicNow(topic, 'EventLog.inMemory: topics')
   return { host, place: null, report: NOTHING_FOUND }
 }

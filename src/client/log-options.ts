@@ -114,6 +114,9 @@ export interface CheckedLogOptions {
   readonly offsetsTopicNumPartitions: number
   readonly transactionsTopicNumPartitions: number
   readonly housekeepingIntervalMs: number | null
+  readonly cleanerBufferBytes: number
+  /** Infinity: no limit. */
+  readonly cleanerMaxBytesPerSecond: number
 }
 
 /** What an option may be, beside its type. */
@@ -123,6 +126,7 @@ interface OptionRule {
 }
 
 const HOUSEKEEPING_INTERVAL_MS = 300_000
+const CLEANER_BUFFER_BYTES = 134_217_728
 /** As for any topic. */
 const MAX_TOPIC_PARTITIONS = 100_000
 const CLOCK_METHODS = ['now', 'monotonicNow', 'setTimeout', 'clearTimeout'] as const
@@ -199,6 +203,8 @@ export function checkLogOptions(
       given.housekeepingIntervalMs === undefined
         ? HOUSEKEEPING_INTERVAL_MS
         : given.housekeepingIntervalMs,
+    cleanerBufferBytes: given.cleanerBufferBytes ?? CLEANER_BUFFER_BYTES,
+    cleanerMaxBytesPerSecond: given.cleanerMaxBytesPerSecond ?? Infinity,
   }
 }
 

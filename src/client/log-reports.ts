@@ -72,6 +72,19 @@ export interface RepairReport {
   readonly savedTo: string | null
 }
 
+/** What a run of housekeeping did. */
+export interface HousekeepingReport {
+  /** Segments that retention took out of the log; their files follow after `fileDeleteDelayMs`. */
+  readonly deletedSegments: number
+  /** What these held, in bytes of .log files. */
+  readonly deletedBytes: number
+  /** Partitions of which something was compacted. */
+  readonly cleanedPartitions: number
+  /** What was asked to go and is still there, and why. `partition.why()` tells all of one. */
+  readonly kept: readonly { readonly file: string; readonly reason: string }[]
+  readonly durationMs: number
+}
+
 /** Sizes and times of everything in the log. */
 export interface LogDescription {
   /** Bytes of all .log files, without what is preallocated. */

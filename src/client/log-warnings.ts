@@ -3,10 +3,12 @@
  * and to the diagnostics channel `streambed:warning`. Never onto the console.
  */
 import { channel } from 'node:diagnostics_channel'
+import { unreachable } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
 import { afterTurn } from '../log/clock.ts'
 import { type Damage, fileDamage } from '../log/damage.ts'
 import type { OpenReport } from '../log/directory-open.ts'
+import type { HousekeepingEvent } from '../log/housekeeping.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { LogWarning } from './log-options.ts'
 
@@ -94,6 +96,24 @@ export function damageFoundByScrub(first: Damage, damage: readonly Damage[]): Lo
     details: { topic, partition, damage },
     message: `${where}: ${file} is not what was written, first at position ${position} (${reason}); close the log and run EventLog.repair on it`,
   }
+}
+
+/** What a run of housekeeping noticed. */
+export function housekeepingNoticed(event: HousekeepingEvent): LogWarning {
+  switch (event.kind) {
+    case 'failed': {
+      const { task, cause } = event
+      const message = `${task} failed and will be tried again: ${cause.message}`
+      return { code: 'HOUSEKEEPING_FAILED', message, details: { task }, cause }
+    }
+    case 'clock-jumped':
+      return {
+        code: 'CLOCK_JUMPED',
+        message: `the clock went ahead of time by ${event.byMs} ms: nothing was deleted or compacted by its age in this run of housekeeping; the next one takes the clock as it is`,
+        details: { byMs: event.byMs },
+      }
+  }
+  return unreachable(event)
 }
 
 /** What happens by itself failed. */

@@ -39,6 +39,14 @@ export function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
+/**
+ * As `nextTurn`, for work that nobody waits for: a process that has nothing else to do ends, and an
+ * idle one goes on with it within a few milliseconds.
+ */
+export function idleTurn(): Promise<void> {
+  return new Promise((resolve) => void setTimeout(resolve, 0).unref())
+}
+
 /** Resolves after `ms` on `clock`. */
 export function delay(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => void clock.setTimeout(resolve, ms))

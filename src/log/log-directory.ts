@@ -27,6 +27,7 @@ import { cleanPartition, settleAll } from './clean-end.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
+import { Housekeeping } from './housekeeping.ts'
 import { writeLogStarts, writeRecoveryPoints, type WrittenCheckpoint } from './log-checkpoints.ts'
 import type { TopicConfig } from './log-config.ts'
 import { type GivenTopic, type LogTopic, onlyOne, OpenTopics } from './open-topics.ts'
@@ -63,6 +64,8 @@ export class LogDirectory {
   /** Ids of producers that no partition knows. */
   readonly producerIds: ProducerIds
   readonly transactions: TransactionCoordinator
+  /** What keeps the log from growing for ever. */
+  readonly housekeeping: Housekeeping
   readonly #environment: LogEnvironment
   readonly #context: PartitionContext
   readonly #stored: StoredTopics
@@ -90,6 +93,12 @@ export class LogDirectory {
       offsets: this.offsets,
       topics: () => this.#topics.all(),
       partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
+    })
+    this.housekeeping = new Housekeeping({
+      driver: environment.driver,
+      clock: environment.clock,
+      offsets: this.offsets,
+      topics: () => this.#topics.all(),
     })
     this.#context = {
       driver: environment.driver,

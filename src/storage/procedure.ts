@@ -14,12 +14,15 @@ export type DeviceWait = () => Promise<unknown>
 /** Steps that may wait; each `yield` is one wait, `return` is the result. */
 export type Procedure<T> = Generator<DeviceWait, T, undefined>
 
-/** Runs `procedure` to its end, waiting where it asks to. */
-export async function runProcedure<T>(procedure: Procedure<T>): Promise<T> {
+/** Runs `procedure` to its end, waiting where it asks to; `begin` may wait in another way. */
+export async function runProcedure<T>(
+  procedure: Procedure<T>,
+  begin: (wait: DeviceWait) => Promise<unknown> = waitAsAsked,
+): Promise<T> {
   let step = procedure.next()
   while (!step.done) {
     try {
-      await step.value()
+      await begin(step.value)
     } catch (error) {
       step = procedure.throw(error)
       continue
@@ -27,6 +30,10 @@ export async function runProcedure<T>(procedure: Procedure<T>): Promise<T> {
     step = procedure.next()
   }
   return step.value
+}
+
+function waitAsAsked(wait: DeviceWait): Promise<unknown> {
+  return wait()
 }
 
 /**

@@ -5,6 +5,7 @@
 import { describe, expect, it } from 'vitest'
 import type { EventLog } from '../../../src/client/event-log.ts'
 import type { MemoryLogOptions } from '../../../src/client/log-options.ts'
+import { nextTurn } from '../../../src/log/clock.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { LOG_KINDS, openLog, type LogKind } from '../open-log.ts'
 import { refusal, rejection } from '../refusal.ts'
@@ -80,11 +81,14 @@ describe.each(LOG_KINDS)('the topic of positions of a log on %s', (kind) => {
     await busy.resetOffsets('latest')
     const member = await busy.join()
     clock.advance(9_999)
+    await nextTurn()
     expect(log.consumerGroups().map(({ id }) => id)).toEqual(['busy', 'g'])
     clock.advance(1_001)
+    await nextTurn()
     expect(log.consumerGroups().map(({ id }) => id)).toEqual(['busy'])
     await member.leave()
     clock.advance(11_000)
+    await nextTurn()
     expect(log.consumerGroups()).toEqual([])
     await log.close()
     expect(clock.timerCount).toBe(0)
@@ -94,6 +98,7 @@ describe.each(LOG_KINDS)('the topic of positions of a log on %s', (kind) => {
     const clock = new FakeClock()
     const log = await logWithGroup(kind, { clock })
     clock.advance(1_000_000_000)
+    await nextTurn()
     expect(log.consumerGroup('g').offsets()).toHaveLength(2)
   })
 })

@@ -1,0 +1,139 @@
+/**
+ * Housekeeping: what keeps an open log from growing for ever, a run at a time: positions of groups
+ * expire, old segments go.
+ *
+ * Owns which topics may lose what, the order of a run, and what is said of what fails. A run is one
+ * long procedure that others go on beside; only its small durable steps go through the log's queue
+ * of procedures (`change`).
+ *   I1  nothing is deleted or compacted that nobody asked for: of topics that were adopted, only
+ *       once their stored settings name a cleanup policy
+ *   I2  what fails is left as it was and said once, until it succeeds or fails in another way; the
+ *       rest of the run goes on, and the next run tries again
+ *   I3  once stopped, a run ends at its next step
+ */
+import { LogError } from '../errors/log-error.ts'
+import type { Procedure } from '../storage/procedure.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import type { Clock } from './clock.ts'
+import type { CommittedOffsets } from './committed-offsets.ts'
+import type { LogTopic } from './open-topics.ts'
+import { RemovalGate } from './removal-gate.ts'
+
+/** A wall clock that moved so much more than time passed was set, or stood still. */
+const CLOCK_JUMP_MS = 3_600_000
+
+/** The log that is looked after. */
+export interface HousekeptLog {
+  readonly driver: StorageDriver
+  readonly clock: Clock
+  readonly offsets: CommittedOffsets
+  topics(): readonly LogTopic[]
+}
+
+/** How one run is done. */
+export interface HousekeepingRun {
+  /** Compacts whatever can be compacted. */
+  readonly force: boolean
+  /** Milliseconds that a group may do nothing; -1: any time. */
+  readonly offsetsRetentionMs: number
+  readonly hasMembers: (groupId: string) => boolean
+  /** Runs a short procedure that changes files of the whole log, when those before it are over. */
+  readonly change: <T>(begin: () => Procedure<T>) => Promise<T>
+  readonly warn: (event: HousekeepingEvent) => void
+}
+
+/** What a run noticed. */
+export type HousekeepingEvent =
+  | {
+      readonly kind: 'failed'
+      /** As in 'retention', for people. */
+      readonly task: string
+      readonly cause: LogError
+    }
+  | {
+      readonly kind: 'clock-jumped'
+      /** How much further the wall clock went than time. */
+      readonly byMs: number
+    }
+
+/** What a run did. */
+export interface HousekeepingOutcome {
+  readonly deletedSegments: number
+  readonly deletedBytes: number
+  readonly cleanedPartitions: number
+  /** Segments that are still there although something asks for their deletion. */
+  readonly kept: readonly { readonly file: string; readonly reason: string }[]
+}
+
+/** Looks after one open log. */
+export class Housekeeping {
+  readonly #gate = new RemovalGate()
+  readonly #log: HousekeptLog
+  /** What fails, and how: said already (I2). */
+  readonly #failures = new Map<string, string>()
+  #seen: { readonly wallMs: number; readonly monotonicMs: number }
+  #isStopped = false
+
+  constructor(log: HousekeptLog) {
+    this.#log = log
+    this.#seen = this.#readClock()
+  }
+
+  /** Ends the run under way at its next step, for good. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  /** Nothing is deleted, replaced or freed while `work` is under way. */
+  async exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return await this.#gate.hold(work)
+  }
+
+  /** One run; the caller sees to it that there is no other meanwhile. */
+  *run(run: HousekeepingRun): Procedure<HousekeepingOutcome> {
+    const jumpedByMs = this.#clockJump()
+    if (jumpedByMs > CLOCK_JUMP_MS) run.warn({ kind: 'clock-jumped', byMs: jumpedByMs })
+    yield* this.#attempt(run, 'expiry of positions', () => {
+      this.#log.offsets.expire(run.offsetsRetentionMs, run.hasMembers)
+    })
+    return { deletedSegments: 0, deletedBytes: 0, cleanedPartitions: 0, kept: [] }
+  }
+
+  /** Runs a part of a run, whose failure concerns no other (I2). */
+  *#attempt<T>(
+    run: HousekeepingRun,
+    task: string,
+    begin: () => Procedure<T> | void,
+  ): Procedure<T | undefined> {
+    if (this.#isStopped) return undefined
+    try {
+      const steps = begin()
+      const result = steps === undefined ? undefined : yield* steps
+      this.#failures.delete(task)
+      return result
+    } catch (cause) {
+      if (!LogError.is(cause)) throw cause
+      this.#failed(run, task, cause)
+      return undefined
+    }
+  }
+
+  #failed(run: HousekeepingRun, task: string, cause: LogError): void {
+    if (this.#isStopped || this.#failures.get(task) === cause.message) return
+    this.#failures.set(task, cause.message)
+    run.warn({ kind: 'failed', task, cause })
+  }
+
+  /** How much further the wall clock went than time since the last run, or since the open. */
+  #clockJump(): number {
+    const before = this.#seen
+    this.#seen = this.#readClock()
+    const { wallMs, monotonicMs } = this.#seen
+    return wallMs - before.wallMs - (monotonicMs - before.monotonicMs)
+  }
+
+  #readClock(): { wallMs: number; monotonicMs: number } {
+    const { clock } = this.#log
+    return { wallMs: clock.now(), monotonicMs: clock.monotonicNow() }
+  }
+}

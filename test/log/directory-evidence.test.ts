@@ -196,13 +196,36 @@ describe('topics of a directory that a broker had', () => {
     expect(topicsOf(found)).toEqual([['t', OTHER, 1, true]])
   })
 
+  it('may have been compacted since the metadata that is left was written', async () => {
+    const compact = { ...topic(), config: { cleanupPolicy: 'compact,delete' } }
+    const topics = { compact, __consumer_offsets: topic(1, OTHER), t: topic(1, NEW) }
+    const folders = {
+      'compact-0': { id: OWN },
+      '__consumer_offsets-0': { id: OTHER },
+      't-0': { id: NEW },
+    }
+    const flagsOf = ({ metadata }: SettledTopics): readonly (readonly unknown[])[] =>
+      [...metadata.topics].map(([name, { compacted }]) => [name, compacted])
+    const lost = settled(await directory({ topics, folders, isPrevious: true }))
+    expect(flagsOf(lost)).toEqual([
+      ['compact', true],
+      ['__consumer_offsets', true],
+      ['t', undefined],
+    ])
+    const current = settled(await directory({ topics, folders }))
+    expect(flagsOf(current).map(([, compacted]) => compacted)).toEqual(Array(3).fill(undefined))
+  })
+
   it('may have gaps, as those that were taken in', async () => {
     const own = new DirectoryEvidence(await directory({ topics: {} }), BOOT)
-    expect(own.isGapless(topic())).toBe(true)
-    expect(own.isGapless({ ...topic(), adopted: true })).toBe(false)
-    expect(own.isGapless({ ...topic(), adopted: false })).toBe(true)
+    expect(own.rulesOf(topic())).toEqual({ isOwn: true, isGapless: true })
+    const compacted = { ...topic(), compacted: true }
+    expect(own.rulesOf(compacted)).toEqual({ isOwn: true, isGapless: false })
+    expect(own.rulesOf({ ...compacted, adopted: true }).isOwn).toBe(false)
+    expect(own.rulesOf({ ...topic(), adopted: true }).isGapless).toBe(false)
+    expect(own.rulesOf({ ...topic(), adopted: false }).isGapless).toBe(true)
     const brokers = new DirectoryEvidence(await directory({ topics: {}, byBroker: [] }), BOOT)
-    expect(brokers.isGapless(topic())).toBe(false)
+    expect(brokers.rulesOf(topic())).toEqual({ isOwn: false, isGapless: false })
   })
 })
 

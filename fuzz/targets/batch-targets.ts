@@ -38,6 +38,7 @@ import {
   type CopiedRecord,
   MAX_UNPACKED_BYTES,
   asWholeBatch,
+  promiseRetained,
   promiseRewritten,
   readToEnd,
 } from './records.ts'
@@ -74,7 +75,10 @@ function readWhole(batch: Buffer): void {
     unlessCorrupt(() => read(batch, 0))
   }
   const records = readToEnd(batch)
-  if (records !== undefined) promiseRewritten(records)
+  if (records !== undefined) {
+    promiseRewritten(records)
+    promiseRetained(batch, records)
+  }
   const { length } = batch
   const shorter = checkBatch(batch, 0, length - 1)
   if (batchSizeBytesOf(batch, 0) === length) promise(shorter !== 'ok', 'cut, but whole')

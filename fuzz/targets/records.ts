@@ -4,9 +4,14 @@
  */
 import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
 import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
+import { RetainedBatch } from '../../src/format/retained-batch.ts'
+import { codecOfAttributes, isCodecAvailable } from '../../src/format/compression.ts'
 import {
+  attributesOf,
+  BATCH_HEADER_BYTES,
   BATCH_MAGIC,
   baseOffsetOf,
+  checkBatch,
   lastOffsetOf,
   sealBatch,
 } from '../../src/format/record-batch.ts'
@@ -76,6 +81,43 @@ export function promiseRewritten(records: readonly CopiedRecord[]): void {
   const end = builder.start + builder.sizeBytes
   const batch = asWholeBatch(builder.buffer.subarray(builder.start, end))
   promiseEqual(readToEnd(batch)?.map(meaningOf), records.map(meaningOf), 'written and read again')
+}
+
+/**
+ * What compaction leaves of a batch, without a horizon and with one: whoever keeps every other
+ * record reads these again, and no others.
+ */
+export function promiseRetained(batch: Buffer, records: readonly CopiedRecord[]): void {
+  const kept = records.filter((_, index) => index % 2 === 0)
+  if (kept.length === 0) return
+  const codec = codecOfAttributes(attributesOf(batch, 0))
+  if (!isCodecAvailable(codec, 'compress')) return
+  for (const deleteHorizonMs of [-1, 1_700_000_000_000]) {
+    const reader = new RecordBatchReader()
+    const retained = new RetainedBatch()
+    reader.reset(batch, 0, MAX_UNPACKED_BYTES)
+    retained.begin(batch, 0)
+    let start = codec === 'none' ? BATCH_HEADER_BYTES : 0
+    for (let index = 0; reader.next(); index++) {
+      if (index % 2 === 0) retained.keep(start, reader.position, reader.timestamp)
+      start = reader.position
+    }
+    const room = { buffer: Buffer.alloc(0), reserve: (bytes: number) => room.grow(bytes), grow }
+    const sizeBytes = retained.writeTo(room, reader.buffer, { codec, deleteHorizonMs })
+    promise(checkBatch(room.buffer, 0, sizeBytes) === 'ok', 'what is left is a whole batch')
+    const left = readToEnd(room.buffer.subarray(0, sizeBytes))
+    promiseEqual(left?.map(meaningOf), kept.map(meaningOf), 'what is kept is as it was')
+    promiseEqual(left?.map(offsetOf), kept.map(offsetOf), 'and where it was')
+  }
+}
+
+function grow(this: { buffer: Buffer }, byteLength: number): number {
+  this.buffer = Buffer.alloc(byteLength)
+  return 0
+}
+
+function offsetOf({ offset }: CopiedRecord): number {
+  return offset
 }
 
 function copyOf(reader: RecordBatchReader): CopiedRecord {

@@ -49,6 +49,8 @@ const LOG_APPEND_TIME_BIT = 0x08
 const TRANSACTIONAL_BIT = 0x10
 const CONTROL_BIT = 0x20
 const DELETE_HORIZON_BIT = 0x40
+/** What compaction never changes. */
+const KEPT_BITS = LOG_APPEND_TIME_BIT | TRANSACTIONAL_BIT | CONTROL_BIT
 
 const FIRST_HEADER = firstHeader()
 
@@ -244,6 +246,59 @@ export function writeBatchHeader(buffer: Buffer, at: number, header: BatchHeader
   writeInt64(buffer, at + PRODUCER_ID_AT, producerId)
   buffer.writeInt16BE(producerEpoch, at + PRODUCER_EPOCH_AT)
   writeInt32(buffer, at + BASE_SEQUENCE_AT, baseSequence)
+}
+
+/** What compaction changes in the header of a batch whose records it writes anew. */
+export interface RewrittenHeader {
+  /** Of the whole batch, header included. */
+  readonly batchBytes: number
+  /** See `attributeBitsOf`. */
+  readonly codecBits: number
+  readonly hasDeleteHorizon: boolean
+  readonly baseTimestamp: number
+  /** Left as it is where the log sets the time. */
+  readonly maxTimestamp: number
+  readonly recordCount: number
+}
+
+/**
+ * Writes the header of the batch at `sourceAt` once more at `at`, with what compaction changes:
+ * offsets, epochs, producer and flags stay. The CRC is to be computed: `sealBatch`.
+ */
+export function rewriteBatchHeader(
+  source: Buffer,
+  sourceAt: number,
+  buffer: Buffer,
+  at: number,
+  header: RewrittenHeader,
+): void {
+  assert(header.batchBytes <= MAX_BATCH_BYTES, 'a batch is at most 2^31 - 1 bytes')
+  const kept = attributesOf(source, sourceAt) & KEPT_BITS
+  const attributes = kept | header.codecBits | (header.hasDeleteHorizon ? DELETE_HORIZON_BIT : 0)
+  source.copy(buffer, at, sourceAt, sourceAt + BATCH_HEADER_BYTES)
+  writeInt32(buffer, at + BATCH_LENGTH_AT, header.batchBytes - LOG_OVERHEAD_BYTES)
+  buffer.writeInt16BE(attributes, at + ATTRIBUTES_AT)
+  writeInt64(buffer, at + BASE_TIMESTAMP_AT, header.baseTimestamp)
+  if (!isLogAppendTime(attributes)) writeInt64(buffer, at + MAX_TIMESTAMP_AT, header.maxTimestamp)
+  writeInt32(buffer, at + RECORD_COUNT_AT, header.recordCount)
+}
+
+/**
+ * Writes the header of the batch at `sourceAt` once more at `at`, as a batch without a record: what
+ * stays of one where its offsets or its producer's sequence have to (as Kafka's writeEmptyHeader).
+ */
+export function writeEmptyBatch(
+  source: Buffer,
+  sourceAt: number,
+  buffer: Buffer,
+  at: number,
+): void {
+  source.copy(buffer, at, sourceAt, sourceAt + BATCH_HEADER_BYTES)
+  writeInt32(buffer, at + BATCH_LENGTH_AT, BATCH_HEADER_BYTES - LOG_OVERHEAD_BYTES)
+  buffer.writeInt16BE(attributesOf(source, sourceAt) & KEPT_BITS, at + ATTRIBUTES_AT)
+  writeInt64(buffer, at + BASE_TIMESTAMP_AT, -1)
+  writeInt32(buffer, at + RECORD_COUNT_AT, 0)
+  sealBatch(buffer, at)
 }
 
 /** The header of a batch that nobody has filled in: no offset, epoch, CRC, time or producer. */

@@ -103,7 +103,9 @@ export function promiseRetained(batch: Buffer, records: readonly CopiedRecord[])
       start = reader.position
     }
     const room = { buffer: Buffer.alloc(0), reserve: (bytes: number) => room.grow(bytes), grow }
-    const sizeBytes = retained.writeTo(room, reader.buffer, { codec, deleteHorizonMs })
+    const form = { codec, deleteHorizonMs }
+    const sizeBytes = unlessCorrupt(() => retained.writeTo(room, reader.buffer, form))
+    if (sizeBytes === undefined) continue
     promise(checkBatch(room.buffer, 0, sizeBytes) === 'ok', 'what is left is a whole batch')
     const left = readToEnd(room.buffer.subarray(0, sizeBytes))
     promiseEqual(left?.map(meaningOf), kept.map(meaningOf), 'what is kept is as it was')

@@ -103,6 +103,8 @@ export class RetainedBatch {
   /**
    * Writes the batch with what was kept, which is something, and returns its size; it starts where
    * `room` was reserved last. `payload` is what positions of records point into.
+   *
+   * @throws {CorruptBytes} `number` where its horizon is beyond 2^53 - 1.
    */
   writeTo(room: BatchRoom, payload: Buffer, form: RetainedForm): number {
     assert(this.#keptCount > 0, 'a batch that is written anew has records')

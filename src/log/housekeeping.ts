@@ -14,10 +14,13 @@
 import { LogError } from '../errors/log-error.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import { CleanerProgress } from './cleaner-progress.ts'
+import type { AppliedPolicy } from './cleanup-policy.ts'
 import type { Clock } from './clock.ts'
 import type { CommittedOffsets } from './committed-offsets.ts'
 import type { LogTopic } from './open-topics.ts'
 import { RemovalGate } from './removal-gate.ts'
+import { SegmentRemoval } from './segment-removal.ts'
 
 /** A wall clock that moved so much more than time passed was set, or stood still. */
 const CLOCK_JUMP_MS = 3_600_000
@@ -28,6 +31,10 @@ export interface HousekeptLog {
   readonly clock: Clock
   readonly offsets: CommittedOffsets
   topics(): readonly LogTopic[]
+  /** I1 is kept there. */
+  policyOf(topic: LogTopic): AppliedPolicy
+  /** Says durably that offsets of a topic may be missing from now on. */
+  markCompacted(topic: LogTopic): Procedure<void>
 }
 
 /** How one run is done. */
@@ -67,6 +74,9 @@ export interface HousekeepingOutcome {
 
 /** Looks after one open log. */
 export class Housekeeping {
+  /** Files of segments that left their logs. */
+  readonly removal: SegmentRemoval
+  readonly progress: CleanerProgress = new CleanerProgress()
   readonly #gate = new RemovalGate()
   readonly #log: HousekeptLog
   /** What fails, and how: said already (I2). */
@@ -76,6 +86,7 @@ export class Housekeeping {
 
   constructor(log: HousekeptLog) {
     this.#log = log
+    this.removal = new SegmentRemoval(log.driver, log.clock)
     this.#seen = this.#readClock()
   }
 
@@ -96,7 +107,16 @@ export class Housekeeping {
     yield* this.#attempt(run, 'expiry of positions', () => {
       this.#log.offsets.expire(run.offsetsRetentionMs, run.hasMembers)
     })
+    yield* this.#attempt(run, 'freeing space', () => this.#freeDue())
     return { deletedSegments: 0, deletedBytes: 0, cleanedPartitions: 0, kept: [] }
+  }
+
+  *#freeDue(): Procedure<void> {
+    const { removal } = this
+    const nowMs = this.#log.clock.now()
+    if (!removal.isDue(nowMs)) return
+    const failure = yield* this.#gate.through(() => removal.freeDue(nowMs))
+    if (failure !== undefined) throw failure
   }
 
   /** Runs a part of a run, whose failure concerns no other (I2). */

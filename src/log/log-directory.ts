@@ -24,6 +24,7 @@ import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { parseTopicId } from '../storage/topic-id.ts'
 import { cleanPartition, settleAll } from './clean-end.ts'
+import { appliedPolicy, type AppliedPolicy } from './cleanup-policy.ts'
 import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
@@ -94,12 +95,7 @@ export class LogDirectory {
       topics: () => this.#topics.all(),
       partitionsOf: (topic) => this.#topics.find(topic)?.partitions,
     })
-    this.housekeeping = new Housekeeping({
-      driver: environment.driver,
-      clock: environment.clock,
-      offsets: this.offsets,
-      topics: () => this.#topics.all(),
-    })
+    this.housekeeping = new Housekeeping(this)
     this.#context = {
       driver: environment.driver,
       clock: environment.clock,
@@ -126,6 +122,10 @@ export class LogDirectory {
   /** What the log lies on. */
   get driver(): StorageDriver {
     return this.#environment.driver
+  }
+  /** What the log goes by. */
+  get clock(): Clock {
+    return this.#environment.clock
   }
 
   /** Takes a topic in that opening the directory found; its partitions are in order. */
@@ -187,6 +187,19 @@ export class LogDirectory {
     return this.#topics.alter(changes)
   }
 
+  /** What may happen to old records of a topic that is here. */
+  policyOf({ name }: LogTopic): AppliedPolicy {
+    return appliedPolicy(name, this.#stored.of(name))
+  }
+
+  /**
+   * Says durably that offsets of a topic may be missing from now on: before the first does.
+   * @throws {LogError} IO or NO_SPACE: nothing may be compacted; TOPIC_NOT_FOUND where it is gone.
+   */
+  markCompacted(topic: LogTopic): Procedure<void> {
+    return this.#topics.markCompacted(topic)
+  }
+
   /**
    * Deletes a topic. Its space is freed later, by `freeSpace`.
    * @throws {LogError} IO or NO_SPACE: the topic is as it was, or it is gone for good and what is
@@ -237,6 +250,7 @@ export class LogDirectory {
     for (const partition of topic.partitions) {
       partition.finish('deleted')
       partition.closeFiles()
+      this.housekeeping.progress.forget(partition)
     }
   }
 
@@ -335,6 +349,7 @@ export class LogDirectory {
     for (const partition of partitions) partition.finish('closed')
     for (const partition of partitions) partition.closeFiles()
     if (!driver.volatile) yield () => this.barrier.idle()
+    yield* this.housekeeping.removal.close()
     driver.close()
     if (failure !== undefined) throw failure
   }

@@ -156,6 +156,19 @@ export class OpenTopics {
     for (const { name, config } of changes) applyConfig(this.#of(name), storedConfig(config))
   }
 
+  /** Says that offsets of a topic may be missing. @throws {LogError} It was not said. */
+  *markCompacted({ name, id }: LogTopic): Procedure<void> {
+    const { stored } = this.#context
+    const topic = this.#topics.get(name)
+    if (topic?.id !== id) throw notFound(name)
+    if (stored.of(name).compacted !== true) {
+      yield* stored.change((topics) => {
+        topics.set(name, { ...stored.of(name), compacted: true })
+      })
+    }
+    for (const partition of topic.partitions) partition.markCompacted()
+  }
+
   /** Commits to all that was laid, with one change of metadata.json, and takes it in (I1, I2). */
   *#commit<T>(
     laid: Outcomes<readonly PartitionState[]>,
@@ -191,10 +204,13 @@ export class OpenTopics {
 
   #of(name: string): OpenTopic {
     const topic = this.#topics.get(name)
-    if (topic === undefined)
-      throw new LogError('TOPIC_NOT_FOUND', `there is no topic ${name}`, { topic: name })
+    if (topic === undefined) throw notFound(name)
     return topic
   }
+}
+
+function notFound(name: string): LogError<'TOPIC_NOT_FOUND'> {
+  return new LogError('TOPIC_NOT_FOUND', `there is no topic ${name}`, { topic: name })
 }
 
 type TopicsOnDisk = Parameters<TopicsChange>[0]

@@ -13,7 +13,7 @@ export function openPartitions(log: LogDirectory): readonly VerifiedPartition[] 
 }
 
 function asVerified({ driver }: LogDirectory, partition: PartitionLog): VerifiedPartition {
-  const { topic, topicId, directory, config, isGapless, recoveryPoint } = partition
+  const { topic, topicId, directory, config, isOwn, isGapless, recoveryPoint } = partition
   const { logStartOffset, logEndOffset, durableOffset, layoutEpoch } = partition
   const { highWatermark, lastStableOffset } = partition
   const watermarks = { logStartOffset, logEndOffset, durableOffset, layoutEpoch }
@@ -33,12 +33,12 @@ function asVerified({ driver }: LogDirectory, partition: PartitionLog): Verified
     directory,
     config,
     isGapless,
-    isOwn: isGapless,
+    isOwn,
     isLive: true,
     evidence: {
       described: undefined,
       isBrokerClean: false,
-      isBrokers: !isGapless,
+      isBrokers: !isOwn,
       checkpointedPoint: recoveryPoint,
       logStartOffset,
       published,

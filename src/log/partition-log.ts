@@ -38,6 +38,8 @@ export class PartitionLog implements LogSource {
   readonly segments: SegmentList
   readonly epochs: LeaderEpochs
   readonly tail: Tail
+  /** Made here, and nobody else's since. */
+  readonly isOwn: boolean
   #isGapless: boolean
   #rewriteCount = 0
   /** What is known of producers; only this log notes anything. */
@@ -65,6 +67,7 @@ export class PartitionLog implements LogSource {
     this.directory = state.directory
     this.segments = state.segments
     this.epochs = state.epochs
+    this.isOwn = state.isOwn
     this.#isGapless = state.isGapless
     this.tail = new Tail(context.tailBudget)
     this.#config = state.config

@@ -29,7 +29,7 @@ const FIRST_CAPACITY_SLOTS = 32
 /** Slots of one size, appended in memory and written behind. */
 export class IndexFile {
   readonly #driver: StorageDriver
-  readonly #path: string
+  #path: string
   readonly #slotBytes: number
   #file: StorageFile | undefined
   #bytes: Buffer
@@ -101,6 +101,11 @@ export class IndexFile {
     const read = this.#file.read(this.#bytes, 0, slots * this.#slotBytes, 0)
     this.#slotCount = Math.floor(read / this.#slotBytes)
     this.#writtenSlots = this.#slotCount
+  }
+
+  /** Its file was renamed to `path`. */
+  moved(path: string): void {
+    this.#path = path
   }
 
   /** True where there was no file to load, or none that could be read. */

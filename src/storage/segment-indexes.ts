@@ -27,8 +27,8 @@ export interface SegmentPlace {
   readonly driver: StorageDriver
   readonly directory: string
   readonly baseOffset: number
-  /** Behind the names while the cleaner writes it: `….log.cleaned`. It is no segment of the log. */
-  readonly suffix?: '.cleaned'
+  /** Behind the names of files that are not the log's, or not yet: `….log.cleaned`. */
+  readonly suffix?: `.${string}`
 }
 
 /** Path of one of a segment's files. */
@@ -44,7 +44,7 @@ export function segmentPath(
 export class SegmentIndexes implements LoadedIndexes {
   /** Is there as long as the segment is: little, and not to be had again from the two others. */
   readonly aborted: TransactionIndex
-  readonly #place: SegmentPlace
+  #place: SegmentPlace
   readonly #budget: IndexBudget
   #offset: OffsetIndex | undefined
   #time: TimeIndex | undefined
@@ -96,6 +96,15 @@ export class SegmentIndexes implements LoadedIndexes {
   becomeFinal(): void {
     this.#isFinal = true
     if (this.loadedBytes > 0) this.#budget.took(this)
+  }
+
+  /** Their files have their final names now. */
+  renamed(): void {
+    const { driver, directory, baseOffset } = this.#place
+    this.#place = { driver, directory, baseOffset }
+    this.#offset?.file.moved(segmentPath(this.#place, '.index'))
+    this.#time?.file.moved(segmentPath(this.#place, '.timeindex'))
+    this.aborted.moved(segmentPath(this.#place, '.txnindex'))
   }
 
   get loadedBytes(): number {

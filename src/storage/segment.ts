@@ -377,10 +377,7 @@ export class Segment {
     return this.#log.readAhead(position, byteLength)
   }
 
-  /**
-   * Writes bytes that are there once more: a failed sync may have left clean pages that never
-   * reached the disk.
-   */
+  /** Writes bytes that are there once more: a failed sync may have left clean pages behind. */
   rewrite(bytes: Buffer, byteLength: number, position: number): void {
     this.#log.write(bytes, 0, byteLength, position)
   }
@@ -388,6 +385,11 @@ export class Segment {
   /** Cuts everything behind whole batches, the preallocated zeros included. */
   trim(): void {
     this.#ahead.cutTo(this.#sizeBytes)
+  }
+
+  /** Its files have their final names now. */
+  renamed(): void {
+    this.#indexes.renamed()
   }
 
   /** Releases the files. Does not flush. */

@@ -38,7 +38,7 @@ export type AbortedWitness = Pick<SegmentContents, 'abortedCount' | 'abortedCrc'
 
 /** The aborted transactions of one segment. */
 export class TransactionIndex {
-  readonly #place: TransactionIndexPlace
+  #place: TransactionIndexPlace
   readonly #witness: AbortedWitness
   #knownFrom: number
   /** Where the segment ended then: what was added since is known. */
@@ -68,6 +68,12 @@ export class TransactionIndex {
   get knownFrom(): number {
     if (this.#witness.abortedCount !== 0) this.#loaded()
     return this.#knownFrom
+  }
+
+  /** Its file, if there is one, was renamed to `path`. */
+  moved(path: string): void {
+    this.#place = { ...this.#place, path }
+    this.#file?.moved(path)
   }
 
   /** What is known, ascending by markers: complete from `knownFrom` on. Owned. */

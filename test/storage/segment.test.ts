@@ -188,6 +188,24 @@ describe('a segment', () => {
     expect(opened.aborted.entries).toHaveLength(1)
   })
 
+  it('is read under the final names of its files once it was told of them', () => {
+    const place = { ...newPlace(100), suffix: '.swap' } as const
+    const swap = Segment.create(place, { ...SETTINGS, indexIntervalBytes: 0 })
+    swap.append(batchAt(100, 7, 10))
+    swap.append(batchAt(105, 8, 10))
+    swap.addAborted({ producerId: 1, firstOffset: 100, lastOffset: 105, lastStableOffset: 106 })
+    swap.seal()
+    const opened = Segment.openSealed(place, SETTINGS, swap.contents)
+    for (const name of place.driver.list('t-0')) {
+      place.driver.rename(`t-0/${name}`, `t-0/${name.slice(0, -'.swap'.length)}`)
+    }
+    opened.renamed()
+    expect(opened.needsIndexRebuild).toBe(false)
+    expect(opened.aborted.entries).toHaveLength(1)
+    expect(opened.logPath).toBe('t-0/00000000000000000100.log')
+    expect(opened.read(Buffer.alloc(10), 0, 10, 0)).toBe(10)
+  })
+
   it('is never created over one that holds data', () => {
     const place = newPlace(0)
     Segment.create(place, SETTINGS).append(batchAt(0, 1, 1))

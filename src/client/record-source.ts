@@ -20,7 +20,7 @@ import {
 } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
-import { endedError } from '../log/partition-errors.ts'
+import { endedError, offsetRemoved } from '../log/partition-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { BatchRun } from '../log/tail.ts'
 import { offsetForTimestamp, type OnDamage } from '../log/timestamp-lookup.ts'
@@ -99,6 +99,12 @@ export class RecordSource {
 
   /** The next record at hand; undefined where `load` is needed first, or at the end. */
   take(): StoredRecord | undefined {
+    const reader = this.advance()
+    return reader === undefined ? undefined : this.#memory.next(reader)
+  }
+
+  /** As `take`, without a record of its own. Borrowed until the next call of anything here. */
+  advance(): RecordBatchReader | undefined {
     const reader = this.#reader
     for (;;) {
       if (!this.#inBatch && !this.#enterBatch()) return undefined
@@ -109,7 +115,7 @@ export class RecordSource {
         this.finish()
         return undefined
       }
-      return this.#memory.next(reader)
+      return reader
     }
   }
 
@@ -157,7 +163,10 @@ export class RecordSource {
         return this.#accept(await this.#cursor.nextAhead(this.#limit()))
       } catch (error) {
         if (this.log.end !== undefined) throw endedError(this.log)
-        this.#passDamage(error)
+        if (this.#isDone) return false
+        // Its segments went while they were read.
+        if (LogError.is(error, 'OFFSET_OUT_OF_RANGE')) this.#catchUp()
+        else this.#passDamage(error)
       }
     }
   }
@@ -316,13 +325,11 @@ function visibleEnd(log: PartitionLog, { visibility, isolation }: Range): number
 export function checkReadable(log: PartitionLog, offset: number, lastAllowed: number): void {
   const { logStartOffset, logEndOffset, topic, partition } = log
   if (offset >= logStartOffset && offset <= lastAllowed) return
-  const where =
-    offset < logStartOffset
-      ? `was removed (the log starts at ${logStartOffset})`
-      : `is not there yet (the log ends at ${logEndOffset})`
+  if (offset < logStartOffset) throw offsetRemoved(log, offset)
   throw new LogError(
     'OFFSET_OUT_OF_RANGE',
-    `offset ${offset} of ${topic}-${partition} ${where}: read from 'earliest' or 'latest' instead`,
+    `offset ${offset} of ${topic}-${partition} is not there yet (the log ends at ${logEndOffset}): ` +
+      "read from 'earliest' or 'latest' instead",
     { topic, partition, offset, logStartOffset, logEndOffset },
   )
 }

@@ -9,7 +9,7 @@
  *   I3  what is handed out is memory of this cursor until its next call or, where it may lend, of
  *       a mapping: those bytes never get to anybody but a lookup
  */
-import { LogError } from '../errors/log-error.ts'
+import type { LogError } from '../errors/log-error.ts'
 import {
   BATCH_HEADER_BYTES,
   baseOffsetOf,
@@ -24,6 +24,7 @@ import { isSafeHeader } from './batch-walk.ts'
 import { findBehindDamage } from './damage-search.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
 import type { ReadableLog } from './log-window.ts'
+import { damagedBatch, offsetRemoved } from './partition-errors.ts'
 import { ReusedBuffer } from './reused-buffer.ts'
 import { SectorReads } from './sector-reads.ts'
 import type { SegmentList } from './segment-list.ts'
@@ -47,6 +48,8 @@ export interface LogSource {
   readonly segments: SegmentList
   /** No offset was ever left out: a gap is damage. */
   readonly isGapless: boolean
+  /** First offset still readable. */
+  readonly logStartOffset: number
 }
 
 /** How a cursor reads. */
@@ -113,7 +116,8 @@ export class LogCursor {
   /**
    * The next whole batches that start below `limitOffset`, or undefined where there are none yet.
    * The first of them may begin before the offset asked for. Borrowed until the next call.
-   * @throws {LogError} CORRUPT where the bytes are not what was written.
+   * @throws {LogError} CORRUPT where the bytes are not what was written; OFFSET_OUT_OF_RANGE where
+   *   they were removed: the log starts behind them.
    */
   next(limitOffset: number): BatchRun | undefined {
     while (this.#offset < limitOffset) {
@@ -132,14 +136,18 @@ export class LogCursor {
     return undefined
   }
 
-  /** As `next`, waiting for the device off the event loop. */
+  /**
+   * As `next`, waiting for the device off the event loop. Where the segment leaves the log
+   * meanwhile, what was read of it counts for nothing.
+   */
   async nextAhead(limitOffset: number): Promise<BatchRun | undefined> {
     while (this.#offset < limitOffset) {
       const fromTail = this.#fromTail(limitOffset)
       if (fromTail !== undefined) return fromTail
       const plan = this.#plan(READ_AHEAD_BYTES)
       if (plan === undefined) break
-      const buffer = await plan.segment.readAhead(plan.position, plan.byteLength)
+      const buffer = await this.#readAhead(plan)
+      if (buffer === undefined) continue
       const run = this.#take(plan, buffer, buffer.length, limitOffset)
       if (run !== undefined) return run
     }
@@ -147,13 +155,25 @@ export class LogCursor {
     return undefined
   }
 
+  /** Undefined where the segment is not part of the log any more: its file may be closed. */
+  async #readAhead({ segment, position, byteLength }: ReadPlan): Promise<Buffer | undefined> {
+    const { segments } = this.#source
+    try {
+      const buffer = await segment.readAhead(position, byteLength)
+      return segments.includes(segment) ? buffer : undefined
+    } catch (error) {
+      if (segments.includes(segment)) throw error
+      return undefined
+    }
+  }
+
   /** After CORRUPT: goes on at the next batch that can be found, and returns its offset. */
   skipDamage(): number {
     const { segments } = this.#source
-    const { segment, position } = this.#damage ?? {
-      segment: segments.floor(this.#offset),
-      position: 0,
-    }
+    const damage = this.#damage
+    const isThere = damage !== undefined && segments.includes(damage.segment)
+    const segment = isThere ? damage.segment : segments.floor(this.#offset)
+    const position = isThere ? damage.position : 0
     this.#damage = undefined
     const found = findBehindDamage(segment, position, this.#offset, this.#bytesOf(segment))
     if (found === undefined) {
@@ -209,6 +229,8 @@ export class LogCursor {
   /** Where nothing is missing, a segment starts with the offset that ended the one before. */
   #checkNoGap(segment: Segment): void {
     const isAhead = this.#position === 0 && segment.baseOffset > this.#offset
+    if (isAhead && this.#offset < this.#source.logStartOffset)
+      throw offsetRemoved(this.#source, this.#offset)
     if (isAhead && this.#source.isGapless) throw this.#corrupt(segment, 0, 'gap')
   }
 
@@ -370,13 +392,8 @@ export class LogCursor {
   }
 
   #corrupt(segment: Segment, position: number, reason: string): LogError<'CORRUPT'> {
-    const { topic, partition } = this.#source
     this.#damage = { segment, position }
-    return new LogError(
-      'CORRUPT',
-      `${topic}-${partition}: damaged batch at offset ${this.#offset} (${segment.logPath}, position ${position}: ${reason}); ` +
-        "read on behind it with onCorrupt: 'skip', or run EventLog.verify on the directory",
-      { topic, partition, file: segment.logPath, position, offset: this.#offset },
-    )
+    const place = { file: segment.logPath, position, offset: this.#offset }
+    return damagedBatch(this.#source, place, reason)
   }
 }

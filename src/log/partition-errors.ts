@@ -47,6 +47,36 @@ export function syncFailed(
   return new LogError('IO', message, details, { cause })
 }
 
+/** What reading an offset fails with that lies below the start of the log. */
+export function offsetRemoved(
+  log: PartitionName & {
+    readonly logStartOffset: number
+    readonly segments: { readonly active: { readonly nextOffset: number } }
+  },
+  offset: number,
+): LogError<'OFFSET_OUT_OF_RANGE'> {
+  const { topic, partition, logStartOffset, segments } = log
+  const message =
+    `offset ${offset} of ${topic}-${partition} was removed (the log starts at ${logStartOffset}): ` +
+    "read from 'earliest' or 'latest' instead"
+  const logEndOffset = segments.active.nextOffset
+  const details = { topic, partition, offset, logStartOffset, logEndOffset }
+  return new LogError('OFFSET_OUT_OF_RANGE', message, details)
+}
+
+/** What reading a batch fails with that is not what was written. */
+export function damagedBatch(
+  { topic, partition }: PartitionName,
+  place: { readonly file: string; readonly position: number; readonly offset: number },
+  reason: string,
+): LogError<'CORRUPT'> {
+  const { file, position, offset } = place
+  const message =
+    `${topic}-${partition}: damaged batch at offset ${offset} (${file}, position ${position}: ` +
+    `${reason}); read on behind it with onCorrupt: 'skip', or run EventLog.verify on the directory`
+  return new LogError('CORRUPT', message, { topic, partition, file, position, offset })
+}
+
 /** What a batch is refused with that no reader would be allowed to fetch. */
 export function batchTooLarge(
   log: PartitionName & { readonly config: ResolvedTopicConfig },

@@ -144,13 +144,15 @@ class ProducerReplay {
   /** Goes on behind a snapshot. */
   startAt(offset: number, entries: readonly ProducerSnapshotEntry[]): void {
     this.producers.load(entries)
-    this.#from = offset
+    // It may be older than the log: segments before the first went since.
+    this.#from = Math.max(offset, this.#log.segments.first.baseOffset)
   }
 
   *run(): Procedure<void> {
     const { segments } = this.#log
     const tail = new Tail(new TailBudget(0))
-    const cursor = new LogCursor({ ...this.#log, tail }, this.#from, { passesBadSectors: true })
+    const source = { ...this.#log, tail, logStartOffset: this.#from }
+    const cursor = new LogCursor(source, this.#from, { passesBadSectors: true })
     let sliceBytes = 0
     for (;;) {
       try {

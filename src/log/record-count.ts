@@ -2,6 +2,7 @@
  * Counting the users' records of a partition: control records and what compaction removed do not
  * count. Segments that were counted as they were written need not be read.
  */
+import { LogError } from '../errors/log-error.ts'
 import {
   attributesOf,
   baseOffsetOf,
@@ -10,8 +11,9 @@ import {
   recordCountOf,
 } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
-import type { Segment } from '../storage/segment.ts'
+import type { LogCursor } from './log-cursor.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { BatchRun } from './tail.ts'
 
 /**
  * The users' records from the log's start to its end now. `check` is called between reads, and may
@@ -19,45 +21,56 @@ import type { PartitionLog } from './partition-log.ts'
  */
 export async function countRecords(log: PartitionLog, check: () => void): Promise<number> {
   const endOffset = log.highWatermark
-  const startOffset = log.logStartOffset
+  let offset = log.logStartOffset
   let total = 0
-  for (const segment of log.segments) {
+  while (offset < endOffset) {
     check()
-    if (segment.nextOffset <= startOffset || segment.baseOffset >= endOffset) continue
-    const isWhole = segment.baseOffset >= startOffset && segment.nextOffset <= endOffset
+    // Looked up anew each time: segments go, and are replaced, while others are read.
+    const segment = log.segments.floor(offset)
+    const nextOffset = log.segments.after(segment)?.baseOffset ?? endOffset
+    const isWhole = segment.baseOffset >= offset && segment.nextOffset <= endOffset
     total +=
       isWhole && segment.recordCount !== null
         ? segment.recordCount
-        : await countInSegment(log, segment, startOffset, endOffset, check)
+        : await countBetween(log, offset, Math.min(nextOffset, endOffset), check)
+    offset = nextOffset
   }
   return total
 }
 
-async function countInSegment(
+async function countBetween(
   log: PartitionLog,
-  segment: Segment,
-  startOffset: number,
-  endOffset: number,
+  from: number,
+  limit: number,
   check: () => void,
 ): Promise<number> {
-  const cursor = log.cursor(Math.max(segment.baseOffset, startOffset))
-  const limit = Math.min(segment.nextOffset, endOffset)
+  const cursor = log.cursor(from)
   let total = 0
   for (
-    let run = await cursor.nextAhead(limit);
+    let run = await nextOf(cursor, limit);
     run !== undefined;
-    run = await cursor.nextAhead(limit)
+    run = await nextOf(cursor, limit)
   ) {
     check()
     for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
       if (isControlBatch(attributesOf(run.buffer, at))) continue
       total +=
-        baseOffsetOf(run.buffer, at) >= startOffset
+        baseOffsetOf(run.buffer, at) >= from
           ? recordCountOf(run.buffer, at)
-          : countFrom(log, run.buffer, at, startOffset)
+          : countFrom(log, run.buffer, at, from)
     }
   }
   return total
+}
+
+/** What was removed meanwhile counts no more. */
+async function nextOf(cursor: LogCursor, limit: number): Promise<BatchRun | undefined> {
+  try {
+    return await cursor.nextAhead(limit)
+  } catch (error) {
+    if (LogError.is(error, 'OFFSET_OUT_OF_RANGE')) return undefined
+    throw error
+  }
 }
 
 /** Records of the one batch that the log's start lies in. */

@@ -40,6 +40,8 @@ const NO_BYTES = Buffer.alloc(0)
 /** What is looked up in. */
 export interface LookupSource extends LogSource {
   readonly config: { readonly maxDecompressedBytes: number }
+  /** Rises where segments were replaced. */
+  readonly rewriteCount: number
 }
 
 /** Lookups in one partition. */
@@ -49,6 +51,8 @@ export class RecordLookup {
   readonly #reader = new RecordBatchReader()
   readonly #marks: RecordMarks
   readonly #room = new ReusedBuffer()
+  /** Of the log that `#marks` are of. */
+  #rewriteCount = 0
   /** Where `#show` has put what it was asked for. */
   #bytes: Buffer = NO_BYTES
 
@@ -68,6 +72,11 @@ export class RecordLookup {
    * @throws {CorruptBytes} for one that was written like that.
    */
   find(offset: number): RecordBatchReader | undefined {
+    const { rewriteCount } = this.#source
+    if (rewriteCount !== this.#rewriteCount) {
+      this.#rewriteCount = rewriteCount
+      this.#marks.clear() // A batch may be another one under the same offsets.
+    }
     const held = this.#source.tail.find(offset)
     if (held !== undefined) return this.#inBatch(held.chunk.buffer, held.start, offset)
     return this.#inChecked(offset) ?? this.#byCursor(offset)

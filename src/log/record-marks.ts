@@ -105,6 +105,11 @@ export class RecordMarks {
     return batch
   }
 
+  /** Forgets every batch. */
+  clear(): void {
+    this.#batches.clear()
+  }
+
   /** Its budget has no room for the batch any more. @internal */
   forget(lastOffset: number): void {
     this.#batches.delete(lastOffset)

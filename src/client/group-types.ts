@@ -263,13 +263,34 @@ export interface OpenTransaction extends Transaction, AsyncDisposable {
   commit(): Promise<void>
 }
 
-/** A live map over a compacted topic. */
+/**
+ * A live map over a compacted topic: each key with the value of its last committed record. Keys are
+ * equal where their bytes are. What it gives out is decoded anew each time, and the caller's own.
+ *
+ * Once it is closed, its log is closed or its topic deleted, `size` keeps its last value and every
+ * call throws `CLOSED` or `TOPIC_NOT_FOUND`; where the topic cannot be read further, what that
+ * failed with, and a DAMAGE warning says so.
+ */
 export interface Table<K, V> extends AsyncDisposable, Iterable<readonly [K, V]> {
+  /** How many keys there are. */
   readonly size: number
+  /** The value of the key's last record. @throws {LogError} INVALID_RECORD: it is undecodable. */
   get(key: K): V | undefined
   has(key: K): boolean
+  /**
+   * All keys with their values, as a Map gives them: in the order in which the keys came, but for
+   * those that took the place of one that is gone. Keys may come and go meanwhile. Where one cannot
+   * be decoded it throws INVALID_RECORD, and can go on behind it.
+   */
   entries(): IterableIterator<readonly [K, V]>
+  /**
+   * Calls `listener` after each change, in their order, with undefined where the key is gone: in the
+   * append or commit that brought it, once the table has all of that. What a listener changes is
+   * told after what came before; what it throws is an uncaught exception.
+   * @returns how to unsubscribe.
+   */
   subscribe(listener: (key: K, value: V | undefined) => void): () => void
+  /** Ends it and lets its memory go. A second call does nothing. */
   close(): Promise<void>
 }
 /** A log to attach to from a worker thread; plain data. */

@@ -87,6 +87,16 @@ export function damageSkipped(error: LogError<'CORRUPT'>, resumesAt: number): Lo
   }
 }
 
+/** A table cannot follow its topic any more. */
+export function tableEnded(topic: string, cause: unknown): LogWarning {
+  return {
+    code: 'DAMAGE',
+    message: `a table of ${topic} has ended, since its topic cannot be read further: ${String(cause)}`,
+    details: { topic },
+    cause,
+  }
+}
+
 /** A scrub found damage in a partition, or in a file of the log's own directory. */
 export function damageFoundByScrub(first: Damage, damage: readonly Damage[]): LogWarning {
   const { topic, partition, file, position, reason } = first

@@ -213,6 +213,7 @@ export class TopicCatalog {
     state.checkWritable()
     if (total <= state.topic.partitions.length) return
     yield* this.#directory.addPartitions(state.topic.name, total)
+    state.grown()
   }
 
   /** The topic where it exists and may. @throws {LogError} TOPIC_EXISTS, INVALID_ARGUMENT. */

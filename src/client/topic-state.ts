@@ -9,6 +9,7 @@ import type { LogTopic } from '../log/open-topics.ts'
 import { endedError } from '../log/partition-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ResolvedTopicConfig, TopicConfig } from '../log/log-config.ts'
+import type { Warn } from './log-warnings.ts'
 import type { Producer, ProducerTopic } from './producer.ts'
 import { RecordTypes } from './record-types.ts'
 import type { StreamHost } from './record-stream.ts'
@@ -19,6 +20,7 @@ const FIRST_SWEEP_COUNT = 32
 /** What topics and partitions ask of the log they belong to. */
 export interface TopicHost extends StreamHost {
   readonly clock: Clock
+  readonly warn: Warn
   readonly defaultProducer: Producer
   alterTopic(topic: TopicState, changes: TopicConfig): Promise<void>
   addPartitions(topic: TopicState, total: number): Promise<void>
@@ -35,6 +37,7 @@ export class TopicState {
   /** The types of all views that are still in use. */
   #types: WeakRef<RecordTypes>[] = []
   #sweepAtCount = FIRST_SWEEP_COUNT
+  readonly #growthListeners = new Set<() => void>()
 
   constructor(host: TopicHost, topic: LogTopic) {
     this.host = host
@@ -45,7 +48,7 @@ export class TopicState {
   view(definition: TopicDefinition | null): TopicView {
     const known = this.#views.get(definition ?? this)
     if (known !== undefined) return known
-    const types = new RecordTypes(this.topic.name, definition, this.#isCompacted)
+    const types = new RecordTypes(this.topic.name, definition, this.isCompacted)
     const view = new TopicView(this, types, definition)
     this.#views.set(definition ?? this, view)
     this.#remember(types)
@@ -56,8 +59,19 @@ export class TopicState {
   configChanged(): void {
     for (const reference of this.#types) {
       const types = reference.deref()
-      if (types !== undefined) types.compacted = this.#isCompacted
+      if (types !== undefined) types.compacted = this.isCompacted
     }
+  }
+
+  /** Partitions were added. */
+  grown(): void {
+    for (const listener of this.#growthListeners) listener()
+  }
+
+  /** Calls `listener` when there are more partitions, before anything is appended to them. */
+  onGrowth(listener: () => void): () => void {
+    this.#growthListeners.add(listener)
+    return () => void this.#growthListeners.delete(listener)
   }
 
   /** Whether it can be read and written: `checkUsable` says why not. */
@@ -88,7 +102,8 @@ export class TopicState {
     })
   }
 
-  get #isCompacted(): boolean {
+  /** Whether the last record of each key is what is kept. */
+  get isCompacted(): boolean {
     return this.topic.config.cleanupPolicy !== 'delete'
   }
 

@@ -9,7 +9,6 @@ import { countRecords } from '../log/record-count.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { Table } from './group-types.ts'
 import type { LogRecord } from './log-record.ts'
-import { notAvailable } from './not-available.ts'
 import { partitionOfKey } from './partitioner.ts'
 import { Partition } from './partition.ts'
 import {
@@ -25,6 +24,7 @@ import { RecordSource } from './record-source.ts'
 import { MergedStream, type RecordStream } from './record-stream.ts'
 import type { RecordTypes } from './record-types.ts'
 import type { Bytes, InputOf, TopicRef } from './topic-ref.ts'
+import { openTable } from './table/topic-table.ts'
 import type { TopicState, TopicView } from './topic-state.ts'
 
 /** How much a topic holds. */
@@ -157,10 +157,24 @@ export class Topic<
     })
   }
 
-  /** A live view of the latest value of each key; not part of this version. */
+  /**
+   * A live map over a compacted topic, from each key to the value of its last record. Loads what is
+   * there, then follows: what an append in this process brings is in when that returns, what a
+   * transaction brings when it is committed. Holds keys and values as bytes in memory until `close`.
+   * `signal` ends the loading.
+   *
+   * @example
+   * ```ts
+   * const prices = await log.topic(Prices).table()
+   * prices.get('tea') // the last price, or undefined
+   * const unsubscribe = prices.subscribe((key, value) => console.log(key, value))
+   * ```
+   * @throws {LogError} INVALID_ARGUMENT where the topic is not compacted; ABORTED by its signal;
+   *   CORRUPT, UNSUPPORTED_FORMAT or IO where it cannot be read; CLOSED; TOPIC_NOT_FOUND.
+   */
   async table(options?: { signal?: AbortSignal | undefined }): Promise<Table<K, NonNullable<V>>> {
-    checkOptions(options, ['signal'], `${this.name}: table`)
-    throw notAvailable('table views', `${this.name}: table`)
+    // The types of this handle are those its record types decode to.
+    return (await openTable(this.#view, options)) as Table<K, NonNullable<V>>
   }
 
   /**

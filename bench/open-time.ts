@@ -1,23 +1,24 @@
 /**
  * How long does it take to open a log that was closed cleanly, up to the first record read from its
- * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. The process is fresh, and nothing is
- * warm but the page cache.
+ * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. And with 10,000 segments, 1,000 in a quick
+ * run, of one small record each? The process is fresh, and nothing is warm but the page cache.
  *
  * Loading packages, their native parts included, is left out: streambed loads its own with the
  * first log that is opened, so an empty one is opened before. 'first log' shows what that adds. A
  * limit: opening a file and reading one record of it.
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, RawFile, rawStore } from './contestants/raw-file.ts'
 import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { loadStreambed, StreambedLog, streambedStore } from './contestants/streambed.ts'
+import { segmentsStore } from './contestants/streambed-housekeeping.ts'
 import { loadPeers } from './contestants/peer-packages.ts'
 import { Contest, type Subject, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, touch } from './runner/dataset.ts'
-import type { Contestant, Question } from './runner/question.ts'
+import type { Case, Contestant, Question } from './runner/question.ts'
 import { timed } from './runner/stopwatch.ts'
 
 const VALUE_BYTES = 1_024
@@ -32,7 +33,10 @@ export const openTime: Question = {
   cases: ({ quick }) => {
     const recordCount = quick ? QUICK_RECORDS : FULL_RECORDS
     const plan = { dataset: new Dataset(VALUE_BYTES), recordCount }
-    return [{ name: quick ? '64 MiB' : '1 GiB', contestants: contestantsOf(plan) }]
+    return [
+      { name: quick ? '64 MiB' : '1 GiB', contestants: contestantsOf(plan) },
+      segmentsCase(quick ? 1_000 : 10_000),
+    ]
   },
 }
 
@@ -130,6 +134,39 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       },
     )
   return contest.contestants
+}
+
+/** Nobody else has as many files; what it takes to look at each of them is the limit. */
+function segmentsCase(segmentCount: number): Case {
+  const store = segmentsStore(segmentCount)
+  const offset = Math.floor(segmentCount / 2)
+  const ours: Contestant = {
+    name: 'streambed',
+    role: 'ours',
+    store,
+    async measure(directory) {
+      await openAnother()
+      const unopened = new Unopened(() => StreambedLog.open(directory))
+      const measurement = await timed(1, 0, async () => {
+        const { partition } = await unopened.open()
+        mustEqual(partition.get(offset)?.offset ?? -1, offset, 'the record read')
+      })
+      await unopened.close()
+      return measurement
+    },
+  }
+  const limit: Contestant = {
+    name: 'a look at each file',
+    role: 'limit',
+    store,
+    measure: (directory) =>
+      timed(1, 0, () => {
+        const folder = join(directory, 'bench-0')
+        const logs = readdirSync(folder).filter((name) => name.endsWith('.log'))
+        for (const name of logs) lstatSync(`${folder}/${name}`)
+      }),
+  }
+  return { name: `${segmentCount} segments`, contestants: [ours, limit] }
 }
 
 function streambedRead(unopened: Unopened<StreambedLog>): OpenAndRead {

@@ -2,11 +2,13 @@
  * The questions that `npm run bench` asks, in its order.
  */
 import { appendThroughput } from './append-throughput.ts'
+import { compaction } from './compaction.ts'
 import { enqueueThroughput } from './enqueue-throughput.ts'
 import { groupThroughput } from './group-throughput.ts'
 import { groupTimes } from './group-times.ts'
 import { openTime } from './open-time.ts'
 import { randomGet } from './random-get.ts'
+import { retentionTime } from './retention-time.ts'
 import { scanThroughput } from './scan-throughput.ts'
 import { sendThroughput } from './send-throughput.ts'
 import { transactions } from './transactions.ts'
@@ -21,6 +23,8 @@ export const questions: readonly Question[] = [
   scanThroughput,
   randomGet,
   openTime,
+  compaction,
+  retentionTime,
   groupThroughput,
   groupTimes,
 ]

@@ -26,6 +26,17 @@ export interface Measurement {
   /** CPU of the whole process, its other threads included. */
   readonly userNs: number
   readonly systemNs: number
+  /** Where it was looked at: strain.ts. */
+  readonly strain?: Strain
+}
+
+/** What work costs others in its process. */
+export interface Strain {
+  /** How long the event loop was held at a stretch. */
+  readonly delayP99Ns: number
+  readonly delayMaxNs: number
+  /** Memory at most, beyond what the process had before. */
+  readonly addedBytes: number
 }
 
 /** Data that several measurements read, made once. */

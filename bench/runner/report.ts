@@ -26,13 +26,22 @@ const RATIOS: readonly Column[] = [
   ['× limit', ({ againstLimit }) => short(againstLimit)],
 ]
 
+/** Shown where it was looked at. */
+const STRAIN: readonly Column[] = [
+  ['loop held ms p99', ({ strain }) => heldMs(strain?.delayP99Ns)],
+  ['most', ({ strain }) => heldMs(strain?.delayMaxNs)],
+  ['added MB', ({ strain }) => (strain === undefined ? '-' : short(strain.addedBytes / 1e6))],
+]
+
 /** The lines of one case. */
 export function caseReport(
   question: Question,
   caseName: string,
   rows: readonly Row[],
 ): readonly string[] {
-  const columns = [...(question.answer === 'time' ? TIME : THROUGHPUT), ...RATIOS]
+  const isStrained = rows.some(({ strain }) => strain !== undefined)
+  const answer = question.answer === 'time' ? TIME : THROUGHPUT
+  const columns = [...answer, ...(isStrained ? STRAIN : []), ...RATIOS]
   const table = [
     [caseName, ...columns.map(([title]) => title)],
     ...rows.map((row) => [row.name, ...columns.map(([, text]) => text(row))]),
@@ -61,6 +70,10 @@ function withSpread({ median, spread }: Summary, text: (value: number) => string
 
 function grouped(value: number): string {
   return Math.round(value).toLocaleString('en-US')
+}
+
+function heldMs(ns: number | undefined): string {
+  return ns === undefined ? '-' : (ns / 1e6).toFixed(1)
 }
 
 function short(value: number): string {

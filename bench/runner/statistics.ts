@@ -2,7 +2,7 @@
  * What the rounds of a case say: medians with their spread, and ratios taken within each round
  * before their median is, so that a slow spell of the machine does not count against anybody.
  */
-import type { Measurement } from './question.ts'
+import type { Measurement, Strain } from './question.ts'
 import type { Answer } from './rounds.ts'
 
 /** The middle of several numbers, and how far the outermost are apart, as a part of it. */
@@ -26,6 +26,8 @@ export interface Row {
   readonly userAgainstBestPeer: number
   /** The same against the first limit. */
   readonly againstLimit: number
+  /** Medians, where it was looked at. */
+  readonly strain?: Strain
 }
 
 const NS_PER_SECOND = 1e9
@@ -52,7 +54,21 @@ export function rowsOf(answers: readonly Answer[]): readonly Row[] {
     againstBestPeer: ratio(answer, bestPeer, perSecond),
     userAgainstBestPeer: ratio(answer, bestPeer, userPerRecord),
     againstLimit: ratio(answer, limit, perSecond),
+    ...strainOf(answer),
   }))
+}
+
+function strainOf({ rounds }: Answer): Pick<Row, 'strain'> {
+  const found = rounds.flatMap(({ strain }) => (strain === undefined ? [] : [strain]))
+  if (found.length === 0) return {}
+  const medianOf = (value: (strain: Strain) => number): number => summary(found.map(value)).median
+  return {
+    strain: {
+      delayP99Ns: medianOf(({ delayP99Ns }) => delayP99Ns),
+      delayMaxNs: medianOf(({ delayMaxNs }) => delayMaxNs),
+      addedBytes: medianOf(({ addedBytes }) => addedBytes),
+    },
+  }
 }
 
 /** Who the best peer of a case is; undefined where there is none. */

@@ -27,6 +27,8 @@ export class LeaderEpochs {
   /** The file was there, and said nothing. */
   readonly wasUnusable: boolean
   #entries: readonly EpochCheckpointEntry[]
+  /** The file has entries that lie before the log. */
+  #hasOld = false
 
   private constructor(
     driver: StorageDriver,
@@ -85,19 +87,25 @@ export class LeaderEpochs {
   }
 
   /**
-   * Forgets what lies before `offset`, which is where the log begins; returns whether anything
-   * was, which `save` makes last. The epoch of the record at `offset` starts there from now on.
+   * Forgets what lies before `offset`, which is where the log begins. The epoch of the record there
+   * starts with it from now on.
    */
-  truncateBefore(offset: number): boolean {
+  truncateBefore(offset: number): void {
     const epoch = this.at(offset)
-    if (epoch < 0 || this.#entries[0]?.startOffset === offset) return false
+    if (epoch < 0 || this.#entries[0]?.startOffset === offset) return
     const later = this.#entries.filter((entry) => entry.startOffset > offset)
     this.#entries = [{ leaderEpoch: epoch, startOffset: offset }, ...later]
-    return true
+    this.#hasOld = true
+  }
+
+  /** The file says more than is known of the log: `save` ends that, and nothing needs it. */
+  get hasOld(): boolean {
+    return this.#hasOld
   }
 
   /** Replaces the file, durably. */
   *save(): Procedure<void> {
+    this.#hasOld = false
     yield* replaceFile(this.#driver, this.#path, formatEpochCheckpoint(this.#entries))
   }
 }

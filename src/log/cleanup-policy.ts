@@ -7,14 +7,14 @@ import type { TopicMetadata } from '../storage/metadata-file.ts'
 import { isInternalTopic } from './internal-topics.ts'
 import { readStoredConfig, TOPIC_SETTINGS, type CleanupPolicy } from './log-config.ts'
 
-/** As the setting; null where nothing may happen by itself. */
-export type AppliedPolicy = CleanupPolicy | null
+/** As the setting; 'none' where only what `deleteRecords` cut off may go. */
+export type AppliedPolicy = CleanupPolicy | 'none'
 
 /** The policy of the topic `name`, of which metadata.json says `stored`. */
 export function appliedPolicy(name: string, stored: TopicMetadata): AppliedPolicy {
   if (isInternalTopic(name)) return 'compact'
   const { cleanupPolicy } = readStoredConfig(stored.config)
-  if (cleanupPolicy === undefined && stored.adopted === true) return null
+  if (cleanupPolicy === undefined && stored.adopted === true) return 'none'
   return cleanupPolicy ?? TOPIC_SETTINGS.cleanupPolicy.default
 }
 

@@ -187,9 +187,10 @@ export class LogDirectory {
     return this.#topics.alter(changes)
   }
 
-  /** What may happen to old records of a topic that is here. */
-  policyOf({ name }: LogTopic): AppliedPolicy {
-    return appliedPolicy(name, this.#stored.of(name))
+  /** What may happen to old records of a topic; 'none' also where it is gone. */
+  policyOf(topic: LogTopic): AppliedPolicy {
+    const { name } = topic
+    return this.#topics.find(name) === topic ? appliedPolicy(name, this.#stored.of(name)) : 'none'
   }
 
   /**
@@ -278,20 +279,28 @@ export class LogDirectory {
     return this.#removed.areLeft
   }
 
+  /** As `moveLogStarts`, of one partition. */
+  deleteRecordsBefore(partition: PartitionLog, offset: number): Procedure<void> {
+    return this.moveLogStarts(new Map([[partition, offset]]))
+  }
+
   /**
-   * Moves the start of a partition up to `offset`, durably: the checkpoint is on stable storage
-   * before any reader notices.
+   * Moves the starts of partitions up, durably: the checkpoint is on stable storage before any
+   * reader notices. One that is deleted is left out.
+   * @throws {LogError} NO_SPACE, IO: none has moved.
    */
-  *deleteRecordsBefore(partition: PartitionLog, offset: number): Procedure<void> {
+  *moveLogStarts(starts: ReadonlyMap<PartitionLog, number>): Procedure<void> {
     if (!this.#environment.driver.volatile) {
       yield* writeLogStarts(
         this.#environment.driver,
         this.#partitions(),
-        new Map([[partition, offset]]),
+        starts,
         this.#writtenStarts,
       )
     }
-    partition.advanceLogStart(offset)
+    for (const [partition, offset] of starts) {
+      if (partition.end === undefined) partition.advanceLogStart(offset)
+    }
   }
 
   /** `syncForCheckpoint` and `writeCheckpoints`, where nobody else has to wait meanwhile. */

@@ -14,9 +14,9 @@ describe('what may happen to old records of a topic', () => {
 
   it('is nothing where it was found as folders, until its settings name a policy', () => {
     const stored = { id, partitions: 1, adopted: true }
-    expect(appliedPolicy('t', { ...stored, config: {} })).toBeNull()
-    expect(appliedPolicy('t', { ...stored, config: { retentionMs: 1 } })).toBeNull()
-    expect(appliedPolicy('t', { ...stored, config: { cleanupPolicy: 'burn' } })).toBeNull()
+    expect(appliedPolicy('t', { ...stored, config: {} })).toBe('none')
+    expect(appliedPolicy('t', { ...stored, config: { retentionMs: 1 } })).toBe('none')
+    expect(appliedPolicy('t', { ...stored, config: { cleanupPolicy: 'burn' } })).toBe('none')
     expect(appliedPolicy('t', { ...stored, config: { cleanupPolicy: 'delete' } })).toBe('delete')
   })
 

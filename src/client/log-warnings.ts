@@ -87,6 +87,22 @@ export function damageSkipped(error: LogError<'CORRUPT'>, resumesAt: number): Lo
   }
 }
 
+/** A topic is compacted from now on, and holds records without a key: so many, or more. */
+export function keylessKept(
+  topic: string,
+  keylessRecords: number,
+  failure: LogError | null,
+): LogWarning {
+  const count = failure === null ? keylessRecords : `at least ${keylessRecords}`
+  const why = failure === null ? '' : ` (they could not all be counted: ${failure.message})`
+  return {
+    code: 'CONFIG_CHANGED',
+    message: `topic ${topic} is compacted from now on; ${count} records in it have no key and are kept, since no later record takes their place${why}`,
+    details: { topic, keylessRecords },
+    ...(failure !== null && { cause: failure }),
+  }
+}
+
 /** A table cannot follow its topic any more. */
 export function tableEnded(topic: string, cause: unknown): LogWarning {
   return {

@@ -253,6 +253,12 @@ export class Producer implements Sender, AsyncDisposable {
     return this.#queue.isIdle && (this.#transactionQueue?.isIdle ?? true)
   }
 
+  /** Appends what is gathered in batches, lingering or not. @internal */
+  sendBatches(): void {
+    this.#queue.sendBatches()
+    this.#transactionQueue?.sendBatches()
+  }
+
   /**
    * Closes it for its log: resolves when everything it took is settled, and never rejects.
    * @internal

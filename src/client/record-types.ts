@@ -66,6 +66,14 @@ export class RecordTypes {
       : this.#encode(this.value, input, 'value')
   }
 
+  /**
+   * Whether a key that was encoded before may still be stored.
+   * @throws {LogError} `INVALID_RECORD` for null, where the topic became a compacted one since.
+   */
+  checkStored(key: EncodedValue | null): void {
+    if (key === null && this.compacted) throw this.#missing('key')
+  }
+
   /** Whether a stored null is what a reader of `field` may get. */
   readsNull(field: Field): boolean {
     if (field === 'key') return this.key === null

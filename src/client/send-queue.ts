@@ -127,6 +127,11 @@ export class SendQueue implements BatchListener {
     this.#hold(records, refused, (failed) => result.refused(failed))
   }
 
+  /** Appends what is gathered in batches, lingering or not. */
+  sendBatches(): void {
+    this.#batcher.sendNow()
+  }
+
   /** Calls `done` once everything taken before is settled; nothing lingers any more. */
   flush(done: () => void): void {
     this.#batcher.sendNow()
@@ -297,6 +302,7 @@ export class SendQueue implements BatchListener {
     const { log, record, send } = waiting
     assert(log !== null, 'a record that is ready has a place')
     try {
+      waiting.topic.types.checkStored(record.key)
       const units = unitCount(record.key) + unitCount(record.value)
       const maxBytes = maxRecordBytes(units, record.headers)
       this.#batcher.add(this.#batcher.laneOf(log), record, maxBytes, send)

@@ -15,6 +15,7 @@ import type { LogDirectory } from '../log/log-directory.ts'
 import type { GivenTopic, LogTopic } from '../log/open-topics.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { describeValue } from './check-options.ts'
+import { isSmall, warnOfKeyless } from './keyless-records.ts'
 import type { Warn } from './log-warnings.ts'
 import { checkCodec } from './producer-options.ts'
 import { Topic } from './topic.ts'
@@ -205,8 +206,17 @@ export class TopicCatalog {
 
   *alteration(state: TopicState, changes: TopicConfig): Procedure<void> {
     state.checkWritable()
+    const wasCompacted = state.isCompacted
     yield* this.#directory.alterTopics([{ name: state.topic.name, config: changes }])
+    if (wasCompacted || !state.isCompacted) {
+      state.configChanged()
+      return
+    }
+    // What was sent before is in the log before; from here on a key is asked for.
+    this.#host.sendBatches()
     state.configChanged()
+    const counting = warnOfKeyless(state, this.#warn)
+    if (isSmall(state)) yield () => counting
   }
 
   *growth(state: TopicState, total: number): Procedure<void> {

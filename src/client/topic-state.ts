@@ -22,6 +22,8 @@ export interface TopicHost extends StreamHost {
   readonly clock: Clock
   readonly warn: Warn
   readonly defaultProducer: Producer
+  /** Appends what producers have gathered, as far as they may append. */
+  sendBatches(): void
   alterTopic(topic: TopicState, changes: TopicConfig): Promise<void>
   addPartitions(topic: TopicState, total: number): Promise<void>
   deleteRecordsBefore(topic: TopicState, log: PartitionLog, offset: number): Promise<void>

@@ -3,7 +3,12 @@
  * differently or not at all, are views of the same partitions.
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
-import { checkTopicConfig, type ResolvedTopicConfig, type TopicConfig } from '../log/log-config.ts'
+import {
+  checkTopicConfig,
+  topicRenamed,
+  type ResolvedTopicConfig,
+  type TopicConfig,
+} from '../log/log-config.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { countRecords } from '../log/record-count.ts'
 import { checkOptions, describeValue } from './check-options.ts'
@@ -11,6 +16,7 @@ import type { Table } from './group-types.ts'
 import type { LogRecord } from './log-record.ts'
 import { partitionOfKey } from './partitioner.ts'
 import { Partition } from './partition.ts'
+import { checkCodec } from './producer-options.ts'
 import {
   signalOf,
   topicReadingOf,
@@ -59,6 +65,8 @@ export class Topic<
     const { state, types } = view
     this.name = state.topic.name as N // Whoever makes a handle found the topic by this name.
     this.id = state.topic.id
+    // Without types as well: what is assigned to them would change nothing.
+    Object.defineProperties(this, { name: { writable: false }, id: { writable: false } })
     this.#view = view
     this.#state = state
     this.#types = types
@@ -178,12 +186,19 @@ export class Topic<
   }
 
   /**
-   * Changes settings while the log is open; what is not given stays. Durable when it resolves.
+   * Changes settings while the log is open; what is not given stays. Durable, and in force for
+   * whatever is appended and looked after from then on, when it resolves.
+   *
+   * A topic that becomes a compacted one asks for keys at once. Records without a key that are there
+   * already, or sent before, are kept; a CONFIG_CHANGED warning says how many, of a topic of more
+   * than 1 MiB some time later.
    * @throws {LogError} INVALID_ARGUMENT, also for `partitions`, which only `addPartitions` changes.
    */
   async alterConfig(config: TopicConfig): Promise<void> {
     this.#state.checkWritable()
     const changes = checkTopicConfig(config, `${this.name}: alterConfig`)
+    const { compressionType: codec = 'producer' } = changes
+    if (codec !== 'producer') checkCodec(codec, `${this.name}: alterConfig: compressionType`)
     if (changes.partitions !== undefined) {
       throw invalidArgument(
         `${this.name}: alterConfig cannot change partitions: use addPartitions(total)`,
@@ -191,6 +206,15 @@ export class Topic<
       )
     }
     await this.#state.host.alterTopic(this.#state, changes)
+  }
+
+  /**
+   * Refuses: a topic keeps its name. Handles, definitions, positions of groups and the folders on
+   * disk go by it, in this process and in others.
+   * @throws {LogError} Rejects with INVALID_ARGUMENT, always.
+   */
+  async rename(name: string): Promise<never> {
+    throw topicRenamed(`${this.name}: rename(${describeValue(name)})`)
   }
 
   /** Adds partitions up to `total`; the same total does nothing, fewer is INVALID_ARGUMENT. */

@@ -94,6 +94,11 @@ export class TransactionQueue {
     })
   }
 
+  /** Appends what is gathered in batches. */
+  sendBatches(): void {
+    this.#queue?.sendBatches()
+  }
+
   /** Begins nothing more, aborts what is open, waits for what is being committed. Never rejects. */
   async close(): Promise<void> {
     this.#refuseMore()

@@ -3,7 +3,7 @@
  * Types, checks and docs/configuration.md come from it. Defaults are applied once; below the
  * client a configuration is always complete.
  */
-import { invalidArgument } from '../errors/log-error.ts'
+import { invalidArgument, type LogError } from '../errors/log-error.ts'
 import { nearestName } from '../errors/nearest-name.ts'
 import type { Codec } from '../format/compression.ts'
 
@@ -277,6 +277,7 @@ export function checkTopicConfig(config: unknown, where: string): TopicConfig {
   const given: Record<string, unknown> = {}
   for (const [name, value] of Object.entries(config)) {
     if (value === undefined) continue
+    if (name === 'name') throw topicRenamed(where)
     if (!isSettingName(name)) {
       const near = nearestName(name, TOPIC_CONFIG_NAMES)
       throw invalidArgument(
@@ -295,6 +296,15 @@ export function checkTopicConfig(config: unknown, where: string): TopicConfig {
     given[name] = Array.isArray(value) ? Object.freeze(Array.from<unknown>(value)) : value
   }
   return given // every member was checked against the table
+}
+
+/** The refusal of a new name for a topic; `where` names the call. */
+export function topicRenamed(where: string): LogError<'INVALID_ARGUMENT'> {
+  return invalidArgument(
+    `${where}: a topic keeps its name: handles, definitions, positions of groups and the folders ` +
+      'on disk go by it; create a topic of the new name and send the records there',
+    { option: 'name' },
+  )
 }
 
 function shown(value: unknown): string {

@@ -34,10 +34,28 @@ export interface PartitionDirectoryName {
   readonly id?: string
 }
 
+/**
+ * What a file beside a segment's own is: written by a cleaner that is not done; whole, to take the
+ * place of others; about to be removed.
+ */
+export type PassingState = 'cleaned' | 'swap' | 'deleted'
+
+/** The name of such a file, read. */
+export interface PassingFileName {
+  readonly baseOffset: number
+  readonly suffix: SegmentSuffix
+  readonly state: PassingState
+  /** Behind the name that it had: `.swap`, `.deleted`, `.2.deleted`. */
+  readonly ending: `.${string}`
+  /** Which of several of one name it is: 0, then rising. */
+  readonly copy: number
+}
+
 const OFFSET_DIGITS = 20
 const MAX_PARTITION = 0x7fff_ffff
 const MAX_FILE_NAME_LENGTH = 255
 const SEGMENT_FILE = /^(\d{20})(\.(?:log|index|timeindex|txnindex|snapshot))$/
+const PASSING_FILE = /^(.+?)((?:\.(\d{1,9}))?\.(cleaned|swap|deleted))$/
 const LIVE_DIRECTORY = /^(.+)-(0|[1-9]\d{0,9})$/
 const ASIDE_DIRECTORY = /^(.+)-(0|[1-9]\d{0,9})\.([^.-]+)-(delete|stray|future)$/
 
@@ -54,6 +72,20 @@ export function parseSegmentFileName(name: string): SegmentFileName | undefined 
   const baseOffset = Number(match[1])
   const suffix = match[2] as SegmentSuffix // the pattern lists just these
   return Number.isSafeInteger(baseOffset) ? { baseOffset, suffix } : undefined
+}
+
+/** What the name of a file says that is on its way into the log, or out of it. */
+export function parsePassingFileName(name: string): PassingFileName | undefined {
+  const match = PASSING_FILE.exec(name)
+  const segment = match === null ? undefined : parseSegmentFileName(match[1] ?? '')
+  if (match === null || segment === undefined) return undefined
+  const [, , ending, copy, state] = match
+  return {
+    ...segment,
+    state: state as PassingState, // the pattern lists just these
+    ending: ending as `.${string}`, // the pattern begins with a dot
+    copy: Number(copy ?? 0),
+  }
 }
 
 /** What the name of a partition's folder says; undefined for the name of anything else. */

@@ -8,6 +8,7 @@
  *       Here that is any stop but a clean one; where a broker has had the directory, a cluster
  *       counts the epochs too, and must not fall behind: only where it cannot be ruled out
  *   I2  what the log is known to have had is never forgotten: it goes on behind it
+ *   I3  a swap of segments that was under way is over before anybody asks which segments there are
  */
 import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
 import type { CleanPartition } from '../storage/clean-marker.ts'
@@ -15,6 +16,7 @@ import type { Procedure } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver, StorageFile } from '../storage/storage-driver.ts'
 import { fileDamage } from './damage.ts'
+import type { FoundFlaw } from './damage-list.ts'
 import { LEADER_EPOCH_FILE, LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import {
@@ -25,10 +27,12 @@ import {
 } from './partition-evidence.ts'
 import type { PartitionName } from './partition-errors.ts'
 import type { PartitionState } from './partition-log.ts'
+import type { PartitionRecovery } from './partition-recovery.ts'
 import { describedProducers, noProducers } from './producer-replay.ts'
 import { snapshotOffsets } from './producer-snapshots.ts'
-import { type PartitionRecovery, recoverPartition } from './recovery.ts'
+import { recoverPartition } from './recovery.ts'
 import { SegmentList } from './segment-list.ts'
+import { completeSwaps } from './swap-recovery.ts'
 import { flushFolders, highestEpoch, layPartition, partitionDirectory } from './topic-directory.ts'
 
 const INT32_MAX = 0x7fff_ffff
@@ -36,7 +40,7 @@ const INT32_MAX = 0x7fff_ffff
 /** What metadata says of a partition. */
 export type KnownPartition = Pick<
   PartitionState,
-  'topic' | 'topicId' | 'partition' | 'config' | 'isGapless'
+  'topic' | 'topicId' | 'partition' | 'config' | 'isOwn' | 'isGapless'
 >
 
 /** A partition that can be appended to, and what had to be done for that. */
@@ -53,9 +57,11 @@ export function* openPartition(
 ): Procedure<OpenedPartition> {
   const directory = partitionDirectory(known.topic, known.partition)
   if (driver.status(directory) === undefined) return yield* replaceMissing(driver, known, evidence)
+  const { names, flaws } = yield* completeSwaps({ driver, directory, isOwn: known.isOwn })
   const epochs = LeaderEpochs.load(driver, directory)
-  const of = { known, evidence, directory, epochs }
-  return openAsDescribed(driver, of) ?? (yield* recover(driver, of))
+  const of = { known, evidence, directory, names, epochs }
+  const opened = openAsDescribed(driver, of) ?? (yield* recover(driver, of))
+  return flaws.length === 0 ? opened : { ...opened, recovery: withFlaws(opened.recovery, flaws) }
 }
 
 /** A partition and what is known of it. */
@@ -63,6 +69,7 @@ interface PartitionOpening {
   readonly known: KnownPartition
   readonly evidence: PartitionEvidence
   readonly directory: string
+  readonly names: readonly string[]
   readonly epochs: LeaderEpochs
 }
 
@@ -96,10 +103,17 @@ function* recover(driver: StorageDriver, of: PartitionOpening): Procedure<Opened
 
 /** The epochs were taken from the batches, as far as these tell them. */
 function withUnusableEpochs(report: PartitionRecovery): PartitionRecovery {
+  const file = `${partitionDirectory(report.topic, report.partition)}/${LEADER_EPOCH_FILE}`
+  return withFlaws(report, [{ file, position: 0, bytes: 0, reason: 'it cannot be read' }])
+}
+
+/** With files that were done without. */
+function withFlaws(report: PartitionRecovery, flaws: readonly FoundFlaw[]): PartitionRecovery {
   const { topic, partition } = report
-  const file = `${partitionDirectory(topic, partition)}/${LEADER_EPOCH_FILE}`
-  const damage = { ...fileDamage(file, 0, 'it cannot be read'), topic, partition }
-  return { ...report, damage: [...report.damage, damage] }
+  const damage = flaws.map(({ file, bytes, reason }) => {
+    return { ...fileDamage(file, bytes, reason), topic, partition }
+  })
+  return { ...report, damage: [...report.damage, ...damage] }
 }
 
 /**
@@ -133,7 +147,7 @@ function* replaceMissing(
   known: KnownPartition,
   evidence: PartitionEvidence,
 ): Procedure<OpenedPartition> {
-  const { topic, partition, isGapless } = known
+  const { topic, partition, isOwn } = known
   const firstOffset = evidence.logStartOffset ?? 0
   const startOffset = knownEndOf(evidence)
   // Its epochs are gone with it. Those of all partitions rise together, so the highest will do.
@@ -147,7 +161,7 @@ function* replaceMissing(
   yield* flushFolders(driver, [directory])
   yield () => driver.flushDirectory('')
   const damage = missingFolderDamage({ topic, partition, directory }, evidence)
-  const logStartOffset = isGapless ? firstOffset : startOffset
+  const logStartOffset = isOwn ? firstOffset : startOffset
   const files = {
     directory,
     segments,
@@ -168,12 +182,11 @@ export function nothingDone({ topic, partition }: PartitionName): PartitionRecov
 /** As the clean marker describes it; undefined where the folder says otherwise. */
 function openAsDescribed(
   driver: StorageDriver,
-  { known, evidence, directory, epochs }: PartitionOpening,
+  { known, evidence, directory, names, epochs }: PartitionOpening,
 ): OpenedPartition | undefined {
   const { described } = evidence
   // Without its epochs the log must not go on: one that was used would be used again.
   if (described === undefined || epochs.latest < 0) return undefined
-  const names = driver.list(directory)
   const offsets = snapshotOffsets(names)
   // Recovery reads what a snapshot that is gone had said.
   if (described.producers !== null && !offsets.includes(described.producers.offset)) {
@@ -181,7 +194,7 @@ function openAsDescribed(
   }
   const segments = openSegments({ driver, directory, names }, known.config, described)
   if (segments === undefined) return undefined
-  const firstOffset = known.isGapless ? 0 : segments.first.baseOffset
+  const firstOffset = known.isOwn ? 0 : segments.first.baseOffset
   const logStartOffset = Math.max(evidence.logStartOffset ?? segments.first.baseOffset, firstOffset)
   const log = { ...known, driver, directory, segments }
   const producers = describedProducers(log, described.producers, offsets)

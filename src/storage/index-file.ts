@@ -40,6 +40,7 @@ export class IndexFile {
   /** A sync is on its way, which may fail yet. */
   #isFlushing = false
   #isDetached = false
+  #isClosed = false
   #wasMissing: boolean
 
   private constructor(
@@ -85,7 +86,7 @@ export class IndexFile {
     try {
       index.#load()
     } catch (error) {
-      index.close()
+      index.#closeFile()
       if (!isDeviceFailure(error)) throw error
       // As if it were missing, but for its bad sectors: what is built anew takes its place (I3).
       index.#wasMissing = true
@@ -226,6 +227,11 @@ export class IndexFile {
 
   /** Releases the file; slots that were not written out are lost. */
   close(): void {
+    this.#isClosed = true
+    this.#closeFile()
+  }
+
+  #closeFile(): void {
     this.#file?.close()
     this.#file = undefined
   }
@@ -240,8 +246,9 @@ export class IndexFile {
       file.write(bytes, 0, bytes.byteLength, 0)
       yield () => file.flush()
     } else {
-      this.close()
+      this.#closeFile()
       yield* prepareReplacement(this.#driver, this.#path, bytes)
+      if (this.#isClosed) return // The name may be another segment's by now.
       applyReplacement(this.#driver, this.#path)
     }
     if (forcesName) yield () => this.#driver.flushDirectory(parentOf(this.#path))

@@ -7,6 +7,7 @@ import { InvariantError } from '../../src/errors/invariant.ts'
 import {
   asideDirectoryName,
   parsePartitionDirectory,
+  parsePassingFileName,
   parseSegmentFileName,
   segmentFileName,
 } from '../../src/format/segment-name.ts'
@@ -101,5 +102,30 @@ describe('the name of a partition folder', () => {
     expect(parsePartitionDirectory(long)).toMatchObject({ partition: 12, state: 'delete', id: ID })
     expect(() => asideDirectoryName('orders', ID, 'stray')).toThrow(InvariantError)
     expect(() => asideDirectoryName('orders-0', '', 'stray')).toThrow(InvariantError)
+  })
+})
+
+describe("a file that is not the log's, or not for long", () => {
+  const NAME = '00000000000000000042'
+
+  it.each([
+    [`${NAME}.log.cleaned`, '.log', 'cleaned', '.cleaned', 0],
+    [`${NAME}.txnindex.swap`, '.txnindex', 'swap', '.swap', 0],
+    [`${NAME}.timeindex.deleted`, '.timeindex', 'deleted', '.deleted', 0],
+    [`${NAME}.index.12.deleted`, '.index', 'deleted', '.12.deleted', 12],
+  ] as const)('is %s', (name, suffix, state, ending, copy) => {
+    expect(parsePassingFileName(name)).toEqual({ baseOffset: 42, suffix, state, ending, copy })
+    expect(parseSegmentFileName(name)).toBeUndefined()
+  })
+
+  it.each([
+    `${NAME}.log`,
+    `${NAME}.swap`,
+    `${NAME}.log.tmp`,
+    '42.log.swap',
+    `${NAME}.log.x.swap`,
+    '',
+  ])('is not %j', (name) => {
+    expect(parsePassingFileName(name)).toBeUndefined()
   })
 })

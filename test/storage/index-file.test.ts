@@ -190,4 +190,20 @@ describe('an index file', () => {
     await index.flush()
     expect(stored(driver)).toEqual([])
   })
+
+  it('that is closed while it is replaced leaves the name to whoever has it then', async () => {
+    const driver = newDriver()
+    const index = IndexFile.create(driver, PATH, SLOT_BYTES)
+    index.detach()
+    add(index, 2)
+    let release: (() => void) | undefined
+    driver.flushWait = () => new Promise<void>((resolve) => (release = resolve))
+    const flushed = index.flush()
+    index.close()
+    driver.rename(PATH, `${PATH}.deleted`)
+    overwrite(driver, PATH, Buffer.alloc(SLOT_BYTES, 1))
+    release?.()
+    await flushed
+    expect(stored(driver)).toEqual([0x01010101])
+  })
 })

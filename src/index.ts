@@ -9,6 +9,7 @@ export type { CleanupPolicy, ResolvedTopicConfig, TopicConfig } from './log/log-
 export { EventLog } from './client/event-log.ts'
 export type { EventLogOptions, LogWarning, MemoryLogOptions } from './client/log-options.ts'
 export type {
+  BackupReport,
   Damage,
   Guarantees,
   HousekeepingReport,
@@ -18,6 +19,7 @@ export type {
   RepairReport,
   VerifyReport,
 } from './client/log-reports.ts'
+export type { BackupOptions } from './client/backup.ts'
 export type { HousekeepingOptions } from './client/housekeeping.ts'
 export type { RepairOptions } from './client/log-repair.ts'
 export type { ScrubOptions } from './client/log-scrub.ts'

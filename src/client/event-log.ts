@@ -8,8 +8,8 @@
 import { invalidArgument } from '../errors/log-error.ts'
 import { holdProcess, systemClock } from '../log/clock.ts'
 import type { TopicConfig } from '../log/log-config.ts'
-import { diskSyncMethod } from '../storage/disk-driver.ts'
 import { breakLock } from '../storage/writer-lock.ts'
+import type { BackupOptions } from './backup.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import { ConsumerGroup } from './groups/consumer-group.ts'
 import type {
@@ -23,13 +23,14 @@ import type {
   TopicSelection,
 } from './group-types.ts'
 import { describeLog } from './log-description.ts'
+import { guaranteesOf } from './log-guarantees.ts'
 import type { HousekeepingOptions } from './housekeeping.ts'
 import type { LogHost } from './log-host.ts'
-import { MEMORY_READS } from './log-reads.ts'
 import { openInMemory, openOnDisk, type OpenedLog, type OpenedPlace } from './log-opening.ts'
 import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
 import { repairLog, type RepairOptions } from './log-repair.ts'
 import type {
+  BackupReport,
   Guarantees,
   HousekeepingReport,
   LogDescription,
@@ -42,6 +43,7 @@ import { verifyDirectory, type VerifyOptions } from './log-verify.ts'
 import { notAvailable } from './not-available.ts'
 import type { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
+import { restoreLog } from './restore.ts'
 import type { Topic } from './topic.ts'
 import type { TopicDefinition } from './topic-definition.ts'
 import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
@@ -166,6 +168,22 @@ export class EventLog implements AsyncDisposable {
   static async repair(directory: string, options?: RepairOptions): Promise<RepairReport> {
     checkDirectory(directory, 'EventLog.repair')
     return await repairLog(directory, options)
+  }
+
+  /**
+   * Makes a log in `directory`, which is missing or empty, of a backup that `log.backup` made. Every
+   * file is copied, and is what was backed up, before there is a log; the backup is only read.
+   * @throws {LogError} CORRUPT where the backup is not what it was; INVALID_ARGUMENT; LOCKED; ABORTED;
+   *   NO_SPACE, IO, READ_ONLY. Nothing that opens is left then; the call may be made again.
+   */
+  static async restore(
+    backup: string,
+    directory: string,
+    options?: BackupOptions,
+  ): Promise<BackupReport> {
+    checkDirectory(backup, 'EventLog.restore')
+    checkDirectory(directory, 'EventLog.restore')
+    return await restoreLog(backup, directory, options)
   }
 
   /**
@@ -310,31 +328,27 @@ export class EventLog implements AsyncDisposable {
     return await this.#host.runHousekeeping(options)
   }
 
+  /**
+   * Copies the log as it is at one instant, while writes go on, into a directory that opens as a log
+   * itself: what a kill of the process at that instant would have left, transactions whole or not at
+   * all. A directory that holds an earlier backup of this log is brought up to date; a stop at any
+   * time leaves that or the new one. On the same file system sealed segments are hard links, which
+   * neither log ever writes into.
+   *
+   * @example
+   * ```ts
+   * const { files, bytes, linked } = await log.backup('./backups/today')
+   * ```
+   * @throws {LogError} INVALID_ARGUMENT for a directory of something else; LOCKED while somebody has
+   *   it open; NO_SPACE, IO, READ_ONLY, ABORTED, CLOSED: an earlier backup there is as it was.
+   */
+  async backup(destination: string, options?: BackupOptions): Promise<BackupReport> {
+    return await this.#host.backup(destination, options, this.directory)
+  }
+
   /** What this log keeps, on this machine and this file system. */
   guarantees(): Guarantees {
-    const place = this.#place
-    if (place === null) {
-      return {
-        acks: { 0: 'nothing', 1: 'nothing', all: 'nothing' },
-        syncMethod: 'memory',
-        fileSystem: 'memory',
-        reads: MEMORY_READS.kind,
-        readsReason: MEMORY_READS.reason,
-        lock: 'none',
-      }
-    }
-    return {
-      acks: {
-        0: 'nothing',
-        1: 'process-crash',
-        all: place.fileSystem.isVolatile ? 'process-crash' : 'power-loss',
-      },
-      syncMethod: place.directory === null ? 'memory' : diskSyncMethod(),
-      fileSystem: place.fileSystem.name,
-      reads: place.reads.kind,
-      readsReason: place.reads.reason,
-      lock: place.lock?.kind ?? 'none',
-    }
+    return guaranteesOf(this.#place)
   }
 
   /**

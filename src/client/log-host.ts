@@ -24,11 +24,12 @@ import {
 } from '../storage/procedure.ts'
 import { SharedProcedure } from '../storage/shared-procedure.ts'
 import { BackgroundWork } from './background-work.ts'
+import { type BackupOptions, Backups } from './backup.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
 import { Housekeeper, type HousekeepingOptions } from './housekeeping.ts'
 import type { CheckedLogOptions } from './log-options.ts'
-import type { HousekeepingReport, VerifyReport } from './log-reports.ts'
+import type { BackupReport, HousekeepingReport, VerifyReport } from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
 import { OwnTopics } from './own-topics.ts'
@@ -62,6 +63,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly #closingListeners = new Set<() => void>()
   readonly #background: BackgroundWork
   readonly #housekeeper: Housekeeper
+  readonly #backups: Backups
   #defaultProducer: Producer | undefined
   #isOpen = true
 
@@ -98,6 +100,9 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       options,
       freeTopics: () => this.#background.freeSpace(),
     })
+    const { fileMode, directoryMode } = options
+    const modes = { fileMode, directoryMode }
+    this.#backups = new Backups(this, { directory, procedures: this.#procedures, modes })
   }
 
   get isOpen(): boolean {
@@ -281,6 +286,15 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     return await scrubLog(this, this.#directory, this.warn, options)
   }
 
+  /** Copies the log; `own` is its directory, null where it has none. */
+  async backup(
+    destination: string,
+    options: BackupOptions | undefined,
+    own: string | null,
+  ): Promise<BackupReport> {
+    return await this.#backups.run(destination, options, own)
+  }
+
   /** Everything sent or appended before the call is durable when it resolves. */
   async flush(): Promise<void> {
     this.checkOpen('log.flush')
@@ -308,6 +322,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.#endReaders()
     await this.#finishProducers(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await this.#background.ended()
+    await this.#backups.ended()
     await this.#housekeeper.ended()
     await this.transactions.close()
     await this.#procedures.run(() => this.#directory.close())

@@ -85,6 +85,17 @@ export interface HousekeepingReport {
   readonly durationMs: number
 }
 
+/** What taking a backup, or restoring one, did. */
+export interface BackupReport {
+  /** Files that were made by it: those that were there already, as they had to be, are not counted. */
+  readonly files: number
+  /** Bytes that were copied. */
+  readonly bytes: number
+  /** Files of these that are hard links of the log's own: they take neither time nor space. */
+  readonly linked: number
+  readonly durationMs: number
+}
+
 /** Sizes and times of everything in the log. */
 export interface LogDescription {
   /** Bytes of all .log files, without what is preallocated. */

@@ -29,7 +29,7 @@ import {
 } from './topic-directory.ts'
 
 /** A broker writes its high watermarks there soon after its start. We have no such file. */
-const BROKER_FILE = 'replication-offset-checkpoint'
+export const BROKER_FILE = 'replication-offset-checkpoint'
 const METADATA_FILES = [METADATA_FILE, PREVIOUS_METADATA_FILE]
 
 /** The topics of a directory, and what has to be done so that its files agree. */

@@ -26,6 +26,8 @@ import { emptyMetadata, type TopicMetadata, writeMetadata } from '../storage/met
 import { type Procedure, sideBySide } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
+import { finishBackup } from './backup-directory.ts'
+import { BACKUP_MANIFEST_FILE } from './backup-manifest.ts'
 import { afterTurn } from './clock.ts'
 import type { MovedPosition } from './committed-offsets.ts'
 import type { Damage } from './damage.ts'
@@ -91,6 +93,7 @@ export function* openLogDirectory(environment: LogEnvironment): Procedure<Opened
 /** True where a directory of these names is a log, ours or a broker's. */
 export function isLogDirectory(names: readonly string[]): boolean {
   return (
+    names.includes(BACKUP_MANIFEST_FILE) ||
     names.includes('metadata.json') ||
     names.includes('metadata.json.previous') ||
     names.includes(META_PROPERTIES_FILE) ||
@@ -112,6 +115,7 @@ class DirectoryOpening {
 
   *run(): Procedure<OpenedDirectory> {
     const driver = this.#driver
+    yield* finishBackup(driver)
     // A log that may not be written is refused before its marker is touched.
     const found = this.#readEvidence()
     if (found.reading.kind === 'found' && !found.reading.writable) {

@@ -18,11 +18,14 @@ const NOBODYS_FILES: ReadonlySet<string> = new Set([
 ])
 /** What taking the lock, or making the first file, leaves when it is interrupted. */
 const OUR_FIRST_FILES: ReadonlySet<string> = new Set([
-  '.lock',
-  'streambed.lock',
   'meta.properties.tmp',
   'metadata.json.tmp',
 ])
+
+/** True for what may lie in a directory that counts as empty; locks of ours do not count either. */
+export function isNobodysFile(name: string): boolean {
+  return NOBODYS_FILES.has(name) || name === '.lock' || name.startsWith('streambed.lock')
+}
 
 /**
  * The absolute path of a directory that may hold a log: empty, or one already.
@@ -37,10 +40,7 @@ export async function prepareLogDirectory(
   const path = resolve(directory)
   await makeDirectory(path, directoryMode)
   const names = readNames(path)
-  const others = names.filter(
-    (name) =>
-      !NOBODYS_FILES.has(name) && !OUR_FIRST_FILES.has(name) && !name.startsWith('streambed.lock'),
-  )
+  const others = names.filter((name) => !isNobodysFile(name) && !OUR_FIRST_FILES.has(name))
   if (others.length > 0 && !isLog(names)) {
     throw invalidArgument(
       `${path} is no log and not empty (it holds ${others

@@ -168,7 +168,8 @@ function found(metadata: LogMetadata, source: 'current' | 'previous'): MetadataR
   return { kind: 'found', metadata, writable, source }
 }
 
-function formatMetadata(metadata: LogMetadata): Buffer {
+/** The bytes of a metadata.json. */
+export function formatMetadata(metadata: LogMetadata): Buffer {
   const { incompatible, writeIncompatible, topics, deleting } = metadata
   const members = {
     format: FORMAT,

@@ -61,7 +61,10 @@ export interface SegmentVerdict<S extends RetainedSegment = RetainedSegment> {
   readonly deletable: boolean
   /** Why it is there, for people. */
   readonly reason: string
-  /** From when on it may go; null where no time can be named. */
+  /**
+   * From when on it may go, provided that groups have consumed it by then; null where no time can
+   * be named.
+   */
   readonly deletableAt: number | null
 }
 
@@ -250,7 +253,12 @@ class Retention<S extends RetainedSegment> {
   /** When a segment that stays is too old by itself, where that is what it waits for. */
   #foreseen(segment: S, index: number): number | null {
     if (!this.#deletes || index < this.#expired || this.#at(index) === undefined) return null
-    return this.#expiryOf(segment)
+    const { largestTimestamp } = segment
+    const expiresAt = this.#expiryOf(segment)
+    const isFuture = largestTimestamp > this.#context.nowMs
+    // Then its time has come, and counts.
+    if (expiresAt === null || !isFuture || expiresAt <= largestTimestamp) return expiresAt
+    return largestTimestamp + this.#log.config.retentionMs + 1
   }
 
   /** What a segment goes for. */

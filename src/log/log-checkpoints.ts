@@ -1,9 +1,10 @@
 /**
- * LogCheckpoints: how far each partition is known to be synced, and where each starts, in Kafka's
- * two checkpoint files of the log's directory.
+ * LogCheckpoints: how far each partition is known to be synced, where each starts, and how far each
+ * is compacted, in Kafka's three checkpoint files of the log's directory.
  *
  *   recovery-point-offset-checkpoint   recovery reads nothing below it
  *   log-start-offset-checkpoint        only partitions that do not start at 0
+ *   cleaner-offset-checkpoint          only partitions that were compacted
  *
  *   I1  a recovery point passes the end of a segment only when its .log, .index, .timeindex and the
  *       directory are synced: recovery takes what ends below it as it is. Where they are equal the
@@ -87,6 +88,34 @@ export function* writeLogStarts(
     if (partition.end !== 'deleted' && start > 0) entries.push(entryOf(partition, start))
   }
   yield* replaceChanged(driver, LOG_STARTS, formatOffsetCheckpoint(entries), written)
+}
+
+/**
+ * Up to where each partition was compacted, by folder; nothing where the file is missing or damaged,
+ * so that all is looked at again. It has no checksum, and may be older than its partition: what it
+ * says counts between the start of the log and its active segment alone.
+ */
+export function readCleanerOffsets(driver: StorageDriver): ReadonlyMap<string, number> {
+  return readOffsets(driver, CLEANER_OFFSETS) ?? new Map()
+}
+
+/**
+ * Writes up to where each partition was compacted, unless `written` says just that: those of
+ * `offsets` alone, without partitions that are gone.
+ */
+export function* writeCleanerOffsets(
+  driver: StorageDriver,
+  partitions: readonly PartitionLog[],
+  offsets: ReadonlyMap<PartitionLog, number>,
+  written: WrittenCheckpoint,
+): Procedure<void> {
+  const entries: OffsetCheckpointEntry[] = []
+  for (const partition of partitions) {
+    const offset = offsets.get(partition)
+    if (offset !== undefined && partition.end !== 'deleted')
+      entries.push(entryOf(partition, offset))
+  }
+  yield* replaceChanged(driver, CLEANER_OFFSETS, formatOffsetCheckpoint(entries), written)
 }
 
 /** Two waits for the device less where the same bytes are known to be on stable storage. */

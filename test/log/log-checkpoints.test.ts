@@ -1,9 +1,11 @@
 /** Which of the checkpoint files are written, and when: each takes two syncs. */
 import { describe, expect, it } from 'vitest'
+import { readCleanerOffsets, writeCleanerOffsets } from '../../src/log/log-checkpoints.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { appendMany, openLog, partitionOf } from './open-log.ts'
+import { overwrite } from './tampering.ts'
 
 const LOG_STARTS = 'log-start-offset-checkpoint'
 
@@ -68,5 +70,54 @@ describe('the checkpoint of log starts', () => {
     })
     expect(await writesOfStarts(driver, () => runProcedure(log.checkpoint()))).toBe(1)
     expect(partition.logStartOffset).toBe(0)
+  })
+})
+
+describe('the checkpoint of the cleaner', () => {
+  it('has a line for each partition that was compacted and is there', async () => {
+    const driver = new FaultDriver()
+    const log = await logWithTopic(driver)
+    await runProcedure(log.createTopic('u', { partitions: 2 }))
+    expect(readCleanerOffsets(driver)).toEqual(new Map())
+    const [t, first, second] = [
+      partitionOf(log, 't'),
+      partitionOf(log, 'u'),
+      partitionOf(log, 'u', 1),
+    ]
+    const offsets = new Map([
+      [t, 7],
+      [second, 9],
+    ])
+    const written = { bytes: null }
+    await runProcedure(writeCleanerOffsets(driver, [t, first, second], offsets, written))
+    const left = driver.powerCut()
+    expect(readCleanerOffsets(left)).toEqual(
+      new Map([
+        ['t-0', 7],
+        ['u-1', 9],
+      ]),
+    )
+    t.finish('deleted')
+    await runProcedure(writeCleanerOffsets(left, [t, second], offsets, written))
+    expect(readCleanerOffsets(left)).toEqual(new Map([['u-1', 9]]))
+    overwrite(left, 'cleaner-offset-checkpoint', Buffer.from('0\nx'))
+    expect(readCleanerOffsets(left)).toEqual(new Map())
+  })
+
+  it('is written only where it says something else', async () => {
+    const driver = new FaultDriver()
+    const log = await logWithTopic(driver)
+    const partition = partitionOf(log, 't')
+    const written = { bytes: null }
+    const write = async (offset: number): Promise<number> => {
+      let calls = 0
+      driver.onCall = () => void (calls += 1)
+      const offsets = new Map([[partition, offset]])
+      await runProcedure(writeCleanerOffsets(driver, [partition], offsets, written))
+      return calls
+    }
+    expect(await write(3)).toBeGreaterThan(0)
+    expect(await write(3)).toBe(0)
+    expect(await write(4)).toBeGreaterThan(0)
   })
 })

@@ -1,0 +1,168 @@
+/**
+ * SegmentBatches: the batches of sealed segments one after the other, each checked before it is
+ * handed out. Reads off the event loop, a mebibyte at a time; whoever goes through them calls
+ * `read` when `next` has no more.
+ *   I1  every byte of a segment is looked at, and is part of a whole batch: cleaning never goes
+ *       around damage, whose bytes would be gone with the old files
+ *   I2  what is handed out is borrowed until the next `read`
+ */
+import type { CorruptBytes } from '../../errors/corrupt-bytes.ts'
+import { LogError } from '../../errors/log-error.ts'
+import {
+  BATCH_HEADER_BYTES,
+  baseOffsetOf,
+  batchSizeBytesOf,
+  checkBatch,
+  nextOffsetOf,
+} from '../../format/record-batch.ts'
+import type { Procedure } from '../../storage/procedure.ts'
+import type { Segment } from '../../storage/segment.ts'
+import { isSafeHeader } from '../batch-walk.ts'
+
+const READ_BYTES = 1_048_576
+const NO_BUFFER: Buffer = Buffer.alloc(0)
+
+/** Whose segments are read. */
+export interface CleanedLog {
+  readonly topic: string
+  readonly partition: number
+  /** No offset was ever left out: a gap is damage. */
+  readonly isGapless: boolean
+}
+
+/** See the file's header. */
+export class SegmentBatches {
+  /** Where the batch is. */
+  buffer: Buffer = NO_BUFFER
+  at = 0
+  batchBytes = 0
+  readonly #log: CleanedLog
+  #segment: Segment | undefined
+  /** Of the next batch, in the file. */
+  #position = 0
+  /** Of the next batch, and behind the last one, in `buffer`. */
+  #nextAt = 0
+  #end = 0
+  #expectedOffset = -1
+  /** Before this pass replaced anything. */
+  readonly #wasGapless: boolean
+
+  /** Of segments of `log`. */
+  constructor(log: CleanedLog) {
+    this.#log = log
+    this.#wasGapless = log.isGapless
+  }
+
+  /** Turns to `segment`, before its first batch. */
+  enter(segment: Segment): void {
+    if (this.#segment === undefined || this.#segment.nextOffset !== segment.baseOffset) {
+      this.#expectedOffset = -1
+    }
+    this.#segment = segment
+    this.#position = 0
+    this.#nextAt = 0
+    this.#end = 0
+    if (segment.isDamaged) throw this.#corrupt('damaged', segment.baseOffset)
+  }
+
+  /** True behind the last batch of the segment. */
+  get isAtEnd(): boolean {
+    return this.#position === (this.#segment?.sizeBytes ?? 0)
+  }
+
+  /**
+   * Turns to the next batch in memory; false where `read` has to bring it, or at the end. Hot.
+   * @throws {LogError} CORRUPT where the bytes are not what was written.
+   */
+  next(): boolean {
+    const at = this.#nextAt
+    if (this.#end - at < BATCH_HEADER_BYTES) return false
+    const batchBytes = batchSizeBytesOf(this.buffer, at)
+    if (batchBytes > this.#end - at && !this.#isWholeRest) return false
+    const check = checkBatch(this.buffer, at, this.#end)
+    const reason = check === 'ok' ? this.#gapAt(at) : check
+    if (reason !== undefined) throw this.#corrupt(reason, Math.max(this.#expectedOffset, 0))
+    this.at = at
+    this.batchBytes = batchBytes
+    this.#nextAt = at + batchBytes
+    this.#position += batchBytes
+    this.#expectedOffset = nextOffsetOf(this.buffer, at)
+    return true
+  }
+
+  /** Brings the next batch, and as many behind it as come with it; returns how many bytes. */
+  *read(): Procedure<number> {
+    const segment = this.#segment
+    if (segment === undefined || this.isAtEnd) return 0
+    const leftBytes = segment.sizeBytes - this.#position
+    const isBegun = this.#end - this.#nextAt >= BATCH_HEADER_BYTES
+    const neededBytes = isBegun ? batchSizeBytesOf(this.buffer, this.#nextAt) : 0
+    const byteLength = Math.min(Math.max(READ_BYTES, neededBytes), leftBytes)
+    if (neededBytes > leftBytes) throw this.#corrupt('length', Math.max(this.#expectedOffset, 0))
+    const position = this.#position
+    let bytes: Buffer | undefined
+    yield async () => {
+      bytes = await segment.readAhead(position, byteLength)
+    }
+    // Over memory nobody waits (`completeProcedure`), and there is nothing to wait for.
+    bytes ??= readNow(segment, position, byteLength)
+    if (bytes.length < byteLength || byteLength < BATCH_HEADER_BYTES) {
+      throw this.#corrupt('incomplete', Math.max(this.#expectedOffset, 0))
+    }
+    this.buffer = bytes
+    this.#nextAt = 0
+    this.#end = bytes.length
+    return bytes.length
+  }
+
+  /** What cannot be decoded although its CRC is right. */
+  undecodable(cause: CorruptBytes): LogError<'CORRUPT' | 'UNSUPPORTED_FORMAT'> {
+    const offset = baseOffsetOf(this.buffer, this.at)
+    if (cause.reason !== 'codec-missing') {
+      return this.#corrupt(cause.message, offset, this.#position - this.batchBytes, cause)
+    }
+    const { topic, partition } = this.#log
+    const message = `${topic}-${partition}: not compacted, the batch at offset ${offset} cannot be decoded: ${cause.message}`
+    return new LogError('UNSUPPORTED_FORMAT', message, { topic, partition, offset }, { cause })
+  }
+
+  /** Everything that the segment has is in memory. */
+  get #isWholeRest(): boolean {
+    return this.#position + this.#end - this.#nextAt >= (this.#segment?.sizeBytes ?? 0)
+  }
+
+  /** No CRC covers base offsets: they ascend, inside of the segment, and where they may, by one. */
+  #gapAt(at: number): 'gap' | undefined {
+    const segment = this.#segment
+    if (segment === undefined || !isSafeHeader(this.buffer, at)) return 'gap'
+    const baseOffset = baseOffsetOf(this.buffer, at)
+    if (nextOffsetOf(this.buffer, at) > segment.nextOffset) return 'gap'
+    const isFirst = this.#position === 0
+    if (baseOffset < segment.baseOffset) return 'gap'
+    if (isFirst) return this.#wasGapless && baseOffset !== segment.baseOffset ? 'gap' : undefined
+    if (baseOffset === this.#expectedOffset) return undefined
+    return this.#wasGapless || baseOffset < this.#expectedOffset ? 'gap' : undefined
+  }
+
+  #corrupt(
+    reason: string,
+    offset: number,
+    position: number = this.#position,
+    cause?: Error,
+  ): LogError<'CORRUPT'> {
+    const { topic, partition } = this.#log
+    const file = this.#segment?.logPath ?? ''
+    return new LogError(
+      'CORRUPT',
+      `${topic}-${partition}: not compacted, a batch is damaged (${file}, position ${position}: ` +
+        `${reason}); run EventLog.verify on the directory`,
+      { topic, partition, file, position, offset },
+      cause === undefined ? undefined : { cause },
+    )
+  }
+}
+
+function readNow(segment: Segment, position: number, byteLength: number): Buffer {
+  const buffer = Buffer.allocUnsafeSlow(byteLength)
+  return buffer.subarray(0, segment.read(buffer, 0, byteLength, position))
+}

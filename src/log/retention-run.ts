@@ -135,12 +135,10 @@ export class RetentionRuns {
 
   /** Partitions with segments below their start. */
   #overtaken(): readonly PartitionLog[] {
-    return this.#log.topics().flatMap((topic) => {
-      if (this.#log.policyOf(topic) === null) return []
-      return topic.partitions.filter(
-        ({ segments, logStartOffset }) => countBelowStart(segments, logStartOffset) > 0,
-      )
-    })
+    const partitions = this.#log.topics().flatMap((topic) => topic.partitions)
+    return partitions.filter(
+      ({ segments, logStartOffset }) => countBelowStart(segments, logStartOffset) > 0,
+    )
   }
 
   /** What was committed now, once no power cut can take it back (I2). */

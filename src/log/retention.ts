@@ -38,7 +38,7 @@ export interface RetainedLog<S extends RetainedSegment = RetainedSegment> {
 /** What a plan is made by. */
 export interface RetentionContext<S extends RetainedSegment = RetainedSegment> {
   readonly nowMs: number
-  /** What may happen to the topic; null where nobody has said so: nothing. */
+  /** What may happen to records that nobody deleted. */
   readonly policy: AppliedPolicy
   /** Where the groups are that have to have read a segment before it goes, durably. */
   readonly groups: readonly GroupProgress[]
@@ -134,8 +134,7 @@ class Retention<S extends RetainedSegment> {
     this.#log = log
     this.#context = context
     this.#segments = [...log.segments]
-    this.#started =
-      context.policy === null ? 0 : countBelowStart(this.#segments, log.logStartOffset)
+    this.#started = countBelowStart(this.#segments, log.logStartOffset)
     this.#expired = this.#deletes ? this.#countExpired(this.#started) : this.#started
     this.plan = this.#planned()
   }
@@ -276,7 +275,7 @@ class Retention<S extends RetainedSegment> {
     const { policy, trustsClock } = this.#context
     const { retentionMs, retentionBytes } = this.#log.config
     if (this.#at(index) === undefined) return 'it holds nothing yet'
-    if (policy === null) return 'the topic was adopted, and its settings name no cleanupPolicy'
+    if (policy === 'none') return 'the topic was adopted, and its settings name no cleanupPolicy'
     if (!this.#deletes) return "cleanupPolicy is 'compact': the last record of each key stays"
     if (index < this.#expired) {
       const groups = this.#behind(segment)

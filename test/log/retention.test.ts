@@ -142,8 +142,8 @@ describe('by the start of the log', () => {
         planRetention(logOf(segments, { logStartOffset }), contextOf({ policy })).deletableCount
       expect([0, 9, 10, 19, 20, 30].map(at)).toEqual([0, 0, 1, 1, 2, 2])
     }
-    const adopted = logOf(segments, { logStartOffset: 20, retentionMs: 0, retentionBytes: 0 })
-    expect(planRetention(adopted, contextOf({ policy: null })).deletableCount).toBe(0)
+    const adopted = logOf(segments, { logStartOffset: 19, retentionMs: 0, retentionBytes: 0 })
+    expect(planRetention(adopted, contextOf({ policy: 'none' })).deletableCount).toBe(1)
   })
 
   it('overrides groups; age and size do not count for what is compacted only', () => {
@@ -233,9 +233,8 @@ function modelOf(log: RetainedLog<TestSegment>, context: RetentionContext<TestSe
       state.segments = state.segments.slice(1)
     }
   }
-  if (policy === null) return 0
   goWhile((_, isLast) => !isLast && upperBound(0) <= log.logStartOffset)
-  if (policy === 'compact') return all.length - state.segments.length
+  if (policy === 'compact' || policy === 'none') return all.length - state.segments.length
   const started = all.length - state.segments.length
   let excess = sum(state.segments) - config.retentionBytes
   goWhile(({ sizeBytes }) => {
@@ -288,7 +287,7 @@ const LOGS = fc
 
 const CONTEXTS = fc
   .record({
-    policy: fc.constantFrom('delete', 'delete', 'compact', 'compact,delete', null),
+    policy: fc.constantFrom('delete', 'delete', 'compact', 'compact,delete', 'none'),
     trustsClock: fc.boolean(),
     offsets: fc.array(fc.option(fc.integer({ min: 0, max: 90 })), { maxLength: 3 }),
   })

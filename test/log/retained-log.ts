@@ -1,6 +1,5 @@
 /** A log with segments that retention deletes, and runs of it, without the rest of housekeeping. */
 import type { AppliedPolicy } from '../../src/log/cleanup-policy.ts'
-import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import {
   RetentionRuns,
@@ -13,13 +12,14 @@ import type { Procedure } from '../../src/storage/procedure.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { appendBatch, openLog, valueAt } from './open-log.ts'
+import { appendBatch, openLog, type OpenLog, valueAt } from './open-log.ts'
 
 /** See the file's header. */
 export class RetainedLog {
   readonly driver: StorageDriver
   readonly clock: FakeClock
-  readonly log: LogDirectory
+  readonly log: OpenLog['log']
+  readonly report: OpenLog['report']
   readonly removal: SegmentRemoval
   readonly runs: RetentionRuns
   readonly events: RetentionEvent[] = []
@@ -27,10 +27,11 @@ export class RetainedLog {
   readonly positions = new Map<string, number>()
   policy: AppliedPolicy = 'delete'
 
-  private constructor(driver: StorageDriver, log: LogDirectory, clock: FakeClock) {
+  private constructor(driver: StorageDriver, { log, report }: OpenLog, clock: FakeClock) {
     this.driver = driver
     this.clock = clock
     this.log = log
+    this.report = report
     this.removal = new SegmentRemoval(driver, clock)
     this.runs = new RetentionRuns({
       driver,
@@ -49,8 +50,7 @@ export class RetainedLog {
 
   /** What `driver` holds. */
   static async open(driver: StorageDriver, clock = new FakeClock()): Promise<RetainedLog> {
-    const { log } = await openLog(driver, { clock })
-    return new RetainedLog(driver, log, clock)
+    return new RetainedLog(driver, await openLog(driver, { clock }), clock)
   }
 
   /** One run, with everything freed whose delay is over. */

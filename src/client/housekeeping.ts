@@ -9,7 +9,7 @@
  */
 import { invalidArgument, LogError } from '../errors/log-error.ts'
 import { holdProcess, idleTurn, nextTurn, systemClock, type Clock } from '../log/clock.ts'
-import type { HousekeepingOutcome } from '../log/housekeeping.ts'
+import type { HousekeepingRun } from '../log/housekeeping.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import { runProcedure, type DeviceWait, type ProcedureQueue } from '../storage/procedure.ts'
 import { checkOptions, describeValue } from './check-options.ts'
@@ -42,7 +42,16 @@ export interface HousekeeperContext {
   readonly freeTopics: () => Promise<void>
 }
 
+/** One run. */
+interface RunKind {
+  readonly compaction: HousekeepingRun['compaction']
+  /** Somebody waits for it. */
+  readonly isAwaited: boolean
+}
+
 const CALL = 'log.runHousekeeping'
+/** What `deleteRecords` cut off is freed soon; calls that come together share a run. */
+const SOON_MS = 1_000
 /** A longer timer would fire at once. */
 const MAX_TIMER_MS = 0x7fff_ffff
 
@@ -55,6 +64,9 @@ export class Housekeeper {
   /** Runs that are not over. */
   #runs = 0
   #timer: unknown
+  /** Of a run that only deletes and frees; undefined where none is set. */
+  #soonTimer: unknown
+  #soonAtMs = Infinity
   #isStopped = false
 
   constructor(host: HousekeeperHost, context: HousekeeperContext) {
@@ -76,6 +88,7 @@ export class Housekeeper {
   stop(): void {
     this.#isStopped = true
     if (this.#timer !== undefined) this.#host.clock.clearTimeout(this.#timer)
+    if (this.#soonTimer !== undefined) this.#host.clock.clearTimeout(this.#soonTimer)
     this.#context.directory.housekeeping.stop()
   }
 
@@ -100,23 +113,47 @@ export class Housekeeper {
     this.#host.checkOpen(CALL)
     const release = this.#host.holdsProcess ? holdProcess() : () => undefined
     try {
-      return await this.#next({ force, isAwaited: true })
+      return await this.#next({ compaction: force ? 'forced' : 'due', isAwaited: true })
     } finally {
       release()
     }
   }
 
+  /** Records were deleted by hand: their segments may go. */
+  recordsDeleted(): void {
+    this.#deleteIn(SOON_MS)
+  }
+
   #due(): void {
     this.start()
-    if (this.#runs > 0) return
-    this.#next({ force: false, isAwaited: false }).catch((cause: unknown) => {
+    if (this.#runs === 0) this.#unawaited('due')
+  }
+
+  /** A run that compacts nothing, unless the log is looked after only by hand. */
+  #deleteIn(ms: number): void {
+    const { clock } = this.#host
+    const isByHand = this.#context.options.housekeepingIntervalMs === null
+    const delayMs = Math.min(ms, MAX_TIMER_MS)
+    const atMs = clock.monotonicNow() + delayMs
+    if (isByHand || this.#isStopped || atMs >= this.#soonAtMs) return
+    if (this.#soonTimer !== undefined) clock.clearTimeout(this.#soonTimer)
+    this.#soonAtMs = atMs
+    this.#soonTimer = clock.setTimeout(() => {
+      this.#soonTimer = undefined
+      this.#soonAtMs = Infinity
+      this.#unawaited('none')
+    }, delayMs)
+  }
+
+  #unawaited(compaction: RunKind['compaction']): void {
+    this.#next({ compaction, isAwaited: false }).catch((cause: unknown) => {
       if (!this.#isStopped) this.#host.warn(housekeepingFailed(cause))
     })
   }
 
-  #next(how: { force: boolean; isAwaited: boolean }): Promise<HousekeepingReport> {
+  #next(kind: RunKind): Promise<HousekeepingReport> {
     this.#runs += 1
-    const run = this.#last.then(() => this.#perform(how))
+    const run = this.#last.then(() => this.#perform(kind))
     this.#last = run
       .catch(() => undefined) // Whoever asked for it is told; the next one runs all the same.
       .finally(() => {
@@ -125,30 +162,26 @@ export class Housekeeper {
     return run
   }
 
-  async #perform({
-    force,
-    isAwaited,
-  }: {
-    force: boolean
-    isAwaited: boolean
-  }): Promise<HousekeepingReport> {
+  async #perform({ compaction, isAwaited }: RunKind): Promise<HousekeepingReport> {
     const { clock, groups, warn } = this.#host
     const { directory, procedures, options, freeTopics } = this.#context
     this.#checkGoesOn()
     const startedMs = clock.monotonicNow()
-    const run = directory.housekeeping.run({
-      force,
+    const { housekeeping } = directory
+    const run = housekeeping.run({
+      compaction,
       offsetsRetentionMs: options.offsetsRetentionMs,
       hasMembers: (groupId) => groups.activity(groupId) !== undefined,
       change: (begin) => procedures.run(begin),
       warn: (event) => warn(housekeepingNoticed(event)),
     })
-    const outcome: HousekeepingOutcome = await runProcedure(run, (wait) =>
-      paced(wait, clock, isAwaited),
-    )
+    const outcome = await runProcedure(run, (wait) => paced(wait, clock, isAwaited))
     this.#checkGoesOn()
     await freeTopics()
     this.#checkGoesOn()
+    const freesInMs = (housekeeping.removal.nextDueMs ?? 0) - clock.now()
+    // What is due and still there could not be freed: the next run that is due tries again.
+    if (freesInMs > 0) this.#deleteIn(freesInMs)
     return { ...outcome, durationMs: clock.monotonicNow() - startedMs }
   }
 

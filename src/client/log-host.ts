@@ -38,6 +38,8 @@ import type { ProducerOptions } from './producer-options.ts'
 import type { Topic } from './topic.ts'
 import { named, TopicCatalog, type UnwantedTopic, type WantedTopic } from './topic-catalog.ts'
 import type { AnyTopicRef } from './topic-ref.ts'
+import { checkExportOptions, exportLines, type ExportOptions } from './record-export.ts'
+import { importLines, type ImportOptions, type ImportReport } from './record-import.ts'
 import type { TopicHost, TopicState, TopicView } from './topic-state.ts'
 
 /** What is made, or deleted, with one commit: so many wait for it at most. */
@@ -196,6 +198,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       state.checkUsable()
       return this.#directory.deleteRecordsBefore(log, offset)
     }, 'deleteRecords')
+    this.#housekeeper.recordsDeleted()
   }
 
   /** What is behind a name, definition or handle. @throws {LogError} TOPIC_NOT_FOUND. */
@@ -293,6 +296,33 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     own: string | null,
   ): Promise<BackupReport> {
     return await this.#backups.run(destination, options, own)
+  }
+
+  /** See `EventLog.exportRecords`. */
+  exportRecords(
+    ref: unknown,
+    options: ExportOptions | undefined,
+  ): AsyncGenerator<string, void, undefined> {
+    this.checkOpen('log.exportRecords')
+    checkExportOptions(options)
+    return exportLines(this.#rawTopic(ref, 'log.exportRecords'), options)
+  }
+
+  /** See `EventLog.importRecords`. */
+  async importRecords(
+    ref: unknown,
+    source: unknown,
+    options: ImportOptions | undefined,
+  ): Promise<ImportReport> {
+    this.checkOpen('log.importRecords')
+    const topic = this.#rawTopic(ref, 'log.importRecords')
+    const producer = this.producer({ acks: 'all' })
+    return await importLines(topic, source, options, { producer, clock: this.clock })
+  }
+
+  /** The handle that has bytes, whatever types the one given has. */
+  #rawTopic(ref: unknown, where: string): Topic {
+    return this.#catalog.topic(this.#catalog.topic(ref, where).name, where)
   }
 
   /** Everything sent or appended before the call is durable when it resolves. */

@@ -10,6 +10,7 @@ import { type Damage, fileDamage } from '../log/damage.ts'
 import type { OpenReport } from '../log/directory-open.ts'
 import type { HousekeepingEvent } from '../log/housekeeping.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { RetentionEvent } from '../log/retention-run.ts'
 import type { LogWarning } from './log-options.ts'
 
 const warnings = channel('streambed:warning')
@@ -132,6 +133,9 @@ export function housekeepingNoticed(event: HousekeepingEvent): LogWarning {
       const message = `${task} failed and will be tried again: ${cause.message}`
       return { code: 'HOUSEKEEPING_FAILED', message, details: { task }, cause }
     }
+    case 'retention-blocked':
+    case 'unconsumed-deleted':
+      return retentionNoticed(event)
     case 'clock-jumped':
       return {
         code: 'CLOCK_JUMPED',
@@ -140,6 +144,24 @@ export function housekeepingNoticed(event: HousekeepingEvent): LogWarning {
       }
   }
   return unreachable(event)
+}
+
+function retentionNoticed({ kind, partition, groups, bytes }: RetentionEvent): LogWarning {
+  const { topic, partition: index } = partition
+  const details = { topic, partition: index, groups, bytes }
+  const names = groups.join(', ')
+  if (kind === 'retention-blocked') {
+    return {
+      code: 'RETENTION_BLOCKED',
+      message: `${topic}-${index}: ${bytes} bytes that retention would delete are kept until ${names} has consumed them (retainUntilConsumed); retainUntilConsumedMaxBytes bounds that`,
+      details,
+    }
+  }
+  return {
+    code: 'UNCONSUMED_DELETED',
+    message: `${topic}-${index}: ${bytes} bytes were deleted before ${names} had consumed them, as retainUntilConsumedMaxBytes says`,
+    details,
+  }
 }
 
 /** What happens by itself failed. */

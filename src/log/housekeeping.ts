@@ -1,6 +1,6 @@
 /**
  * Housekeeping: what keeps an open log from growing for ever, a run at a time: positions of groups
- * expire, old segments go.
+ * expire, retention deletes old segments, and their files give their space back.
  *
  * Owns which topics may lose what, the order of a run, and what is said of what fails. A run is one
  * long procedure that others go on beside; only its small durable steps go through the log's queue
@@ -19,7 +19,9 @@ import type { AppliedPolicy } from './cleanup-policy.ts'
 import type { Clock } from './clock.ts'
 import type { CommittedOffsets } from './committed-offsets.ts'
 import type { LogTopic } from './open-topics.ts'
+import type { PartitionLog } from './partition-log.ts'
 import { RemovalGate } from './removal-gate.ts'
+import { RetentionRuns, type RetentionEvent, type RetentionOutcome } from './retention-run.ts'
 import { SegmentRemoval } from './segment-removal.ts'
 
 /** A wall clock that moved so much more than time passed was set, or stood still. */
@@ -33,14 +35,16 @@ export interface HousekeptLog {
   topics(): readonly LogTopic[]
   /** I1 is kept there. */
   policyOf(topic: LogTopic): AppliedPolicy
+  /** Moves the starts of partitions up, durably. */
+  moveLogStarts(starts: ReadonlyMap<PartitionLog, number>): Procedure<void>
   /** Says durably that offsets of a topic may be missing from now on. */
   markCompacted(topic: LogTopic): Procedure<void>
 }
 
 /** How one run is done. */
 export interface HousekeepingRun {
-  /** Compacts whatever can be compacted. */
-  readonly force: boolean
+  /** Whether it compacts, and whatever can be, dirty enough or not. */
+  readonly compaction: 'none' | 'due' | 'forced'
   /** Milliseconds that a group may do nothing; -1: any time. */
   readonly offsetsRetentionMs: number
   readonly hasMembers: (groupId: string) => boolean
@@ -51,6 +55,7 @@ export interface HousekeepingRun {
 
 /** What a run noticed. */
 export type HousekeepingEvent =
+  | RetentionEvent
   | {
       readonly kind: 'failed'
       /** As in 'retention', for people. */
@@ -76,17 +81,28 @@ export interface HousekeepingOutcome {
 export class Housekeeping {
   /** Files of segments that left their logs. */
   readonly removal: SegmentRemoval
+  readonly retention: RetentionRuns
   readonly progress: CleanerProgress = new CleanerProgress()
   readonly #gate = new RemovalGate()
   readonly #log: HousekeptLog
-  /** What fails, and how: said already (I2). */
-  readonly #failures = new Map<string, string>()
+  /** What failed in the last run, and how: said already (I2). */
+  #failed: ReadonlyMap<string, string> = new Map()
+  /** What fails in this one. */
+  #failing = new Map<string, string>()
   #seen: { readonly wallMs: number; readonly monotonicMs: number }
   #isStopped = false
 
   constructor(log: HousekeptLog) {
     this.#log = log
     this.removal = new SegmentRemoval(log.driver, log.clock)
+    const { driver, offsets } = log
+    this.retention = new RetentionRuns({
+      driver,
+      offsets,
+      removal: this.removal,
+      topics: () => log.topics(),
+      policyOf: (topic) => log.policyOf(topic),
+    })
     this.#seen = this.#readClock()
   }
 
@@ -102,13 +118,31 @@ export class Housekeeping {
 
   /** One run; the caller sees to it that there is no other meanwhile. */
   *run(run: HousekeepingRun): Procedure<HousekeepingOutcome> {
+    this.#failed = this.#failing
+    this.#failing = new Map()
     const jumpedByMs = this.#clockJump()
-    if (jumpedByMs > CLOCK_JUMP_MS) run.warn({ kind: 'clock-jumped', byMs: jumpedByMs })
+    const clockJumped = jumpedByMs > CLOCK_JUMP_MS
+    if (clockJumped) run.warn({ kind: 'clock-jumped', byMs: jumpedByMs })
     yield* this.#attempt(run, 'expiry of positions', () => {
       this.#log.offsets.expire(run.offsetsRetentionMs, run.hasMembers)
     })
+    const retained = yield* this.#attempt(run, 'retention', () => this.#retain(run, clockJumped))
     yield* this.#attempt(run, 'freeing space', () => this.#freeDue())
-    return { deletedSegments: 0, deletedBytes: 0, cleanedPartitions: 0, kept: [] }
+    const { deletedSegments = 0, deletedBytes = 0, kept = [] } = retained ?? {}
+    return { deletedSegments, deletedBytes, cleanedPartitions: 0, kept }
+  }
+
+  *#retain(run: HousekeepingRun, clockJumped: boolean): Procedure<RetentionOutcome> {
+    const outcome = yield* this.retention.run({
+      nowMs: this.#log.clock.now(),
+      clockJumped,
+      moveLogStarts: (starts) => run.change(() => this.#log.moveLogStarts(starts)),
+      through: (begin) => this.#gate.through(begin),
+      isStopped: () => this.#isStopped,
+      warn: run.warn,
+    })
+    if (outcome.failure !== undefined) this.#fails(run, 'retention', outcome.failure)
+    return outcome
   }
 
   *#freeDue(): Procedure<void> {
@@ -128,20 +162,18 @@ export class Housekeeping {
     if (this.#isStopped) return undefined
     try {
       const steps = begin()
-      const result = steps === undefined ? undefined : yield* steps
-      this.#failures.delete(task)
-      return result
+      return steps === undefined ? undefined : yield* steps
     } catch (cause) {
       if (!LogError.is(cause)) throw cause
-      this.#failed(run, task, cause)
+      this.#fails(run, task, cause)
       return undefined
     }
   }
 
-  #failed(run: HousekeepingRun, task: string, cause: LogError): void {
-    if (this.#isStopped || this.#failures.get(task) === cause.message) return
-    this.#failures.set(task, cause.message)
-    run.warn({ kind: 'failed', task, cause })
+  #fails(run: HousekeepingRun, task: string, cause: LogError): void {
+    if (this.#isStopped) return
+    this.#failing.set(task, cause.message)
+    if (this.#failed.get(task) !== cause.message) run.warn({ kind: 'failed', task, cause })
   }
 
   /** How much further the wall clock went than time since the last run, or since the open. */

@@ -69,6 +69,13 @@ export class SegmentRemoval {
     return bytes
   }
 
+  /** When the first of them may go; undefined where there is none. */
+  get nextDueMs(): number | undefined {
+    let nextMs: number | undefined
+    for (const { dueMs } of this.#pending.values()) nextMs = Math.min(dueMs, nextMs ?? dueMs)
+    return nextMs
+  }
+
   /** True where a file is due at `nowMs`, or was not renamed yet. */
   isDue(nowMs: number): boolean {
     if (this.#stuck.length > 0) return true

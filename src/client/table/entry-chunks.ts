@@ -10,7 +10,7 @@
  *   I1  an entry is alive while `places` has its place under its number; everything else is garbage
  *   I2  of no chunk but the newest is more than half garbage: such a one is given up, and what is
  *       alive in it moves to the newest. A call moves the entries of one chunk at most
- *   I3  a place is chunk number * CHUNK_UNITS + unit, and never 0
+ *   I3  a place is above 0, so that what is not tells of a free number
  * Nothing of it is ever lent: whoever wants to keep bytes copies them.
  */
 import { assert } from '../../errors/invariant.ts'
@@ -22,6 +22,9 @@ export const ENTRY_HEADER_BYTES = 32
 const FIRST_CHUNK_BYTES = 4_096
 const CHUNK_BYTES = 262_144
 const CHUNK_UNITS = CHUNK_BYTES / UNIT_BYTES
+/** A place is chunk number << UNIT_BITS | unit, below 2^32. */
+const UNIT_BITS = 15
+const MAX_CHUNKS = 2 ** (32 - UNIT_BITS)
 /** From here on an entry gets a chunk of its own. */
 const ALONE_FROM_UNITS = CHUNK_UNITS / 4
 const WORDS_PER_UNIT = 2
@@ -76,14 +79,25 @@ export class EntryChunks {
 
   /** The chunk of a place. */
   chunkOf(place: number): Chunk {
-    const chunk = this.#chunks[Math.floor(place / CHUNK_UNITS)]
+    const chunk = this.#chunks[place >>> UNIT_BITS]
     assert(chunk !== undefined, 'I1: a place is in a chunk')
     return chunk
   }
 
   /** The unit of a place within its chunk. */
   unitOf(place: number): number {
-    return place % CHUNK_UNITS
+    return place & (CHUNK_UNITS - 1)
+  }
+
+  /** Whether the entry at `place` has the key in `bytes`. Hot. */
+  hasKey(place: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const chunk = this.chunkOf(place)
+    const unit = this.unitOf(place)
+    if (chunk.words[unit * WORDS_PER_UNIT + 1] !== end - start) return false
+    const own = chunk.bytes
+    const shift = unit * UNIT_BYTES + ENTRY_HEADER_BYTES - start
+    for (let at = start; at < end; at++) if (own[at + shift] !== bytes[at]) return false
+    return true
   }
 
   /** A number for a new entry: one that is free again, or the next. */
@@ -163,6 +177,7 @@ export class EntryChunks {
 
   #newChunk(byteLength: number): Chunk {
     const number = this.#freeChunks.pop() ?? this.#chunks.length
+    assert(number < MAX_CHUNKS, 'a table holds less than 8 GiB')
     const bytes = Buffer.allocUnsafeSlow(byteLength)
     const words = new Uint32Array(bytes.buffer, bytes.byteOffset, byteLength / 4)
     const lowestOffset = Infinity

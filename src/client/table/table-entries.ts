@@ -24,9 +24,6 @@ const WORD = 2 ** 32
 const WORDS_PER_UNIT = 2
 const NO_BYTES = Buffer.alloc(0)
 
-/** What a record did. */
-export type Change = 'none' | 'put' | 'removed'
-
 /** Entries by key. A cursor as well: `turnTo` shows one. */
 export class TableEntries {
   /** Keeps tombstones: what comes later from another partition may be older. */
@@ -78,29 +75,29 @@ export class TableEntries {
     return this.#isShown()
   }
 
-  /** Takes a record in that has a key. Hot. The entry of a key that was put is turned to. */
-  take(record: RecordBatchReader, partition: number): Change {
+  /**
+   * Takes a record in that has a key; whether that changed anything. Hot. Afterwards no entry in
+   * particular is turned to.
+   */
+  take(record: RecordBatchReader, partition: number): boolean {
     const { buffer, keyStart, keyLength } = record
     const hash = keyHash(buffer, keyStart, keyStart + keyLength)
     const number = this.#find(hash, buffer, keyStart, keyStart + keyLength)
     if (number === NO_ENTRY) {
-      if (record.valueLength >= 0) {
-        this.#insert(hash, record, partition)
-        return 'put'
-      }
-      if (this.keepsTombstones) this.#insert(hash, record, partition)
-      return 'none'
+      const hasValue = record.valueLength >= 0
+      if (hasValue || this.keepsTombstones) this.#insert(hash, record, partition)
+      return hasValue
     }
     const wasShown = this.#isShown()
     const isOlder = this.partition !== partition && timeOf(record) < this.#timestamp
-    if (isOlder && this.offset >= this.#startOf(this.partition)) return 'none'
+    if (isOlder && this.offset >= this.#startOf(this.partition)) return false
     if (record.valueLength >= 0) {
       this.#replace(number, record, partition)
-      return 'put'
+      return true
     }
     if (this.keepsTombstones) this.#replace(number, record, partition)
     else this.#remove(number)
-    return wasShown ? 'removed' : 'none'
+    return wasShown
   }
 
   /** The log of a partition starts there now: what lies before is not there any more (I2). */
@@ -167,19 +164,14 @@ export class TableEntries {
     const slots = this.#slots
     let number = slots.probe(hash)
     while (number !== NO_ENTRY) {
-      this.#show(this.#chunks.placeOf(number))
-      if (this.#hasKey(bytes, start, end)) return number
+      const place = this.#chunks.placeOf(number)
+      if (this.#chunks.hasKey(place, bytes, start, end)) {
+        this.#show(place)
+        return number
+      }
       number = slots.probeNext()
     }
     return NO_ENTRY
-  }
-
-  #hasKey(bytes: Uint8Array, start: number, end: number): boolean {
-    const { buffer, keyStart, keyEnd } = this
-    if (keyEnd - keyStart !== end - start) return false
-    const shift = start - keyStart
-    for (let at = keyStart; at < keyEnd; at++) if (buffer[at] !== bytes[at + shift]) return false
-    return true
   }
 
   #show(place: number): void {
@@ -226,7 +218,6 @@ export class TableEntries {
     }
     this.#write(chunks.allocate(number, units, record.offset), number, record, partition)
     chunks.release(place)
-    this.#show(chunks.placeOf(number))
   }
 
   /** Takes out the entry that the slots were probed for last. */
@@ -262,7 +253,6 @@ export class TableEntries {
     words[word + 6] = timestamp
     words[word + 7] = Math.floor(timestamp / WORD)
     buffer.copy(bytes, unit * UNIT_BYTES + ENTRY_HEADER_BYTES, keyStart, keyStart + payload)
-    this.#show(place)
   }
 }
 

@@ -136,9 +136,7 @@ export class TableFollower {
       const { keyLength, valueLength } = record
       takenBytes += RECORD_BYTES + Math.max(0, keyLength) + Math.max(0, valueLength)
       if (keyLength < 0) continue // Of before the topic was compacted.
-      const change = entries.take(record, partition)
-      if (change === 'put') listeners.note(entries, false)
-      else if (change === 'removed') listeners.noteGone(record, partition)
+      if (entries.take(record, partition)) listeners.note(record, partition)
     }
     return takenBytes
   }
@@ -233,7 +231,7 @@ export class TableFollower {
         const gone = entries.gone(chunk)
         for (const number of gone) {
           entries.turnTo(number)
-          if (!entries.isTombstone) this.#listeners.note(entries, true)
+          if (!entries.isTombstone) this.#listeners.noteGone(entries)
           entries.remove(number)
         }
         if (gone.length === 0) continue

@@ -52,19 +52,19 @@ export class TableListeners {
     return () => void this.#subscriptions.delete(subscription)
   }
 
-  /** Notes a change of the entry turned to: it was put, or is about to be gone. */
-  note(entries: TableEntries, isGone: boolean): void {
+  /** Notes what a record changed: its key was put, or is gone. */
+  note(record: RecordBatchReader, partition: number): void {
     if (this.#subscriptions.size === 0) return
-    const { buffer, keyStart, keyEnd, valueStart, valueEnd, partition, offset } = entries
-    const key = copyOf(buffer, keyStart, keyEnd)
-    const value = isGone ? null : copyOf(buffer, valueStart, valueEnd)
+    const { buffer, keyStart, keyLength, valueStart, valueLength, offset } = record
+    const key = copyOf(buffer, keyStart, keyStart + keyLength)
+    const value = valueLength < 0 ? null : copyOf(buffer, valueStart, valueStart + valueLength)
     this.#changes.push({ number: this.#nextNumber++, key, value, partition, offset })
   }
 
-  /** Notes that the key of a tombstone is gone. */
-  noteGone({ buffer, keyStart, keyLength, offset }: RecordBatchReader, partition: number): void {
+  /** Notes that the key of the entry turned to is about to be gone. */
+  noteGone({ buffer, keyStart, keyEnd, partition, offset }: TableEntries): void {
     if (this.#subscriptions.size === 0) return
-    const key = copyOf(buffer, keyStart, keyStart + keyLength)
+    const key = copyOf(buffer, keyStart, keyEnd)
     this.#changes.push({ number: this.#nextNumber++, key, value: null, partition, offset })
   }
 

@@ -45,7 +45,7 @@ function asVerified({ driver }: LogDirectory, partition: PartitionLog): Verified
       durableBefore: 0,
     },
     isUnjudged: (path) => isBehind(partition, path),
-    isGone: (baseOffset) => isGone(partition, baseOffset),
+    openSegments: () => (partition.end === undefined ? partition.segments : undefined),
   }
 }
 
@@ -57,9 +57,4 @@ function isBehind(partition: PartitionLog, path: string): boolean {
     if (segment.baseOffset === baseOffset) return segment.areIndexesUnflushed
   }
   return true
-}
-
-function isGone(partition: PartitionLog, baseOffset: number): boolean {
-  if (partition.end !== undefined) return true
-  return partition.segments.floor(baseOffset).baseOffset !== baseOffset
 }

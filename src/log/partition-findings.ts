@@ -9,6 +9,7 @@ import type { Damage } from './damage.ts'
 import type { EpochRun } from './epoch-audit.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import type { PartitionEvidence } from './partition-evidence.ts'
+import type { SegmentList } from './segment-list.ts'
 import type { Stretch } from './verify-segment.ts'
 
 /** A partition to be verified. */
@@ -19,16 +20,20 @@ export interface VerifiedPartition {
   readonly partition: number
   readonly directory: string
   readonly config: ResolvedTopicConfig
-  readonly isGapless: boolean
-  /** Made here: it has every small file from its beginning on. */
+  /**
+   * Made here: it has every small file from its beginning on, and every segment ends where the next
+   * one starts.
+   */
   readonly isOwn: boolean
+  /** That, and nothing was ever compacted away: no offset is left out. */
+  readonly isGapless: boolean
   readonly evidence: PartitionEvidence
   /** Somebody writes it at this moment. */
   readonly isLive: boolean
   /** Index files that lag behind what their writer knows; asked for by path. */
   readonly isUnjudged?: (path: string) => boolean
-  /** Segments that are no longer the log's, though they were when it was begun. */
-  readonly isGone?: (baseOffset: number) => boolean
+  /** Of a log that this process has open: its segments now; undefined where it has ended. */
+  readonly openSegments?: () => SegmentList | undefined
 }
 
 /** What there is of a segment. */

@@ -4,7 +4,8 @@
  *
  *   1  verification says what is damaged; a dry run ends here
  *   2  the small files of the directory; the clean marker goes, durably, before any data changes
- *   3  partition by partition: folders that are missing, segments, indexes, small files
+ *   3  partition by partition: folders that are missing, swaps of segments that were under way,
+ *      segments, indexes, small files
  *
  * Nothing is overwritten in place: a new file is whole and on stable storage before it takes a
  * name, and what it does not hold is kept beside it. So a stop at any call leaves a log that opens,
@@ -25,6 +26,7 @@ import { planPartition, type PartitionPlan } from './repair-plan.ts'
 import { rewriteIndexes, rewriteLog, type EpochAt } from './segment-rewrite.ts'
 import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { parseEpochCheckpoint } from '../storage/epoch-checkpoint.ts'
+import { completeSwaps } from './swap-recovery.ts'
 import { flushFolders, highestEpoch, layPartition } from './topic-directory.ts'
 import type { VerifiedFolder, VerifyFindings } from './verify-directory.ts'
 
@@ -59,6 +61,7 @@ function* repairFolder(
   const { input, findings } = folder
   const { directory, config } = input
   if (findings === undefined) yield* layFolder(driver, input)
+  else yield* completeSwaps(input) // Verification found what it leaves.
   const epochAt = epochsBySegment(driver, folder)
   for (const step of steps) {
     const place = { driver, directory, baseOffset: step.baseOffset }
@@ -95,14 +98,14 @@ function* layFolder(driver: StorageDriver, input: VerifiedPartition): Procedure<
 
 function planOf(driver: StorageDriver, { input, findings }: VerifiedFolder): PartitionPlan {
   const logStartOffset = input.evidence.logStartOffset ?? 0
-  const { isGapless } = input
+  const { isOwn } = input
   const found = findings ?? nothingFound(input, logStartOffset, epochAfter(highestEpoch(driver)))
   const wrongEpochs = new Set<number>()
   for (const damage of found.damage) {
     const segment = segmentOfEpochFlaw(damage, input.directory)
     if (segment !== undefined) wrongEpochs.add(segment)
   }
-  return planPartition({ findings: found, isGapless, logStartOffset, wrongEpochs })
+  return planPartition({ findings: found, isOwn, logStartOffset, wrongEpochs })
 }
 
 /** What verification would find in an empty folder. */

@@ -8,20 +8,19 @@
  *   I3  beside a living writer nothing behind the end that it had published is judged
  */
 import type { AbortedTransaction } from '../format/aborted-transaction.ts'
-import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
+import { segmentFileName } from '../format/segment-name.ts'
 import { CLEAN_MARKER_FILE, type CleanSegment } from '../storage/clean-marker.ts'
-import { isMissingFile } from '../storage/file-failure.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
 import { DamageList } from './damage-list.ts'
 import { EpochAudit } from './epoch-audit.ts'
-import type { AuditScope } from './index-audit.ts'
 import { syncedUntil } from './partition-evidence.ts'
 import type { PartitionFindings, SegmentFindings, VerifiedPartition } from './partition-findings.ts'
 import { RecordAudit } from './record-audit.ts'
 import { auditMetadata, auditSnapshots } from './folder-audit.ts'
 import { TransactionAudit } from './transaction-audit.ts'
-import { SegmentVerification, type BadPlace, type VerifyState } from './verify-segment.ts'
+import { SegmentLayout } from './verify-layout.ts'
+import type { BadPlace, SegmentVerification, VerifyState } from './verify-segment.ts'
 
 /** The verification of one partition. */
 export class PartitionVerification {
@@ -33,6 +32,7 @@ export class PartitionVerification {
     readonly state: { readonly positionBytes: number }
   }
   readonly #input: VerifiedPartition
+  readonly #layout: SegmentLayout
   readonly #state: VerifyState
   readonly #leastEnd: number
   readonly #recoveryPoint: number
@@ -43,6 +43,7 @@ export class PartitionVerification {
 
   constructor(input: VerifiedPartition) {
     this.#input = input
+    this.#layout = new SegmentLayout(input)
     const { driver, directory, config, evidence, isGapless, isOwn } = input
     this.#recoveryPoint = syncedUntil(evidence)
     this.#leastEnd = Math.max(this.#recoveryPoint, evidence.published?.logEndOffset ?? 0)
@@ -61,7 +62,8 @@ export class PartitionVerification {
 
   /** Reads all of it. */
   *run(): Procedure<PartitionFindings> {
-    const bases = this.#listSegments()
+    const bases = yield* this.#layout.list()
+    for (const flaw of this.#layout.flaws) this.#damage.addFlaw(flaw)
     const firstOffset = this.#firstOffset(bases)
     this.#state.nextOffset = firstOffset
     if (yield* this.#readSegments(bases)) this.#checkEnd(bases)
@@ -86,32 +88,24 @@ export class PartitionVerification {
     }
   }
 
-  #listSegments(): readonly number[] {
-    const { driver, directory } = this.#input
-    const bases: number[] = []
-    for (const name of driver.list(directory)) {
-      const parsed = parseSegmentFileName(name)
-      if (parsed?.suffix === '.log') bases.push(parsed.baseOffset)
-    }
-    return bases.sort((a, b) => a - b)
-  }
-
   #firstOffset(bases: readonly number[]): number {
     const [first] = bases
     if (first === undefined) return this.#logStartOffset
-    const { isGapless, evidence } = this.#input
-    return isGapless && evidence.logStartOffset !== null
-      ? Math.min(this.#logStartOffset, first)
-      : first
+    const { isOwn, evidence } = this.#input
+    return isOwn && evidence.logStartOffset !== null ? Math.min(this.#logStartOffset, first) : first
   }
 
   /** False where the log ends torn, or is being written: its end is not to be judged. */
   *#readSegments(bases: readonly number[]): Procedure<boolean> {
-    const { isGapless } = this.#input
+    const { isOwn } = this.#input
     const state = this.#state
     for (const [index, baseOffset] of bases.entries()) {
-      if (!isGapless) this.#checkVouchedBefore(baseOffset)
-      const isMissing = isGapless && baseOffset > Math.max(state.nextOffset, this.#logStartOffset)
+      if (this.#layout.isGone(baseOffset)) {
+        if (!this.#passMissing(bases[index + 1])) return false
+        continue
+      }
+      if (!isOwn) this.#checkVouchedBefore(baseOffset)
+      const isMissing = isOwn && baseOffset > Math.max(state.nextOffset, this.#logStartOffset)
       const isOverlapping = baseOffset < state.nextOffset
       if ((isMissing || isOverlapping) && index > 0 && !this.#isDamage(state.nextOffset)) {
         this.#tearFrom(bases.slice(index))
@@ -130,21 +124,27 @@ export class PartitionVerification {
 
   /** False where the log ends in it. */
   *#readSegment(baseOffset: number, later: readonly number[]): Procedure<boolean> {
-    const { driver, directory } = this.#input
-    const place = { driver, directory, baseOffset }
+    const place = this.#layout.placeOf(baseOffset)
     this.progress.file = segmentPath(place, '.log')
-    const segment = this.#openSegment(place, later[0])
+    const segment = this.#layout.open(baseOffset, later[0])
     if (segment === 'no file') return this.#passNoFile(baseOffset, later[0])
-    if (segment === undefined) return this.#passMissing(later[0])
+    if (segment === undefined) {
+      // Of a log that is open here, what is its own and not there got lost.
+      const isLost = this.#input.openSegments !== undefined && !this.#layout.isGone(baseOffset)
+      if (isLost) this.#addMissing(later[0] ?? this.#leastEnd, baseOffset)
+      return this.#passMissing(later[0])
+    }
     const damageBefore = this.#damage.count
     this.#state.transactions.begin(place)
     try {
       const tornFrom = yield* this.#readToEnd(segment, later)
-      if (this.#input.isGone?.(baseOffset) === true) {
-        this.#damage.cutTo(damageBefore) // Its files were being removed while they were read.
+      const isDamaged = this.#damage.count > damageBefore
+      const isSealed = later.length > 0
+      if (isDamaged && this.#layout.isReplaced(baseOffset, segment.fileBytes, isSealed)) {
+        // Its files were being removed, or replaced, while they were read.
+        this.#damage.cutTo(damageBefore)
         return this.#passMissing(later[0])
       }
-      const isDamaged = this.#damage.count > damageBefore
       const isTorn = tornFrom !== undefined
       this.#segments.push({
         baseOffset,
@@ -161,21 +161,6 @@ export class PartitionVerification {
       segment.close()
       this.progress.doneBytes += segment.fileBytes
       this.#state.positionBytes = 0
-    }
-  }
-
-  #openSegment(
-    place: SegmentPlace,
-    nextBase: number | undefined,
-  ): SegmentVerification | 'no file' | undefined {
-    const status = place.driver.status(segmentPath(place, '.log'))
-    if (status === undefined) return undefined
-    if (status.kind !== 'file') return 'no file'
-    try {
-      return new SegmentVerification(place, status.sizeBytes, this.#scopeOf(nextBase))
-    } catch (error) {
-      if (isMissingFile(error)) return undefined
-      throw error
     }
   }
 
@@ -214,10 +199,9 @@ export class PartitionVerification {
     bad: BadPlace,
     [below]: readonly number[],
   ): Procedure<boolean> {
-    const { driver, directory, evidence } = this.#input
-    const knownEnd = evidence.durableBefore
+    const knownEnd = this.#input.evidence.durableBefore
     if (bad.offset >= knownEnd) return false
-    if (below !== undefined && logBytesOf({ driver, directory, baseOffset: below }) > 0) return true
+    if (below !== undefined && this.#layout.logBytesOf(below) > 0) return true
     const limits = { below: Infinity, knownEnd }
     return (yield* segment.findBehind(bad, limits, this.#state)).position >= 0
   }
@@ -268,7 +252,7 @@ export class PartitionVerification {
     nextBase: number | undefined,
   ): readonly AbortedTransaction[] | undefined {
     if (this.#input.isLive) return undefined
-    const scope = this.#scopeOf(nextBase)
+    const scope = this.#layout.scopeOf(place.baseOffset, nextBase)
     const found = this.#state.transactions.finish(place, scope, this.#state.nextOffset)
     if (found !== undefined) this.#damage.addFlaw(found.wrong)
     return found?.aborted
@@ -295,10 +279,7 @@ export class PartitionVerification {
   /** These come behind a torn end: recovery sets them aside. */
   #tearFrom(bases: readonly number[]): void {
     if (this.#input.isLive) return
-    const { driver, directory } = this.#input
-    for (const baseOffset of bases) {
-      this.#tornBytes += logBytesOf({ driver, directory, baseOffset })
-    }
+    for (const baseOffset of bases) this.#tornBytes += this.#layout.logBytesOf(baseOffset)
   }
 
   /** Removed since it was listed: by retention of a living writer. */
@@ -310,8 +291,7 @@ export class PartitionVerification {
 
   /** Something lies where its .log should. */
   #passNoFile(baseOffset: number, nextBase: number | undefined): boolean {
-    const { driver, directory } = this.#input
-    const file = segmentPath({ driver, directory, baseOffset }, '.log')
+    const file = segmentPath(this.#layout.placeOf(baseOffset), '.log')
     this.#damage.addFlaw({ file, position: 0, bytes: 0, reason: 'it is not a file' })
     const flags = { isDamaged: true, areIndexesDamaged: true, aborted: undefined, wholeBytes: 0 }
     this.#segments.push({ baseOffset, fileBytes: 0, stretches: [], ...flags })
@@ -320,10 +300,8 @@ export class PartitionVerification {
 
   /** A segment whose offsets another one holds: a copy under a wrong name. */
   #addForeign(baseOffset: number): void {
-    const { driver, directory } = this.#input
-    const place = { driver, directory, baseOffset }
-    const file = segmentPath(place, '.log')
-    const fileBytes = logBytesOf(place)
+    const file = segmentPath(this.#layout.placeOf(baseOffset), '.log')
+    const fileBytes = this.#layout.logBytesOf(baseOffset)
     this.progress.doneBytes += fileBytes
     this.#damage.addFlaw({ file, position: 0, bytes: fileBytes, reason: 'overlaps another' })
     const flags = { isDamaged: true, areIndexesDamaged: true, aborted: undefined }
@@ -379,20 +357,7 @@ export class PartitionVerification {
     for (const flaw of auditMetadata(driver, directory, isOfTopic)) this.#damage.addFlaw(flaw)
   }
 
-  #scopeOf(nextBase: number | undefined): AuditScope {
-    const { isOwn, evidence } = this.#input
-    const { described, checkpointedPoint } = evidence
-    const isSynced =
-      described !== undefined || (nextBase !== undefined && nextBase < checkpointedPoint)
-    // What was published is true of .log files alone: indexes are synced with checkpoints.
-    return { isSynced, below: checkpointedPoint, isOwn }
-  }
-
   #isDamage(offset: number): boolean {
     return offset < this.#leastEnd
   }
-}
-
-function logBytesOf(place: SegmentPlace): number {
-  return place.driver.status(segmentPath(place, '.log'))?.sizeBytes ?? 0
 }

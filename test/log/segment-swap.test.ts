@@ -61,6 +61,7 @@ describe('a swap that is stopped at any call', () => {
     )) {
       const where = `${kind}, ${stoppedAt}`
       const driver = driverOf(storedIn(crashed))
+      expect(verify(driver, 'boot').damage, where).toEqual([])
       const { log, report } = await openLog(driver)
       const partition = partitionOf(log, 't')
       expect(

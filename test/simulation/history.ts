@@ -63,6 +63,8 @@ const MOTIFS: readonly { readonly needs: readonly FaultGroup[]; readonly steps: 
       'join, append more, rest, poll, rest, commit durably, rest, recreate, rest, append more, ' +
       'append more, flush, rest, power cut',
   },
+  { needs: ['crash'], steps: 'append more, trim, rest, stop at a call, housekeep, rest' },
+  { needs: ['crash'], steps: 'append much, flush, trim, rest, housekeep, power cut' },
   { needs: ['crash'], steps: 'transactional producer, rest, transact, rest, power cut' },
   { needs: ['crash'], steps: 'transactional producer, transact, stop at a call, rest, rest' },
   {

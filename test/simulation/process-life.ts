@@ -143,6 +143,7 @@ export class ProcessLife {
       this.isTainted() ||
       (code === 'PARTITION_READ_ONLY' && seen.has('sync')) ||
       (code === 'HOUSEKEEPING_FAILED' && seen.size > 0) ||
+      (code === 'CLOCK_JUMPED' && this.scheduler.wasSetAhead) ||
       (code === 'OFFSET_RESET' && this.isRightReset(warning.details))
     if (!fits) {
       this.failure ??= unexplained(

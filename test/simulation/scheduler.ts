@@ -34,6 +34,8 @@ interface PendingCall {
 
 /** See the file's header. */
 export class Scheduler {
+  /** Somebody set the wall clock ahead. */
+  wasSetAhead = false
   /** What the process under test reads the time from. */
   readonly clock: Clock
   /** Every choice between events; a step may give it another seed. */
@@ -97,6 +99,7 @@ export class Scheduler {
 
   /** Somebody sets the wall clock; timers do not care. */
   setWallClock(byMs: number): void {
+    this.wasSetAhead ||= byMs > 0
     this.#wallMs = Math.max(1, this.#wallMs + byMs)
   }
 

@@ -88,7 +88,7 @@ export class Simulation implements Stage {
       onReadOnly: (details) => this.#turnedReadOnly(details),
     })
     this.#salvage = new SalvageWatch(this.#computer, this.topics)
-    this.actors = allActors(this, new Set(faults))
+    this.actors = allActors(this, seed, new Set(faults))
   }
 
   get life(): ProcessLife {

@@ -5,6 +5,7 @@ import { AppendActor } from './append-actor.ts'
 import { CommittedReadActor } from './committed-read-actor.ts'
 import { FaultActor } from './fault-actor.ts'
 import { GroupActor } from './group-actor.ts'
+import { FIRST_SEED, HousekeepingActor } from './housekeeping-actor.ts'
 import { LiveReadActor } from './live-read-actor.ts'
 import { ReadActor } from './read-actor.ts'
 import { SendActor } from './send-actor.ts'
@@ -13,8 +14,12 @@ import { TopicActor } from './topic-actor.ts'
 import { TransactionActor } from './transaction-actor.ts'
 import { TrimActor } from './trim-actor.ts'
 
-/** The actors of one run. */
-export function allActors(stage: Stage, faults: ReadonlySet<FaultGroup>): readonly Actor[] {
+/** The actors of the run of a seed. */
+export function allActors(
+  stage: Stage,
+  seed: number,
+  faults: ReadonlySet<FaultGroup>,
+): readonly Actor[] {
   return [
     new TopicActor(stage),
     new AppendActor(stage),
@@ -27,5 +32,6 @@ export function allActors(stage: Stage, faults: ReadonlySet<FaultGroup>): readon
     new CommittedReadActor(stage),
     new TimeActor(stage, faults.has('clock')),
     new FaultActor(stage, faults),
+    ...(seed < FIRST_SEED ? [] : [new HousekeepingActor(stage)]),
   ]
 }

@@ -26,7 +26,7 @@ import type { PartitionLog } from '../partition-log.ts'
 import { BatchFilter, type LastOfProducer, type PassRules } from './batch-filter.ts'
 import { cleanableOf } from './cleanable.ts'
 import { type CleanedPlace, CleanedSegment, removeCleaned } from './cleaned-segment.ts'
-import { readDirtyKeys } from './dirty-keys.ts'
+import { readDirtyKeys, STOPPED } from './dirty-keys.ts'
 import { type KeyHash, KeyOffsets } from './key-offsets.ts'
 import { type PassLimits, PassWork } from './pass-work.ts'
 import { SegmentBatches } from './segment-batches.ts'
@@ -143,7 +143,7 @@ class PartitionCleaner {
       const end = firstUncleanableOffset
       const endOffset = yield* readDirtyKeys(dirty, keys, firstDirtyOffset, end)
       isComplete =
-        endOffset >= 0 && (yield* this.#replaceAll(this.#rules(keys, endOffset, producers), end))
+        endOffset !== STOPPED && (yield* this.#replaceAll(this.#rules(keys, endOffset, producers), end))
       if (!isComplete) break
       this.#stats.passes += 1
       firstDirtyOffset = Math.max(firstDirtyOffset, endOffset)

@@ -20,7 +20,11 @@ export type {
   VerifyReport,
 } from './client/log-reports.ts'
 export type { BackupOptions } from './client/backup.ts'
+export type { CloseOptions } from './client/close-options.ts'
 export type { HousekeepingOptions } from './client/housekeeping.ts'
+export type { ExportOptions } from './client/record-export.ts'
+export type { ImportOptions, ImportReport } from './client/record-import.ts'
+export type { TextSource } from './client/text-lines.ts'
 export type { RepairOptions } from './client/log-repair.ts'
 export type { ScrubOptions } from './client/log-scrub.ts'
 export type { VerifyOptions } from './client/log-verify.ts'

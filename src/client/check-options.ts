@@ -60,3 +60,11 @@ function describeObject(value: object | null): string {
   const name = typeof maker === 'function' ? maker.name : ''
   return name === '' ? 'an object' : `a value of class ${name}`
 }
+
+/** @throws {LogError} INVALID_ARGUMENT for what is no path. */
+export function checkDirectory(directory: unknown, where: string): void {
+  if (typeof directory === 'string' && directory !== '' && !directory.includes('\0')) return
+  throw invalidArgument(`${where}: directory is a path, not ${describeValue(directory)}`, {
+    directory,
+  })
+}

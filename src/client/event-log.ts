@@ -5,12 +5,12 @@
  * Closing goes outside in: nothing new is accepted, readers end, producers finish, everything is
  * synced and marked as clean, and last of all the lock is given back.
  */
-import { invalidArgument } from '../errors/log-error.ts'
 import { holdProcess, systemClock } from '../log/clock.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import { breakLock } from '../storage/writer-lock.ts'
 import type { BackupOptions } from './backup.ts'
-import { checkOptions, describeValue } from './check-options.ts'
+import { checkDirectory, describeValue } from './check-options.ts'
+import { type CloseOptions, closeTimeoutOf } from './close-options.ts'
 import { ConsumerGroup } from './groups/consumer-group.ts'
 import type {
   ConsumerGroupOptions,
@@ -43,14 +43,13 @@ import { verifyDirectory, type VerifyOptions } from './log-verify.ts'
 import { notAvailable } from './not-available.ts'
 import type { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
+import type { ExportOptions } from './record-export.ts'
+import type { ImportOptions, ImportReport } from './record-import.ts'
 import { restoreLog } from './restore.ts'
+import type { TextSource } from './text-lines.ts'
 import type { Topic } from './topic.ts'
 import type { TopicDefinition } from './topic-definition.ts'
 import type { AnyTopicRef, TopicRef } from './topic-ref.ts'
-
-const DEFAULT_CLOSE_TIMEOUT_MS = 10_000
-/** A longer timer would fire at once. */
-const MAX_TIMER_MS = 0x7fff_ffff
 
 /**
  * A log: topics with partitions of records, in a directory or in memory.
@@ -331,19 +330,36 @@ export class EventLog implements AsyncDisposable {
   /**
    * Copies the log as it is at one instant, while writes go on, into a directory that opens as a log
    * itself: what a kill of the process at that instant would have left, transactions whole or not at
-   * all. A directory that holds an earlier backup of this log is brought up to date; a stop at any
-   * time leaves that or the new one. On the same file system sealed segments are hard links, which
-   * neither log ever writes into.
-   *
-   * @example
-   * ```ts
-   * const { files, bytes, linked } = await log.backup('./backups/today')
-   * ```
+   * all. An earlier backup of this log there is brought up to date; a stop at any time leaves that
+   * or the new one. On the same file system sealed segments are hard links.
    * @throws {LogError} INVALID_ARGUMENT for a directory of something else; LOCKED while somebody has
    *   it open; NO_SPACE, IO, READ_ONLY, ABORTED, CLOSED: an earlier backup there is as it was.
    */
   async backup(destination: string, options?: BackupOptions): Promise<BackupReport> {
     return await this.#host.backup(destination, options, this.directory)
+  }
+
+  /**
+   * The records of a topic as lines of JSON, for people: what is UTF-8 as text, what is not as
+   * base64, with `"encoding": "base64"` (keys: `"keyEncoding"`). Ends where the log ends at the call.
+   * @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT; in the iteration as `topic.read`.
+   */
+  exportRecords(topic: string | AnyTopicRef, options?: ExportOptions): AsyncGenerator<string> {
+    return this.#host.exportRecords(topic, options)
+  }
+
+  /**
+   * Appends what `exportRecords` wrote to a topic: keys, values, headers, timestamps and partitions
+   * are kept, offsets are new. Ends at a line that is no record: all before are in the topic then.
+   * @throws {LogError} INVALID_RECORD with the line's number (`details.issues[0].path`); ABORTED;
+   *   TOPIC_NOT_FOUND, INVALID_ARGUMENT; as `send`.
+   */
+  async importRecords(
+    topic: string | AnyTopicRef,
+    source: TextSource,
+    options?: ImportOptions,
+  ): Promise<ImportReport> {
+    return await this.#host.importRecords(topic, source, options)
   }
 
   /** What this log keeps, on this machine and this file system. */
@@ -357,20 +373,13 @@ export class EventLog implements AsyncDisposable {
    * @throws {LogError} IO, once, where a sync failed, now or before; everything is released all the
    *   same.
    */
-  async close(options?: { timeoutMs?: number | undefined }): Promise<void> {
-    checkOptions(options, ['timeoutMs'], 'log.close')
-    const timeoutMs = options?.timeoutMs ?? DEFAULT_CLOSE_TIMEOUT_MS
-    if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 0) {
-      throw invalidArgument(
-        `log.close: timeoutMs is an integer from 0 on, not ${describeValue(timeoutMs)}`,
-        { option: 'timeoutMs', value: timeoutMs },
-      )
-    }
+  async close(options?: CloseOptions): Promise<void> {
+    const timeoutMs = closeTimeoutOf(options)
     if (this.#closing !== undefined) {
       await this.#closing.catch(() => undefined)
       return
     }
-    this.#closing = this.#close(Math.min(timeoutMs, MAX_TIMER_MS))
+    this.#closing = this.#close(timeoutMs)
     await this.#closing
   }
 
@@ -387,11 +396,4 @@ export class EventLog implements AsyncDisposable {
       release()
     }
   }
-}
-
-function checkDirectory(directory: unknown, where: string): void {
-  if (typeof directory === 'string' && directory !== '' && !directory.includes('\0')) return
-  throw invalidArgument(`${where}: directory is a path, not ${describeValue(directory)}`, {
-    directory,
-  })
 }

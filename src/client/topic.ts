@@ -168,8 +168,8 @@ export class Topic<
   /**
    * A live map over a compacted topic, from each key to the value of its last record. Loads what is
    * there, then follows: what an append in this process brings is in when that returns, what a
-   * transaction brings when it is committed. Holds keys and values as bytes in memory until `close`.
-   * `signal` ends the loading.
+   * transaction brings when it is committed. Holds keys and values in memory, as bytes, until
+   * `close`. `signal` ends the loading.
    *
    * @example
    * ```ts
@@ -189,9 +189,9 @@ export class Topic<
    * Changes settings while the log is open; what is not given stays. Durable, and in force for
    * whatever is appended and looked after from then on, when it resolves.
    *
-   * A topic that becomes a compacted one asks for keys at once. Records without a key that are there
-   * already, or sent before, are kept; a CONFIG_CHANGED warning says how many, of a topic of more
-   * than 1 MiB some time later.
+   * A topic that becomes a compacted one asks for keys at once. Records without a key that are
+   * there already, or sent before, are kept; a CONFIG_CHANGED warning says how many, of a topic of
+   * more than 1 MiB some time later.
    * @throws {LogError} INVALID_ARGUMENT, also for `partitions`, which only `addPartitions` changes.
    */
   async alterConfig(config: TopicConfig): Promise<void> {

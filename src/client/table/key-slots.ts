@@ -10,6 +10,7 @@
  * What a key is, and which entry of those with its hash has it, is the caller's to say. Entries are
  * numbers from 0 up to 2^32 - 2.
  */
+
 const FIRST_PAGE_SLOTS = 16
 const FULL_PAGE_SLOTS = 4_096
 /** Fewer for each page of the directory, and its pages grow instead: their hashes collide. */

@@ -5,8 +5,8 @@
  *   I1  only what is committed gets in, in offset order within a partition
  *   I2  while following, whatever an append or a commit makes visible is in when that returns; a
  *       commit that brings more than SLICE_BYTES is caught up with in the background
- *   I3  in the background nothing holds the event loop: SLICE_BYTES at a time, and cold data is read
- *       beside it
+ *   I3  in the background nothing holds the event loop: it takes SLICE_BYTES at a time, and cold
+ *       data is read beside it
  *   I4  nothing that goes wrong here gets into the append that was followed: it ends the table
  */
 import { assert } from '../../errors/invariant.ts'

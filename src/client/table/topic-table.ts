@@ -20,7 +20,10 @@ import { TableTypes } from './table-types.ts'
  * @throws {LogError} INVALID_ARGUMENT where the topic is not compacted; ABORTED; what reading it
  *   fails with.
  */
-export async function openTable(view: TopicView, options: unknown): Promise<TopicTable> {
+export async function openTable(
+  view: TopicView,
+  options: unknown,
+): Promise<Table<unknown, unknown>> {
   const where = `${view.name}: table`
   checkOptions(options, ['signal'], where)
   // `as`: it is an object, or undefined; what is in it is checked.
@@ -39,7 +42,7 @@ export async function openTable(view: TopicView, options: unknown): Promise<Topi
 }
 
 /** A table of one topic, as one handle of it types keys and values. */
-export class TopicTable implements Table<unknown, unknown> {
+class TopicTable implements Table<unknown, unknown> {
   readonly #view: TopicView
   readonly #types: TableTypes
   readonly #entries = new TableEntries()
@@ -112,11 +115,6 @@ export class TopicTable implements Table<unknown, unknown> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-
-  /** Bytes that its keys and values take with everything around them. @internal */
-  get heldBytes(): number {
-    return this.#entries.heldBytes
   }
 
   #turnTo(key: unknown): boolean {

@@ -26,6 +26,7 @@ export async function countRecords(log: PartitionLog, check: () => void): Promis
   while (offset < endOffset) {
     check()
     // Looked up anew each time: segments go, and are replaced, while others are read.
+    offset = Math.max(offset, log.logStartOffset)
     const segment = log.segments.floor(offset)
     const nextOffset = log.segments.after(segment)?.baseOffset ?? endOffset
     const isWhole = segment.baseOffset >= offset && segment.nextOffset <= endOffset

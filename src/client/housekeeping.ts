@@ -169,8 +169,8 @@ export class Housekeeper {
     const startedMs = clock.monotonicNow()
     const { housekeeping } = directory
     const run = housekeeping.run({
+      ...options,
       compaction,
-      offsetsRetentionMs: options.offsetsRetentionMs,
       hasMembers: (groupId) => groups.activity(groupId) !== undefined,
       change: (begin) => procedures.run(begin),
       warn: (event) => warn(housekeepingNoticed(event)),

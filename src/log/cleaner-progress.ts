@@ -1,20 +1,41 @@
 /**
- * CleanerProgress: up to where each partition of an open log is compacted, as
- * cleaner-offset-checkpoint has it. Too low an offset costs a pass that finds nothing; one that
- * does not lie in what can be compacted counts as the log's start.
+ * CleanerProgress: up to where each partition of an open log is compacted, and the file
+ * cleaner-offset-checkpoint, which says it to the next process. Too low an offset costs a pass that
+ * finds nothing; one that does not lie in what can be compacted counts as the log's start.
  */
+import type { Procedure } from '../storage/procedure.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
+import {
+  CLEANER_OFFSETS,
+  readCleanerOffsets,
+  writeCleanerOffsets,
+  type WrittenCheckpoint,
+} from './log-checkpoints.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 /** How far compaction has come. */
 export class CleanerProgress {
+  readonly #driver: StorageDriver
+  /** As they were when the log was opened, by folder. */
+  readonly #checkpointed: ReadonlyMap<string, number>
   readonly #offsets = new Map<PartitionLog, number>()
+  readonly #written: WrittenCheckpoint = { bytes: null }
 
-  /** Offsets by partition, as the checkpoint is to have them. */
-  get offsets(): ReadonlyMap<PartitionLog, number> {
-    return this.#offsets
+  /** What the checkpoint of `driver` says counts for the partitions that `admit` takes in. */
+  constructor(driver: StorageDriver) {
+    this.#driver = driver
+    this.#checkpointed = readCleanerOffsets(driver)
   }
 
-  /** The first offset of `log` that no pass has seen. */
+  /** Takes in partitions that opening found. */
+  admit(logs: readonly PartitionLog[]): void {
+    for (const log of logs) {
+      const offset = this.#checkpointed.get(log.directory)
+      if (offset !== undefined) this.#offsets.set(log, offset)
+    }
+  }
+
+  /** The first offset of `log` that was not compacted. */
   of(log: PartitionLog): number {
     const offset = this.#offsets.get(log)
     const { logStartOffset, segments } = log
@@ -22,7 +43,7 @@ export class CleanerProgress {
     return isThere && offset <= segments.active.baseOffset ? offset : logStartOffset
   }
 
-  /** Everything below `offset` has been compacted. */
+  /** Everything below `offset` was compacted. */
   set(log: PartitionLog, offset: number): void {
     this.#offsets.set(log, offset)
   }
@@ -30,5 +51,15 @@ export class CleanerProgress {
   /** The topic is gone. */
   forget(log: PartitionLog): void {
     this.#offsets.delete(log)
+  }
+
+  /**
+   * Writes the checkpoint of `partitions`, all there are, where one of them ever had an offset.
+   * @throws {LogError} NO_SPACE, IO: the next process finds what was there before, or nothing.
+   */
+  *write(partitions: readonly PartitionLog[]): Procedure<void> {
+    const isNeeded = this.#offsets.size > 0 || this.#driver.status(CLEANER_OFFSETS) !== undefined
+    if (this.#driver.volatile || !isNeeded) return
+    yield* writeCleanerOffsets(this.#driver, partitions, this.#offsets, this.#written)
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Housekeeping: what keeps an open log from growing for ever, a run at a time: positions of groups
- * expire, retention deletes old segments, and their files give their space back.
+ * expire, retention deletes old segments, compacted topics are compacted, files give space back.
  *
  * Owns which topics may lose what, the order of a run, and what is said of what fails. A run is one
  * long procedure that others go on beside; only its small durable steps go through the log's queue
@@ -14,10 +14,12 @@
 import { LogError } from '../errors/log-error.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import { ByteBudget } from './byte-budget.ts'
 import { CleanerProgress } from './cleaner-progress.ts'
 import type { AppliedPolicy } from './cleanup-policy.ts'
 import type { Clock } from './clock.ts'
 import type { CommittedOffsets } from './committed-offsets.ts'
+import { Compaction } from './compaction.ts'
 import type { LogTopic } from './open-topics.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { RemovalGate } from './removal-gate.ts'
@@ -45,6 +47,10 @@ export interface HousekeptLog {
 export interface HousekeepingRun {
   /** Whether it compacts, and whatever can be, dirty enough or not. */
   readonly compaction: 'none' | 'due' | 'forced'
+  /** Memory for keys. */
+  readonly cleanerBufferBytes: number
+  /** Infinity: no limit. */
+  readonly cleanerMaxBytesPerSecond: number
   /** Milliseconds that a group may do nothing; -1: any time. */
   readonly offsetsRetentionMs: number
   readonly hasMembers: (groupId: string) => boolean
@@ -82,7 +88,8 @@ export class Housekeeping {
   /** Files of segments that left their logs. */
   readonly removal: SegmentRemoval
   readonly retention: RetentionRuns
-  readonly progress: CleanerProgress = new CleanerProgress()
+  readonly compaction: Compaction
+  readonly progress: CleanerProgress
   readonly #gate = new RemovalGate()
   readonly #log: HousekeptLog
   /** What failed in the last run, and how: said already (I2). */
@@ -90,18 +97,27 @@ export class Housekeeping {
   /** What fails in this one. */
   #failing = new Map<string, string>()
   #seen: { readonly wallMs: number; readonly monotonicMs: number }
+  /** Of the compaction under way. */
+  #budget: ByteBudget | undefined
   #isStopped = false
 
   constructor(log: HousekeptLog) {
     this.#log = log
     this.removal = new SegmentRemoval(log.driver, log.clock)
-    const { driver, offsets } = log
-    this.retention = new RetentionRuns({
+    const { driver, clock, offsets } = log
+    this.progress = new CleanerProgress(driver)
+    const topics = {
       driver,
-      offsets,
       removal: this.removal,
       topics: () => log.topics(),
-      policyOf: (topic) => log.policyOf(topic),
+      policyOf: (topic: LogTopic) => log.policyOf(topic),
+    }
+    this.retention = new RetentionRuns({ ...topics, offsets })
+    this.compaction = new Compaction({
+      ...topics,
+      clock,
+      progress: this.progress,
+      markCompacted: (topic) => log.markCompacted(topic),
     })
     this.#seen = this.#readClock()
   }
@@ -109,6 +125,7 @@ export class Housekeeping {
   /** Ends the run under way at its next step, for good. */
   stop(): void {
     this.#isStopped = true
+    this.#budget?.stop()
   }
 
   /** Nothing is deleted, replaced or freed while `work` is under way. */
@@ -127,9 +144,12 @@ export class Housekeeping {
       this.#log.offsets.expire(run.offsetsRetentionMs, run.hasMembers)
     })
     const retained = yield* this.#attempt(run, 'retention', () => this.#retain(run, clockJumped))
+    // Tombstones go by their age, too.
+    const isSkipped = run.compaction === 'none' || clockJumped
+    const cleanedPartitions = isSkipped ? 0 : yield* this.#compact(run)
     yield* this.#attempt(run, 'freeing space', () => this.#freeDue())
     const { deletedSegments = 0, deletedBytes = 0, kept = [] } = retained ?? {}
-    return { deletedSegments, deletedBytes, cleanedPartitions: 0, kept }
+    return { deletedSegments, deletedBytes, cleanedPartitions, kept }
   }
 
   *#retain(run: HousekeepingRun, clockJumped: boolean): Procedure<RetentionOutcome> {
@@ -143,6 +163,29 @@ export class Housekeeping {
     })
     if (outcome.failure !== undefined) this.#fails(run, 'retention', outcome.failure)
     return outcome
+  }
+
+  *#compact(run: HousekeepingRun): Procedure<number> {
+    const budget = new ByteBudget(this.#log.clock, run.cleanerMaxBytesPerSecond)
+    this.#budget = budget
+    const cleanedPartitions = yield* this.compaction.run({
+      isForced: run.compaction === 'forced',
+      bufferBytes: run.cleanerBufferBytes,
+      throttle: (byteLength) => budget.take(byteLength),
+      change: run.change,
+      through: (begin) => this.#gate.through(begin),
+      isStopped: () => this.#isStopped,
+      attempt: (task, begin) => this.#attempt(run, task, begin),
+    })
+    this.#budget = undefined
+    const { change } = run
+    const write = (): Procedure<void> => {
+      return this.progress.write(this.#log.topics().flatMap(({ partitions }) => partitions))
+    }
+    yield* this.#attempt(run, 'the checkpoint of compaction', function* () {
+      yield () => change(write)
+    })
+    return cleanedPartitions
   }
 
   *#freeDue(): Procedure<void> {

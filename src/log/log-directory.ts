@@ -130,7 +130,8 @@ export class LogDirectory {
 
   /** Takes a topic in that opening the directory found; its partitions are in order. */
   admit(topic: Omit<LogTopic, 'partitions'>, states: readonly PartitionState[]): void {
-    this.#topics.admit(topic, states)
+    const { partitions } = this.#topics.admit(topic, states)
+    this.housekeeping.progress.admit(partitions)
   }
 
   /** From now on watermarks are published. */
@@ -331,6 +332,7 @@ export class LogDirectory {
     const partitions = this.#partitions()
     yield* writeLogStarts(driver, partitions, new Map(), this.#writtenStarts)
     yield* writeRecoveryPoints(driver, partitions, this.#writtenPoints)
+    yield* this.housekeeping.progress.write(partitions)
     this.#remembersDeleted = false
   }
 

@@ -137,6 +137,10 @@ export class PartitionLog implements LogSource {
   get rewriteCount(): number {
     return this.#rewriteCount
   }
+  /** A sync failed: nothing is appended any more (I4). */
+  get isReadOnly(): boolean {
+    return this.#durability.failure !== undefined
+  }
   /** How the partition ended, where it has. */
   get end(): 'closed' | 'deleted' | undefined {
     return this.#end

@@ -24,7 +24,7 @@ export class RetainedLog {
   readonly runs: RetentionRuns
   readonly events: RetentionEvent[] = []
   /** By group. */
-  readonly positions = new Map<string, number>()
+  readonly positions: Map<string, number> = new Map()
   policy: AppliedPolicy = 'delete'
 
   private constructor(driver: StorageDriver, { log, report }: OpenLog, clock: FakeClock) {
@@ -49,7 +49,10 @@ export class RetainedLog {
   }
 
   /** What `driver` holds. */
-  static async open(driver: StorageDriver, clock = new FakeClock()): Promise<RetainedLog> {
+  static async open(
+    driver: StorageDriver,
+    clock: FakeClock = new FakeClock(),
+  ): Promise<RetainedLog> {
     return new RetainedLog(driver, await openLog(driver, { clock }), clock)
   }
 
@@ -79,7 +82,7 @@ export class RetainedLog {
 }
 
 /** Appends segments of `size` records each, every one a batch, a millisecond after the other. */
-export function appendSegments(log: PartitionLog, count: number, size = 2): void {
+export function appendSegments(log: PartitionLog, count: number, size: number = 2): void {
   for (let segment = 0; segment < count; segment++) {
     if (log.segments.active.sizeBytes > 0) log.roll()
     for (let record = 0; record < size; record++) {

@@ -45,8 +45,8 @@ export interface NamedSegment {
 export type SwapStep =
   /** It has replaced nothing: its files go. */
   | { readonly kind: 'drop'; readonly baseOffset: number }
-  /** It takes the place of the segments that start at `replaced`. */
-  | { readonly kind: 'complete'; readonly baseOffset: number; readonly replaced: readonly number[] }
+  /** It takes the place of what starts from there on, and below `nextOffset`. */
+  | { readonly kind: 'complete'; readonly baseOffset: number; readonly nextOffset: number }
   /** It is not what was written: the segments `restored` get their names back. */
   | {
       readonly kind: 'undo'
@@ -81,6 +81,8 @@ class SwapPlanning {
   readonly #segments = new Map<number, NamedSegment['ending']>()
   /** `.log`s about to be removed: their endings, the newest last. */
   readonly #removed = new Map<number, { readonly ending: `.${string}`; readonly copy: number }[]>()
+  /** The last base offset of a file that waits for its removal. */
+  #lastRemoved = -1
   readonly #swaps: number[] = []
   readonly #indexSwaps = new Set<number>()
   readonly #cleaned: number[] = []
@@ -123,7 +125,9 @@ class SwapPlanning {
     } else if (state === 'swap') {
       if (isLog) this.#swaps.push(baseOffset)
       else this.#indexSwaps.add(baseOffset)
-    } else if (isLog) {
+    } else {
+      this.#lastRemoved = Math.max(this.#lastRemoved, baseOffset)
+      if (!isLog) return
       const removed = this.#removed.get(baseOffset)
       if (removed === undefined) this.#removed.set(baseOffset, [{ ending, copy }])
       else removed.push({ ending, copy })
@@ -174,22 +178,22 @@ class SwapPlanning {
     })
     for (const base of replaced) this.#segments.delete(base)
     this.#segments.set(baseOffset, '.swap')
-    this.#steps.push({ kind: 'complete', baseOffset, replaced })
+    this.#steps.push({ kind: 'complete', baseOffset, nextOffset })
   }
 
   /**
-   * The segments to take back so that nothing is missing from `baseOffset` on: of those set aside,
-   * one after the other, the newest of each name. Undefined where there is none to begin with.
+   * The segments that lack nothing from `baseOffset` on: one after the other, those that have their
+   * names, and of those set aside the newest. Undefined where there is none to begin with.
    */
   *#restorable(baseOffset: number): Procedure<readonly NamedSegment[] | undefined> {
     if (!this.#segments.has(baseOffset) && !this.#removed.has(baseOffset)) return undefined
     const restored: NamedSegment[] = []
-    const last = Math.max(...this.#removed.keys(), -1)
-    for (let offset = baseOffset; offset <= last;) {
+    for (let offset = baseOffset; offset <= this.#lastRemoved;) {
       const bases = [...this.#segments.keys(), ...this.#removed.keys()]
       const base = Math.min(...bases.filter((one) => one >= offset))
+      if (base === Infinity) break
       const ending = this.#segments.get(base) ?? this.#removed.get(base)?.at(-1)?.ending ?? ''
-      if (!this.#segments.has(base)) restored.push({ baseOffset: base, ending })
+      restored.push({ baseOffset: base, ending })
       const { nextOffset } = yield* this.#endOf(base, ending)
       offset = Math.max(nextOffset, base + 1)
     }

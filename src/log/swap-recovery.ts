@@ -8,7 +8,12 @@
  *   I3  of files that go the .log goes last: what is left must not take another for its own
  * A stop at any call leaves what the next plan goes on with.
  */
-import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
+import {
+  parsePassingFileName,
+  parseSegmentFileName,
+  segmentFileName,
+  type SegmentSuffix,
+} from '../format/segment-name.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { FoundFlaw } from './damage-list.ts'
 import { salvagedName } from './segment-rewrite.ts'
@@ -68,20 +73,19 @@ class SwapRecovery {
       case 'finish':
         return yield* this.#finish(step.baseOffset)
       case 'complete':
-        return yield* this.#complete(step.baseOffset, step.replaced)
+        return yield* this.#complete(step.baseOffset, step.nextOffset)
       case 'undo':
         return yield* this.#undo(step.baseOffset, step.restored)
     }
   }
 
-  *#complete(baseOffset: number, replaced: readonly number[]): Procedure<void> {
-    for (const base of replaced) {
-      for (const suffix of FILES) yield* this.#unlink(segmentFileName(base, suffix))
-    }
-    for (const suffix of INDEXES) {
+  *#complete(baseOffset: number, nextOffset: number): Procedure<void> {
+    const isOldThere = this.#exists(segmentFileName(baseOffset, '.log'))
+    for (const name of this.#oldNames(baseOffset, nextOffset)) {
+      const isOfNew = name.startsWith(segmentFileName(baseOffset, '.log').slice(0, -3))
       // Without the old .log, an index that is there once is the new one's.
-      const name = segmentFileName(baseOffset, suffix)
-      if (this.#exists(`${name}.swap`)) yield* this.#unlink(name)
+      if (isOfNew && !isOldThere && !this.#exists(`${name}.swap`)) continue
+      yield* this.#unlink(name)
     }
     yield* this.#flush() // I1
     yield* this.#finish(baseOffset)
@@ -105,7 +109,8 @@ class SwapRecovery {
     for (const { baseOffset: base, ending } of restored) {
       for (const suffix of FILES) {
         const name = segmentFileName(base, suffix)
-        if (this.#exists(name + ending)) this.#rename(name + ending, name)
+        const from = suffix === '.log' ? name + ending : this.#newestRemoved(name)
+        if (from !== undefined && !this.#exists(name)) this.#rename(from, name)
       }
     }
     yield* this.#flush() // I2
@@ -117,6 +122,30 @@ class SwapRecovery {
     yield* this.#remove(this.#swapNames(baseOffset).filter((name) => name !== log))
     driver.rename(file, salvagedName(driver, file))
     yield* this.#flush()
+  }
+
+  /** Files of segments that start there or behind it, and below `nextOffset`; I3. */
+  #oldNames(baseOffset: number, nextOffset: number): readonly string[] {
+    const { driver, directory } = this.#folder
+    const names = driver.list(directory).filter((name) => {
+      const file = parseSegmentFileName(name)
+      const isOfSegment = file !== undefined && file.suffix !== '.snapshot'
+      return isOfSegment && file.baseOffset >= baseOffset && file.baseOffset < nextOffset
+    })
+    const logs = names.filter((name) => name.endsWith('.log'))
+    return [...names.filter((name) => !name.endsWith('.log')), ...logs]
+  }
+
+  /** What had that name last, of what waits for its removal. */
+  #newestRemoved(name: string): string | undefined {
+    const { driver, directory } = this.#folder
+    let newest: { readonly name: string; readonly copy: number } | undefined
+    for (const found of driver.list(directory)) {
+      const file = found.startsWith(`${name}.`) ? parsePassingFileName(found) : undefined
+      if (file?.state !== 'deleted' || file.copy < (newest?.copy ?? 0)) continue
+      newest = { name: found, copy: file.copy }
+    }
+    return newest?.name
   }
 
   /** I3. */

@@ -131,11 +131,12 @@ export class DiskFile implements StorageFile {
     return done
   }
 
-  async readAhead(position: number, byteLength: number): Promise<Buffer> {
+  async readAhead(position: number, byteLength: number, into?: Buffer): Promise<Buffer> {
     assert(position >= 0 && byteLength >= 0, 'readAhead: nothing negative')
     const wanted = Math.max(0, Math.min(byteLength, this.sizeBytes - position))
+    const isFit = into !== undefined && into.length >= wanted
     // Never from Node's pool: whoever gets it may keep or transfer it.
-    const target = Buffer.allocUnsafeSlow(wanted)
+    const target = isFit ? into.subarray(0, wanted) : Buffer.allocUnsafeSlow(wanted)
     const done = await this.#inTurn('read', (fd) => readFully(fd, target, position))
     return done === wanted ? target : target.subarray(0, done)
   }

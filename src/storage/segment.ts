@@ -372,9 +372,9 @@ export class Segment {
     return this.#log.borrow?.(position, byteLength)
   }
 
-  /** As `read`, off the event loop. Owned. */
-  readAhead(position: number, byteLength: number): Promise<Buffer> {
-    return this.#log.readAhead(position, byteLength)
+  /** As `read`, off the event loop. Owned, or a part of `into` (storage-driver.ts). */
+  readAhead(position: number, byteLength: number, into?: Buffer): Promise<Buffer> {
+    return this.#log.readAhead(position, byteLength, into)
   }
 
   /** Writes bytes that are there once more: a failed sync may have left clean pages behind. */

@@ -35,9 +35,10 @@ export interface StorageFile {
    */
   read(target: Uint8Array, targetStart: number, byteLength: number, position: number): number
   /**
-   * Reads without holding the event loop. Owned; shorter than asked only at the end of the file.
+   * Reads without holding the event loop; shorter than asked only at the end of the file. Owned, or
+   * a part of `into`, which may be used where it is large enough: nobody touches that meanwhile.
    */
-  readAhead(position: number, byteLength: number): Promise<Buffer>
+  readAhead(position: number, byteLength: number, into?: Buffer): Promise<Buffer>
   /** Writes all `byteLength` bytes of `source` from `sourceStart`, looping on short counts. */
   write(source: Uint8Array, sourceStart: number, byteLength: number, position: number): void
   /** Grows with zeros (may be `NO_SPACE`; then the size is unchanged) or cuts. */

@@ -143,7 +143,8 @@ class PartitionCleaner {
       const end = firstUncleanableOffset
       const endOffset = yield* readDirtyKeys(dirty, keys, firstDirtyOffset, end)
       isComplete =
-        endOffset !== STOPPED && (yield* this.#replaceAll(this.#rules(keys, endOffset, producers), end))
+        endOffset !== STOPPED &&
+        (yield* this.#replaceAll(this.#rules(keys, endOffset, producers), end))
       if (!isComplete) break
       this.#stats.passes += 1
       firstDirtyOffset = Math.max(firstDirtyOffset, endOffset)

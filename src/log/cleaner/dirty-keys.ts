@@ -61,7 +61,11 @@ export function* readDirtyKeys(
         yield* facts.load(work)
         if (!facts.isLoaded) return STOPPED
       }
-      const fullAt = taker.take(batches)
+      let fullAt = taker.take(batches)
+      while (fullAt >= 0 && keys.canGrow) {
+        yield* keys.grow()
+        fullAt = taker.take(batches) // Those that it took before are found.
+      }
       if (fullAt >= 0) return fullAt
       if (work.isSliceOver(taker.lookedAtBytes) && !(yield* work.turn())) return STOPPED
     }

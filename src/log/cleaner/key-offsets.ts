@@ -7,8 +7,9 @@
  *   entry   | offset, low 32 bits | length of the key, 11 bits; offset, high 21 | key, padded |
  *             where those 11 bits are all set, the length is in a word of its own before the key
  *
- * An entry costs 8 bytes, its key, and 8 bytes for each slot that is free for every one taken. It
- * never grows: who fills it cleans what it has, and goes on behind that.
+ * An entry costs 8 bytes and its key, a slot 8 bytes. Few keys have few slots, which fit a cache;
+ * more of them are made between two batches, in slices. Who fills all of the memory cleans what it
+ * has, and goes on behind that.
  *   I1  a slot names an entry, or is 0: words 0 of the arena is no entry's
  *   I2  at most four slots of five are taken: every search ends
  */
@@ -21,6 +22,7 @@ export type KeyHash = (bytes: Uint8Array, start: number, end: number) => number
 
 const SLOT_BYTES = 8
 const LEAST_SLOTS = 16
+const FIRST_SLOTS = 16_384
 /** Of the memory, for slots. */
 const SLOT_SHARE = 0.4
 const MOST_TAKEN = 0.8
@@ -29,16 +31,19 @@ const HIGH_BITS = 0x1f_ffff
 /** Lengths from here on take a word of their own. */
 const LONG_LENGTH = 0x7ff
 const TWO_POW_32 = 0x1_0000_0000
-/** Slots that are emptied before others have their turn. */
+/** Words of slots that are emptied before others have their turn. */
 const CLEARED_AT_ONCE = 524_288
+/** Words of slots whose entries move before others have their turn. */
+const MOVED_AT_ONCE = 65_536
 
 /** See the file's header. */
 export class KeyOffsets {
   readonly #hash: KeyHash
-  readonly #slots: Uint32Array
-  readonly #mask: number
-  readonly #maxCount: number
+  readonly #mostSlots: number
   readonly #capacityWords: number
+  #slots: Uint32Array
+  #mask: number
+  #maxCount: number
   #words: Uint32Array
   #bytes: Uint8Array
   #endWord = 1
@@ -47,12 +52,14 @@ export class KeyOffsets {
   /** In `bufferBytes` of memory, or a little more where that is next to nothing. */
   constructor(bufferBytes: number, hash: KeyHash = hashOf) {
     this.#hash = hash
-    let slots = LEAST_SLOTS
-    while (2 * slots * SLOT_BYTES <= SLOT_SHARE * bufferBytes) slots *= 2
+    let most = LEAST_SLOTS
+    while (2 * most * SLOT_BYTES <= SLOT_SHARE * bufferBytes) most *= 2
+    this.#mostSlots = most
+    const slots = Math.min(most, FIRST_SLOTS)
     this.#slots = new Uint32Array(2 * slots)
     this.#mask = slots - 1
     this.#maxCount = Math.floor(MOST_TAKEN * slots)
-    this.#capacityWords = Math.max(1, Math.floor((bufferBytes - slots * SLOT_BYTES) / 4))
+    this.#capacityWords = Math.max(1, Math.floor((bufferBytes - most * SLOT_BYTES) / 4))
     this.#words = new Uint32Array(this.#capacityWords)
     this.#bytes = new Uint8Array(this.#words.buffer)
   }
@@ -60,6 +67,11 @@ export class KeyOffsets {
   /** Keys that it has. */
   get count(): number {
     return this.#count
+  }
+
+  /** True where a key that found no room may after `grow`. */
+  get canGrow(): boolean {
+    return this.#count >= this.#maxCount && this.#mask + 1 < this.#mostSlots
   }
 
   /**
@@ -102,6 +114,32 @@ export class KeyOffsets {
         return high * TWO_POW_32 + (this.#words[entry] as number) // As above.
       }
       slot = this.#slotBehind(slot)
+    }
+  }
+
+  /** Makes more slots, where `canGrow`. Nothing is put or asked meanwhile. */
+  *grow(): Procedure<void> {
+    const old = this.#slots
+    const slots = Math.min(4 * (this.#mask + 1), this.#mostSlots)
+    const grown = new Uint32Array(2 * slots)
+    this.#mask = slots - 1
+    for (let from = 0; from < old.length; from += MOVED_AT_ONCE) {
+      this.#move(old, from, Math.min(from + MOVED_AT_ONCE, old.length), grown)
+      yield nextTurn
+    }
+    this.#slots = grown
+    this.#maxCount = Math.floor(MOST_TAKEN * slots)
+  }
+
+  #move(old: Uint32Array, from: number, end: number, grown: Uint32Array): void {
+    for (let at = from; at < end; at += 2) {
+      const entry = old[at] as number // Inside, as `end` is.
+      if (entry === 0) continue
+      const hash = old[at + 1] as number // As above.
+      let slot = this.#slotOf(hash)
+      while (grown[slot] !== 0) slot = this.#slotBehind(slot)
+      grown[slot] = entry
+      grown[slot + 1] = hash
     }
   }
 

@@ -9,7 +9,7 @@ import { nextTurn } from '../clock.ts'
 import type { SegmentBatches } from './segment-batches.ts'
 
 /** Bytes of batches, unpacked, that are looked at in one turn of the event loop. */
-const SLICE_BYTES = 262_144
+const SLICE_BYTES = 131_072
 
 /** What holds a cleaner back. */
 export interface PassLimits {

@@ -38,6 +38,7 @@ export class SegmentBatches {
   batchBytes = 0
   readonly #log: CleanedLog
   #segment: Segment | undefined
+  #room: Buffer = NO_BUFFER
   /** Of the next batch, in the file. */
   #position = 0
   /** Of the next batch, and behind the last one, in `buffer`. */
@@ -101,11 +102,12 @@ export class SegmentBatches {
     if (neededBytes > leftBytes) throw this.#corrupt('length', Math.max(this.#expectedOffset, 0))
     const position = this.#position
     let bytes: Buffer | undefined
+    const room = this.#roomFor(byteLength)
     yield async () => {
-      bytes = await segment.readAhead(position, byteLength)
+      bytes = await segment.readAhead(position, byteLength, room)
     }
     // Over memory nobody waits (`completeProcedure`), and there is nothing to wait for.
-    bytes ??= readNow(segment, position, byteLength)
+    bytes ??= room.subarray(0, segment.read(room, 0, byteLength, position))
     if (bytes.length < byteLength || byteLength < BATCH_HEADER_BYTES) {
       throw this.#corrupt('incomplete', Math.max(this.#expectedOffset, 0))
     }
@@ -144,6 +146,13 @@ export class SegmentBatches {
     return this.#wasGapless || baseOffset < this.#expectedOffset ? 'gap' : undefined
   }
 
+  /** Memory to read into, again and again: fresh memory costs more than what is read. */
+  #roomFor(byteLength: number): Buffer {
+    const isFit = byteLength <= this.#room.length && this.#room.length <= READ_BYTES
+    if (!isFit) this.#room = Buffer.allocUnsafeSlow(Math.max(byteLength, READ_BYTES))
+    return this.#room
+  }
+
   #corrupt(
     reason: string,
     offset: number,
@@ -160,9 +169,4 @@ export class SegmentBatches {
       cause === undefined ? undefined : { cause },
     )
   }
-}
-
-function readNow(segment: Segment, position: number, byteLength: number): Buffer {
-  const buffer = Buffer.allocUnsafeSlow(byteLength)
-  return buffer.subarray(0, segment.read(buffer, 0, byteLength, position))
 }

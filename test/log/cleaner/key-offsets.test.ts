@@ -20,7 +20,11 @@ function inside(key: Uint8Array): { readonly source: Buffer; readonly start: num
 
 function put(keys: KeyOffsets, key: Uint8Array, offset: number): boolean {
   const { source, start } = inside(key)
-  return keys.put(source, start, key.length, offset)
+  while (!keys.put(source, start, key.length, offset)) {
+    if (!keys.canGrow) return false
+    turnsOf(keys.grow())
+  }
+  return true
 }
 
 function offsetOf(keys: KeyOffsets, key: Uint8Array): number {
@@ -96,7 +100,27 @@ describe('the offsets of keys', () => {
     expect(hashOf(Buffer.alloc(0), 0, 0)).toBe(0)
   })
 
-  it('lets others have their turn while a large one is emptied', () => {
-    expect(turnsOf(new KeyOffsets(1 << 25).clear()).turns).toBeGreaterThan(3)
+  it('stays what it is as slots are made for more, a slice at a time', () => {
+    const keys = new KeyOffsets(1 << 24)
+    for (let key = 0; key < 50_000; key++) put(keys, Buffer.from(String(key)), key)
+    while (keys.count < 60_000) {
+      const key = Buffer.from(String(keys.count))
+      if (keys.put(key, 0, key.length, keys.count)) continue
+      expect(keys.canGrow).toBe(true)
+      expect(turnsOf(keys.grow()).turns).toBeGreaterThan(1)
+    }
+    for (let key = 0; key < 60_000; key += 7) {
+      expect(offsetOf(keys, Buffer.from(String(key)))).toBe(key)
+    }
+    expect(turnsOf(keys.clear()).turns).toBeGreaterThan(0)
+    expect(keys.count).toBe(0)
+  })
+
+  it('makes no more slots than its memory has room for', () => {
+    const keys = new KeyOffsets(1 << 14)
+    let count = 0
+    while (put(keys, Buffer.from(String(count)), count)) count += 1
+    expect(keys.canGrow).toBe(false)
+    expect(count).toBeGreaterThan(300)
   })
 })

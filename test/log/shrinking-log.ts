@@ -13,7 +13,15 @@ import { runProcedure } from '../../src/storage/procedure.ts'
 import { Segment } from '../../src/storage/segment.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FakeClock } from '../support/fake-clock.ts'
-import { offsetsOf, openLog, partitionOf, range, recordsOf, valueAt } from './open-log.ts'
+import {
+  offsetsOf,
+  openLog,
+  partitionOf,
+  range,
+  type ReadRecord,
+  recordsOf,
+  valueAt,
+} from './open-log.ts'
 import { appendSegments } from './retained-log.ts'
 
 const SEGMENTS = 10
@@ -133,21 +141,28 @@ export class CheckedReader {
       run = read()
     } catch (error) {
       if (!LogError.is(error, 'OFFSET_OUT_OF_RANGE')) throw error
-      expect(this.#position).toBeLessThan(log.logStartOffset)
+      expectBelow(this.#position, log.logStartOffset)
       this.#position = log.logStartOffset
       this.#cursor.seek(this.#position)
       return
     }
     const position = this.#position
     const records = run === undefined ? [] : recordsOf(run).filter((one) => one.offset >= position)
-    for (const { offset, value } of records) expect(value).toBe(valueAt(offset))
-    const offsets = offsetsOf(records)
     const end = run === undefined ? END : this.#cursor.offset
-    const missed = this.#shrinking.visible.filter(
-      (offset) => offset >= position && offset < end && !offsets.includes(offset),
-    )
-    expect(missed).toEqual([])
-    expect(offsets).toEqual(offsets.toSorted((a, b) => a - b))
+    const due = this.#shrinking.visible.filter((offset) => offset >= position && offset < end)
+    expectShown(records, due)
     this.#position = end
   }
+}
+
+function expectBelow(offset: number, limit: number): void {
+  expect(offset).toBeLessThan(limit)
+}
+
+/** What is shown is as it was written, in order, and nothing that is there is missing. */
+function expectShown(records: readonly ReadRecord[], due: readonly number[]): void {
+  for (const { offset, value } of records) expect(value).toBe(valueAt(offset))
+  const offsets = offsetsOf(records)
+  expect(due.filter((offset) => !offsets.includes(offset))).toEqual([])
+  expect(offsets).toEqual(offsets.toSorted((a, b) => a - b))
 }

@@ -41,6 +41,7 @@ import {
   type UnconsumedSegments,
 } from './retention.ts'
 import type { SegmentRemoval } from './segment-removal.ts'
+import { canSwap } from './segment-swap.ts'
 
 /** Segments that lose their names in one turn: four files each. */
 const SEGMENTS_A_TURN = 16
@@ -133,11 +134,14 @@ export class RetentionRuns {
     return explainRetention(partition, context)
   }
 
-  /** Partitions with segments below their start. */
+  /**
+   * Partitions with segments below their start. Where a swap was not brought to its end they stay
+   * until the next open has settled it: their files do not have the names of segments.
+   */
   #overtaken(): readonly PartitionLog[] {
     const partitions = this.#log.topics().flatMap((topic) => topic.partitions)
     return partitions.filter(
-      ({ segments, logStartOffset }) => countBelowStart(segments, logStartOffset) > 0,
+      (log) => countBelowStart(log.segments, log.logStartOffset) > 0 && canSwap(log),
     )
   }
 

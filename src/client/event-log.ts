@@ -22,7 +22,6 @@ import type {
   ShareGroupOptions,
   TopicSelection,
 } from './group-types.ts'
-import { describeLog } from './log-description.ts'
 import { guaranteesOf } from './log-guarantees.ts'
 import type { HousekeepingOptions } from './housekeeping.ts'
 import type { LogHost } from './log-host.ts'
@@ -285,10 +284,13 @@ export class EventLog implements AsyncDisposable {
     throw notAvailable('attaching from worker threads', 'log.share()')
   }
 
-  /** Sizes and times of everything. Reads the first batch of each partition. */
+  /**
+   * Settings, sizes, times and compaction of every topic and partition, and how evenly records lie
+   * in them. From memory, but for the first batch of each partition.
+   */
   describe(): LogDescription {
     this.#host.checkOpen('log.describe')
-    return describeLog(this.#host.topics())
+    return this.#host.describe()
   }
 
   /**

@@ -28,8 +28,14 @@ import { type BackupOptions, Backups } from './backup.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
 import { Housekeeper, type HousekeepingOptions } from './housekeeping.ts'
+import { describeLog } from './log-description.ts'
 import type { CheckedLogOptions } from './log-options.ts'
-import type { BackupReport, HousekeepingReport, VerifyReport } from './log-reports.ts'
+import type {
+  BackupReport,
+  HousekeepingReport,
+  LogDescription,
+  VerifyReport,
+} from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
 import { OwnTopics } from './own-topics.ts'
@@ -199,6 +205,16 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       return this.#directory.deleteRecordsBefore(log, offset)
     }, 'deleteRecords')
     this.#housekeeper.recordsDeleted()
+  }
+
+  /** What there is of users' topics. */
+  describe(): LogDescription {
+    const directory = this.#directory
+    return describeLog(this.topics(), {
+      nowMs: this.clock.now(),
+      policyOf: (topic) => directory.policyOf(topic),
+      firstDirtyOffset: (log) => directory.housekeeping.progress.of(log),
+    })
   }
 
   /** What is behind a name, definition or handle. @throws {LogError} TOPIC_NOT_FOUND. */

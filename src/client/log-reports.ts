@@ -2,6 +2,7 @@
  * What a log tells about itself: what recovery did, what it holds, what it guarantees. Types only.
  */
 import type { Damage } from '../log/damage.ts'
+import type { CleanupPolicy, ResolvedTopicConfig } from '../log/log-config.ts'
 
 export type { Damage } from '../log/damage.ts'
 
@@ -102,8 +103,28 @@ export interface LogDescription {
   readonly bytes: number
   readonly topics: readonly {
     readonly name: string
+    /** Kafka's topic id: 22 characters of base64url. */
+    readonly id: string
+    /** The settings in force. */
+    readonly config: ResolvedTopicConfig
+    /** `config.cleanupPolicy`, or 'none' for an adopted topic until `alterConfig` names one. */
+    readonly appliedPolicy: CleanupPolicy | 'none'
+    /** Log end minus log start, summed over the partitions, as are `bytes` and `segments`. */
+    readonly offsets: number
+    readonly bytes: number
+    readonly segments: number
+    /** The earliest of the partitions'. */
+    readonly oldestTimestamp: number | null
+    /** The latest of the partitions'. */
+    readonly newestTimestamp: number | null
+    /** Bytes of the largest partition over the mean: 1 where all are alike, or empty. */
+    readonly skew: number
     readonly partitions: readonly {
       readonly partition: number
+      readonly logStartOffset: number
+      readonly logEndOffset: number
+      /** First offset that a power cut could lose. */
+      readonly durableOffset: number
       /** Log end minus log start. */
       readonly offsets: number
       readonly bytes: number
@@ -112,6 +133,21 @@ export interface LogDescription {
       readonly oldestTimestamp: number | null
       /** Largest timestamp; null where there is none. */
       readonly newestTimestamp: number | null
+      /** Of the topic's bytes, from 0 to 1; 0 where there are none. */
+      readonly share: number
+      /** How far it is compacted; null where the topic is not. */
+      readonly compaction: {
+        /** Everything below was compacted. */
+        readonly cleanedUpTo: number
+        /** Of segments below `cleanedUpTo`. */
+        readonly cleanBytes: number
+        /** Of segments that compaction may take now. */
+        readonly dirtyBytes: number
+        /** `dirtyBytes` of both, which `minCleanableDirtyRatio` is compared with. */
+        readonly dirtyRatio: number
+        /** The next housekeeping compacts it. */
+        readonly isDue: boolean
+      } | null
     }[]
   }[]
 }

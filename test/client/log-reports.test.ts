@@ -26,27 +26,31 @@ describe.each(LOG_KINDS)('a log on %s', (kind) => {
     const log = await openLog(kind)
     expect(log.describe()).toEqual({ bytes: 0, topics: [] })
     const topic = await log.createTopic('t', { partitions: 2, segmentBytes: 1_024 })
-    await log.createTopic('a')
+    const other = await log.createTopic('a')
     const [first] = topic.partitions
     for (const timestamp of [50, 20, 90, 30]) first?.append({ value: 'x'.repeat(400), timestamp })
+    await log.flush()
     const { bytes } = topic.size()
     expect(topic.size()).toEqual({ offsets: 4, bytes, segments: 3 })
-    const empty = {
-      offsets: 0,
-      bytes: 0,
-      segments: 1,
-      oldestTimestamp: null,
-      newestTimestamp: null,
-    }
-    const full = { partition: 0, offsets: 4, bytes, segments: 2 }
+    const offsets = { logStartOffset: 0, logEndOffset: 0, durableOffset: 0, offsets: 0 }
+    const noTimes = { oldestTimestamp: null, newestTimestamp: null }
+    const times = { oldestTimestamp: 50, newestTimestamp: 90 }
+    const empty = { ...offsets, ...noTimes, bytes: 0, segments: 1, share: 0, compaction: null }
+    const held = { logStartOffset: 0, logEndOffset: 4, durableOffset: 4, offsets: 4, bytes }
+    const full = { ...held, ...times, segments: 2, share: 1, compaction: null }
     expect(log.describe()).toEqual({
       bytes,
       topics: [
-        { name: 'a', partitions: [{ partition: 0, ...empty }] },
         {
-          name: 't',
+          ...{ name: 'a', id: other.id, config: other.config, appliedPolicy: 'delete', ...noTimes },
+          ...{ offsets: 0, bytes: 0, segments: 1, skew: 1 },
+          partitions: [{ partition: 0, ...empty }],
+        },
+        {
+          ...{ name: 't', id: topic.id, config: topic.config, appliedPolicy: 'delete', ...times },
+          ...{ offsets: 4, bytes, segments: 3, skew: 2 },
           partitions: [
-            { ...full, oldestTimestamp: 50, newestTimestamp: 90 },
+            { partition: 0, ...full },
             { partition: 1, ...empty },
           ],
         },

@@ -158,6 +158,7 @@ export class Compaction {
         swap: (old, cleaned) => this.#swap({ run, topic, log }, old, cleaned),
       })
     } catch (error) {
+      if (log.end !== undefined) throw endedError(log) // Whatever it met of what is going.
       if (LogError.is(error, 'CORRUPT')) this.#damaged.set(log, log.layoutEpoch)
       throw error
     }

@@ -16,7 +16,7 @@ import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { CleanerProgress } from './cleaner-progress.ts'
-import type { AppliedPolicy } from './cleanup-policy.ts'
+import { type AppliedPolicy, isCompacted } from './cleanup-policy.ts'
 import type { Clock } from './clock.ts'
 import type { CommittedOffsets } from './committed-offsets.ts'
 import { Compaction } from './compaction.ts'
@@ -24,6 +24,7 @@ import type { LogTopic } from './open-topics.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { RemovalGate } from './removal-gate.ts'
 import { RetentionRuns, type RetentionEvent, type RetentionOutcome } from './retention-run.ts'
+import { type SegmentReason, reasonsOf } from './segment-reasons.ts'
 import { SegmentRemoval } from './segment-removal.ts'
 
 /** A wall clock that moved so much more than time passed was set, or stood still. */
@@ -128,6 +129,13 @@ export class Housekeeping {
     this.#budget?.stop()
   }
 
+  /** Why each segment of a partition of `topic` is there. */
+  reasonsOf(topic: LogTopic, partition: PartitionLog): readonly SegmentReason[] {
+    const verdicts = this.retention.explain(topic, partition, this.#log.clock.now())
+    const isCleaned = isCompacted(this.#log.policyOf(topic))
+    return reasonsOf(verdicts, isCleaned ? this.compaction.cleanableOf(partition) : undefined)
+  }
+
   /** Nothing is deleted, replaced or freed while `work` is under way. */
   async exclusive<T>(work: () => Promise<T>): Promise<T> {
     return await this.#gate.hold(work)
@@ -214,7 +222,8 @@ export class Housekeeping {
   }
 
   #fails(run: HousekeepingRun, task: string, cause: LogError): void {
-    if (this.#isStopped) return
+    // What is deleted meanwhile needs nothing any more.
+    if (this.#isStopped || LogError.is(cause, 'TOPIC_NOT_FOUND', 'CLOSED')) return
     this.#failing.set(task, cause.message)
     if (this.#failed.get(task) !== cause.message) run.warn({ kind: 'failed', task, cause })
   }

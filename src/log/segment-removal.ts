@@ -10,7 +10,8 @@
  *       between leaves is the end of what was set aside, and indexes that belong to no log
  *   I2  a segment is closed before its files are renamed: readers find out from the list of
  *       segments that it left
- *   I3  no name that is pending is given a second time
+ *   I3  no name that is pending is given a second time; of several of one file the last has the
+ *       highest number (swap-plan.ts asks which was the log's)
  */
 import { LogError } from '../errors/log-error.ts'
 import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
@@ -49,6 +50,8 @@ export class SegmentRemoval {
   readonly #clock: Clock
   /** By path. */
   readonly #pending = new Map<string, PendingFile>()
+  /** The next number for a file of that path (I3); forgotten when nothing is pending. */
+  readonly #copies = new Map<string, number>()
   #stuck: readonly StuckSegment[] = []
 
   /** Over the files of `driver`; delays are measured by `clock.now()`. */
@@ -129,6 +132,7 @@ export class SegmentRemoval {
         else failure ??= error
       }
     }
+    if (this.#pending.size === 0) this.#copies.clear()
     return failure
   }
 
@@ -166,9 +170,12 @@ export class SegmentRemoval {
   }
 
   #freeName(path: string): string {
-    let name = `${path}.deleted`
-    for (let copy = 1; this.#pending.has(name); copy++) name = `${path}.${copy}.deleted`
-    return name
+    for (let copy = this.#copies.get(path) ?? 0; ; copy++) {
+      const name = copy === 0 ? `${path}.deleted` : `${path}.${copy}.deleted`
+      if (this.#pending.has(name)) continue
+      this.#copies.set(path, copy + 1)
+      return name
+    }
   }
 }
 

@@ -332,7 +332,8 @@ export class PartitionVerification {
 
   #checkMarker(segment: SegmentVerification): void {
     const vouched = this.#vouchedOf(segment)
-    if (vouched === undefined) return
+    // It may be about those that a swap, which came to nothing while the log was open, replaces.
+    if (vouched === undefined || segment.place.suffix !== undefined) return
     const { recordCount } = vouched
     const found = segment.contents
     const isSame =

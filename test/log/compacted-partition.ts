@@ -12,6 +12,7 @@ import {
 } from '../../src/format/record-batch.ts'
 import { summaryOfBatch } from '../../src/log/batch-summary.ts'
 import { openLogDirectory } from '../../src/log/directory-open.ts'
+import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { SegmentRemoval } from '../../src/log/segment-removal.ts'
@@ -39,7 +40,11 @@ export interface CompactedLog {
 }
 
 /** `t-0` with segments of three records each, the last of them active; all of it is durable. */
-export function* writeSegments(driver: StorageDriver, count: number): Procedure<CompactedLog> {
+export function* writeSegments(
+  driver: StorageDriver,
+  count: number,
+  config: Partial<TopicConfig> = {},
+): Procedure<CompactedLog> {
   const clock = new FakeClock()
   const { log } = yield* openLogDirectory({
     driver,
@@ -50,7 +55,7 @@ export function* writeSegments(driver: StorageDriver, count: number): Procedure<
     producerIdExpirationMs: -1,
     onRolled: () => undefined,
   })
-  yield* log.createTopic('t', TOPIC)
+  yield* log.createTopic('t', { ...TOPIC, ...config })
   const partition = partitionOf(log, 't')
   for (let made = 0; made < count; made++) {
     if (made > 0) partition.roll()
@@ -110,9 +115,10 @@ export function* clean(
   { partition, removal }: CompactedLog,
   [from, to]: readonly [number, number],
   keeps: (offset: number) => boolean,
+  freedMs: number = Infinity,
 ): Procedure<void> {
   const old = [...partition.segments].slice(from, to)
   const cleaned = yield* writeCleaned(driver, partition, old, keeps)
   yield* swapIn({ driver, log: partition, removal }, old, cleaned)
-  yield* removal.freeDue(Infinity)
+  yield* removal.freeDue(freedMs)
 }

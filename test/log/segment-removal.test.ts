@@ -86,14 +86,23 @@ describe('segments that are set aside', () => {
     const opened = await open()
     const { driver, partition } = opened
     drop(opened, 1)
-    driver.openFile(`${partition.directory}/00000000000000000000.log`, 'create').close()
-    const again = { baseOffset: 0, sizeBytes: 0, close: () => undefined }
-    // `as`: of a segment nothing else is asked.
-    opened.removal.setAside(partition, [again] as unknown as Parameters<
-      SegmentRemoval['setAside']
-    >[1])
+    const again = (): void => {
+      driver.openFile(`${partition.directory}/00000000000000000000.log`, 'create').close()
+      const segment = { baseOffset: 0, sizeBytes: 0, close: () => undefined }
+      // `as`: of a segment nothing else is asked.
+      opened.removal.setAside(partition, [segment] as unknown as Parameters<
+        SegmentRemoval['setAside']
+      >[1])
+    }
+    again()
     expect(namesIn(opened, '.deleted')).toContain('0.log.1.deleted')
     expect(opened.removal.pendingFiles).toBe(4)
+    // The numbers rise although the first name is free again: the highest was the log's last.
+    driver.onCall = ({ path }) => (path.endsWith('.1.deleted') ? 'EIO' : undefined)
+    await runProcedure(opened.removal.freeDue(Infinity))
+    driver.onCall = undefined
+    again()
+    expect(namesIn(opened, '.deleted')).toEqual(['0.log.1.deleted', '0.log.2.deleted'])
     await runProcedure(opened.removal.close())
     expect(namesIn(opened, '.deleted')).toEqual([])
   })

@@ -204,7 +204,7 @@ export class Backups {
 
 /**
  * Runs `work` over a directory that is made where it is missing, while nobody else writes there.
- * What locks it is gone afterwards.
+ * What locked it is gone afterwards; what was there before `work` was refused stays.
  */
 export async function writeInto<T>(
   path: string,
@@ -213,6 +213,24 @@ export async function writeInto<T>(
   work: (driver: StorageDriver) => Promise<T>,
 ): Promise<T> {
   await prepareLogDirectory(path, modes.directoryMode, () => true)
+  const driver = openDiskDriver(path, { modes })
+  try {
+    return await writeLocked(driver, path, { modes, clock, work })
+  } finally {
+    driver.close()
+  }
+}
+
+async function writeLocked<T>(
+  driver: StorageDriver,
+  path: string,
+  {
+    modes,
+    clock,
+    work,
+  }: { modes: FileModes; clock: Clock; work: (driver: StorageDriver) => Promise<T> },
+): Promise<T> {
+  let mayRemove = driver.status(LOCK_FILE) === undefined
   const lock = await acquireWriterLock(path, {
     lockTimeoutMs: 0,
     fileMode: modes.fileMode,
@@ -221,15 +239,12 @@ export async function writeInto<T>(
     wait: (ms) => delay(clock, ms),
   })
   try {
-    const driver = openDiskDriver(path, { modes })
-    try {
-      return await work(driver)
-    } finally {
-      // Before the lock is given back: it is ours. Where it cannot go, it is in nobody's way.
-      await driver.unlink(LOCK_FILE).catch(() => undefined)
-      driver.close()
-    }
+    const result = await work(driver)
+    mayRemove = true
+    return result
   } finally {
+    // Before the lock is given back: it is ours. Where it cannot go, it is in nobody's way.
+    if (mayRemove) await driver.unlink(LOCK_FILE).catch(() => undefined)
     await lock.release()
   }
 }

@@ -64,16 +64,17 @@ export interface BackupInspection {
   readonly wasOpened: boolean
 }
 
-/** Looks at a directory; one that is committed but not in place yet was finished before. */
+/** Looks at a directory; a backup that was stopped behind its commit is left as it is. */
 export function* inspectBackup(driver: StorageDriver): Procedure<BackupInspection> {
   const manifest = yield* readBackupManifest(driver)
   const abandoned: StagedFile[] = []
   const byEngine: string[] = []
   const foreign: string[] = []
+  const leaving = new Set(manifest?.removed) // It is no part of the backup any more.
   for (const path of yield* listFiles(driver)) {
     const staged = parseStagedPath(path)
     if (staged !== undefined) abandoned.push(staged)
-    else if (manifest?.files.has(path) === true) continue
+    else if (manifest?.files.has(path) === true || leaving.has(path)) continue
     else if (isEngineFile(path)) byEngine.push(path)
     else foreign.push(path)
   }

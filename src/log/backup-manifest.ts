@@ -88,10 +88,8 @@ export function* formatBackupManifest(manifest: BackupManifest): Procedure<Buffe
 /** What the bytes say; undefined where they are not what was written. */
 export function* parseBackupManifest(bytes: Buffer): Procedure<BackupManifest | undefined> {
   const end = bytes.lastIndexOf('\n', -2) + 1
-  const [name, checksum = '', ...rest] = bytes.toString('latin1', end).trimEnd().split(' ')
-  if (name !== 'crc32c' || rest.length > 0 || checksum !== hex(crc32c(bytes, 0, end))) {
-    return undefined
-  }
+  const lastLine = `crc32c ${hex(crc32c(bytes, 0, end))}\n`
+  if (bytes.toString('latin1', end) !== lastLine) return undefined
   const parsing = new ManifestParsing()
   let lineCount = 0
   for (let start = 0; start < end;) {

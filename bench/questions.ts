@@ -11,6 +11,7 @@ import { randomGet } from './random-get.ts'
 import { retentionTime } from './retention-time.ts'
 import { scanThroughput } from './scan-throughput.ts'
 import { sendThroughput } from './send-throughput.ts'
+import { tableLoad } from './table-load.ts'
 import { transactions } from './transactions.ts'
 import type { Question } from './runner/question.ts'
 
@@ -25,6 +26,7 @@ export const questions: readonly Question[] = [
   openTime,
   compaction,
   retentionTime,
+  tableLoad,
   groupThroughput,
   groupTimes,
 ]

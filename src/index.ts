@@ -35,6 +35,7 @@ export { Topic } from './client/topic.ts'
 export type { TopicSize } from './client/topic.ts'
 export { Partition } from './client/partition.ts'
 export type { AppendOptions, AppendResult, RecordCursor } from './client/partition.ts'
+export type { SegmentReason } from './log/segment-reasons.ts'
 export type {
   Isolation,
   Position,

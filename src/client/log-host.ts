@@ -15,6 +15,7 @@ import type { LogDirectory } from '../log/log-directory.ts'
 import { type LogTopic, onlyOne } from '../log/open-topics.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerIds } from '../log/producer-ids.ts'
+import type { SegmentReason } from '../log/segment-reasons.ts'
 import type { TransactionCoordinator } from '../log/transaction-coordinator.ts'
 import {
   ProcedureQueue,
@@ -205,6 +206,11 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       return this.#directory.deleteRecordsBefore(log, offset)
     }, 'deleteRecords')
     this.#housekeeper.recordsDeleted()
+  }
+
+  /** Why each segment of a partition is there. */
+  whySegments({ topic }: TopicState, log: PartitionLog): readonly SegmentReason[] {
+    return this.#directory.housekeeping.reasonsOf(topic, log)
   }
 
   /** What there is of users' topics. */

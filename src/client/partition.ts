@@ -10,6 +10,7 @@ import type { Codec } from '../format/compression.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { RecordLookup } from '../log/record-lookup.ts'
+import type { SegmentReason } from '../log/segment-reasons.ts'
 import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
 import { undecodable } from '../log/undecodable-batch.ts'
 import { checkOptions, describeValue } from './check-options.ts'
@@ -258,6 +259,15 @@ export class Partition<
     checkReadable(this.#log, beforeOffset, this.#log.highWatermark)
     await this.#state.host.deleteRecordsBefore(this.#state, this.#log, beforeOffset)
     return this.#log.logStartOffset
+  }
+
+  /**
+   * Each segment, oldest first, with the reason why it is still there and, where time alone decides
+   * that, when it may go. Reads no records.
+   */
+  why(): readonly SegmentReason[] {
+    this.#state.checkUsable()
+    return this.#state.host.whySegments(this.#state, this.#log)
   }
 
   /**

@@ -9,6 +9,7 @@ import type { LogTopic } from '../log/open-topics.ts'
 import { endedError } from '../log/partition-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ResolvedTopicConfig, TopicConfig } from '../log/log-config.ts'
+import type { SegmentReason } from '../log/segment-reasons.ts'
 import type { Warn } from './log-warnings.ts'
 import type { Producer, ProducerTopic } from './producer.ts'
 import { RecordTypes } from './record-types.ts'
@@ -27,6 +28,7 @@ export interface TopicHost extends StreamHost {
   alterTopic(topic: TopicState, changes: TopicConfig): Promise<void>
   addPartitions(topic: TopicState, total: number): Promise<void>
   deleteRecordsBefore(topic: TopicState, log: PartitionLog, offset: number): Promise<void>
+  whySegments(topic: TopicState, log: PartitionLog): readonly SegmentReason[]
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void
 }
 

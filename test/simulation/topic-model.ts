@@ -51,7 +51,7 @@ export class TopicModel {
     return this.state === 'live'
   }
 
-  noteConfig(config: TopicConfig): void {
+  noteConfig(config: Pick<TopicConfig, 'messageTimestampType'>): void {
     if (config.messageTimestampType === 'LogAppendTime') this.hadAppendTimes = true
     for (const partition of this.partitions) partition.hasAppendTimes = this.hadAppendTimes
   }
@@ -129,7 +129,8 @@ export class TopicModel {
   #takeConfig(handle: Topic, isTainted: boolean): void {
     const found = this.#configOf(handle)
     must(found !== undefined || isTainted, () => `${this.name}: came back with other settings`)
-    if (found === undefined) return
+    // Of several topics of that name, damage may have left the settings of another one.
+    if (found === undefined) return this.noteConfig(handle.config)
     this.config = found
     this.configs = [found]
   }

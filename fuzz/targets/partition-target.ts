@@ -164,7 +164,7 @@ function open(driver: StorageDriver, evidence: Evidence): PartitionLog {
   const clock = new FakeClock()
   const config = resolveTopicConfig(CONFIG, { partitions: 1 })
   const { isGapless } = evidence
-  const known = { topic: 't', topicId: TOPIC_ID, partition: 0, config, isGapless }
+  const known = { topic: 't', topicId: TOPIC_ID, partition: 0, config, isGapless, isOwn: isGapless }
   const { state } = completeProcedure(openPartition(driver, known, evidence))
   const context = {
     driver,

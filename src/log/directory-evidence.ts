@@ -19,7 +19,9 @@ import {
   type TopicMetadata,
 } from '../storage/metadata-file.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import { isInternalTopic } from './internal-topics.ts'
 import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
+import { readStoredConfig } from './log-config.ts'
 import type { PartitionEvidence } from './partition-evidence.ts'
 import {
   isAsLaid,
@@ -113,9 +115,13 @@ export class DirectoryEvidence {
     }
   }
 
-  /** Of a topic that was only ever here nothing was compacted away: a gap is damage. */
-  isGapless(topic: TopicMetadata): boolean {
-    return topic.adopted !== true && !this.wasBrokers
+  /**
+   * What is damage in a topic. One that was only ever here has every segment, each ending where the
+   * next one starts, and every small file; until it is compacted, every offset too.
+   */
+  rulesOf(topic: TopicMetadata): { readonly isOwn: boolean; readonly isGapless: boolean } {
+    const isOwn = topic.adopted !== true && !this.wasBrokers
+    return { isOwn, isGapless: isOwn && topic.compacted !== true }
   }
 
   /** The topics that metadata.json and the folders say there are; `newId` names those without. */
@@ -173,7 +179,8 @@ export class DirectoryEvidence {
       const isReplaced =
         (mayBeReplaced && found?.every((id) => id !== null && id !== topic.id)) ?? false
       const isGone = found === undefined && (!isCurrent || this.#wasDeletedByBroker(name, topic))
-      if (!isReplaced && !isGone) topics.set(name, topic)
+      if (isReplaced || isGone) continue
+      topics.set(name, isCurrent ? topic : withLostFlag(name, topic))
     }
     return topics
   }
@@ -202,4 +209,14 @@ export class DirectoryEvidence {
     }
     return control.slots.get(controlSlotKey(topicId, partition))
   }
+}
+
+/**
+ * A topic as the previous metadata has it. What that lacks may be that it was compacted meanwhile:
+ * a gap taken for damage would cost more than damage taken for a gap.
+ */
+function withLostFlag(name: string, topic: TopicMetadata): TopicMetadata {
+  const { cleanupPolicy } = readStoredConfig(topic.config)
+  const isCleaned = isInternalTopic(name) || cleanupPolicy?.includes('compact') === true
+  return isCleaned ? { ...topic, compacted: true } : topic
 }

@@ -45,7 +45,7 @@ import {
   type OpenedPartition,
   openPartition,
 } from './partition-open.ts'
-import type { PartitionRecovery } from './recovery.ts'
+import type { PartitionRecovery } from './partition-recovery.ts'
 import { listDeletedFolders, setFolderAside } from './topic-directory.ts'
 import { WatermarkPublisher } from './watermark-publisher.ts'
 
@@ -270,13 +270,13 @@ function partitionsOf(
 ): readonly KnownPartition[] {
   const { id: topicId, partitions } = metadata
   const config = resolveTopicConfig(readStoredConfig(metadata.config), { partitions })
-  const isGapless = evidence.isGapless(metadata)
+  const rules = evidence.rulesOf(metadata)
   return Array.from({ length: partitions }, (_, partition) => ({
     topic,
     topicId,
     partition,
     config,
-    isGapless,
+    ...rules,
   }))
 }
 

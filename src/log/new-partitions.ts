@@ -83,7 +83,7 @@ function lay(driver: StorageDriver, laying: Laying, partition: number): boolean 
   const directory = partitionDirectory(topic, partition)
   try {
     if (driver.status(directory) === undefined) laying.made.push(directory)
-    const known = { topic, topicId, partition, config, isGapless: true }
+    const known = { topic, topicId, partition, config, isOwn: true, isGapless: true }
     const files = layPartition({ ...known, driver, startOffset: 0, leaderEpoch: 0 })
     const producers = noProducers({ ...known, ...files, driver })
     laying.states.push({ ...known, ...files, ...producers, logStartOffset: 0, durableOffset: 0 })

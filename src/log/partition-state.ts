@@ -40,6 +40,9 @@ export interface PartitionState {
   readonly logStartOffset: number
   /** Everything is on stable storage below it. */
   readonly durableOffset: number
+  /** Made here, and nobody else's since: every segment ends where the next one starts. */
+  readonly isOwn: boolean
+  /** That, and nothing was ever compacted away: no offset is left out. */
   readonly isGapless: boolean
   readonly producers: ProducerStates
   readonly snapshots: ProducerSnapshots

@@ -19,13 +19,10 @@ import { segmentFileName } from '../format/segment-name.ts'
 import { type Procedure, sideBySide } from '../storage/procedure.ts'
 import { Segment } from '../storage/segment.ts'
 import { segmentPath, type SegmentPlace } from '../storage/segment-indexes.ts'
-import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
-import type { Damage } from './damage.ts'
 import { DamageList, type FoundLoss } from './damage-list.ts'
-import type { LeaderEpochs } from './leader-epochs.ts'
 import { LogCut } from './log-cut.ts'
-import type { ResolvedTopicConfig } from './log-config.ts'
+import type { PartitionRecovery, RecoveryInput } from './partition-recovery.ts'
 import { type KnownProducers, replayProducers } from './producer-replay.ts'
 import { startOfCheck, uncheckedContents } from './recovery-start.ts'
 import { findSealedEnd } from './sealed-end.ts'
@@ -40,46 +37,6 @@ const REWRITE_BYTES = 1_048_576
  * a thousand small segments on ext4 take about a third of the time. With 16 it is no less.
  */
 const SEGMENTS_AT_ONCE = 8
-
-/** What recovery did to one partition. */
-export interface PartitionRecovery {
-  readonly topic: string
-  readonly partition: number
-  /** Bytes of torn writes moved into .salvaged files. */
-  readonly cutBytes: number
-  /** Where the log ended after a cut; null where it goes on in the next segment, or was not cut. */
-  readonly cutAtOffset: number | null
-  /** Segments whose index files were missing or wrong. */
-  readonly rebuiltIndexes: number
-  readonly damage: readonly Damage[]
-}
-
-/** What is known of a partition before its files are looked at. */
-export interface RecoveryInput {
-  readonly driver: StorageDriver
-  readonly topic: string
-  readonly partition: number
-  readonly directory: string
-  readonly config: ResolvedTopicConfig
-  /** Synced up to here, by the checkpoint and, in the same boot, by the control file. */
-  readonly recoveryPoint: number
-  /**
-   * Synced with its indexes up to here: by the checkpoint alone. What was published speaks of .log
-   * files; an index may have been written without the other, and may be on no disk.
-   */
-  readonly checkpointedPoint: number
-  /**
-   * Log end that was published in this boot, when nothing but the process can have been lost; else
-   * 0.
-   */
-  readonly publishedEndOffset: number
-  /** See `PartitionEvidence`. */
-  readonly durableBefore: number
-  /** From the checkpoint; null where there is none that can be read. */
-  readonly logStartOffset: number | null
-  readonly isGapless: boolean
-  readonly epochs: LeaderEpochs
-}
 
 /** A partition that is whole again; everything in it is on stable storage. */
 export interface RecoveredPartition extends KnownProducers {
@@ -113,7 +70,7 @@ class Recovery {
   }
 
   *run(): Procedure<RecoveredPartition> {
-    const { topic, partition, isGapless } = this.#input
+    const { topic, partition, isOwn } = this.#input
     const bases = yield* this.#cut.tidy()
     const endOffset = yield* this.#check(bases)
     this.#endSegments(Math.max(endOffset, this.#logStartOffset))
@@ -129,8 +86,8 @@ class Recovery {
       rebuiltIndexes: this.#rebuiltIndexes,
       damage: this.#damage.all,
     }
-    // Where nothing is ever left out, a first segment that starts later is one that got lost.
-    const isKnown = isGapless && this.#input.logStartOffset !== null
+    // Compaction keeps the name of the first segment: one that starts later is one that got lost.
+    const isKnown = isOwn && this.#input.logStartOffset !== null
     const firstOffset = isKnown ? 0 : segments.first.baseOffset
     const logStartOffset = Math.max(this.#logStartOffset, firstOffset)
     return { segments, logStartOffset, report, ...known }
@@ -138,11 +95,10 @@ class Recovery {
 
   /** Goes through the segments, oldest first; returns where the log ends. */
   *#check(bases: readonly number[]): Procedure<number> {
-    const { isGapless, epochs, checkpointedPoint } = this.#input
+    const { isOwn, isGapless, epochs, checkpointedPoint } = this.#input
     const expected: ScanExpectation = { nextOffset: this.#firstOffset(bases), isGapless, epochs }
     for (const [index, baseOffset] of bases.entries()) {
-      const isMissing =
-        isGapless && baseOffset > Math.max(expected.nextOffset, this.#logStartOffset)
+      const isMissing = isOwn && baseOffset > Math.max(expected.nextOffset, this.#logStartOffset)
       if (isMissing || baseOffset < expected.nextOffset) {
         // The first segment was on stable storage before the topic existed.
         if (index > 0 && !this.#isDamage(expected.nextOffset)) {

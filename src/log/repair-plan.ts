@@ -35,7 +35,8 @@ export type SegmentStep =
 /** What is known of the partition besides its segments. */
 export interface PlanInput {
   readonly findings: PartitionFindings
-  readonly isGapless: boolean
+  /** Each segment ends where the next one starts. */
+  readonly isOwn: boolean
   readonly logStartOffset: number
   /** Segments whose batches name other leader epochs than they should. */
   readonly wrongEpochs: ReadonlySet<number>
@@ -85,8 +86,8 @@ class Planning {
       this.#steps.push({ kind: 'set aside', baseOffset })
       return
     }
-    const { isGapless, logStartOffset } = this.#input
-    if (isGapless && baseOffset > logStartOffset) this.#fillTo(baseOffset)
+    const { isOwn, logStartOffset } = this.#input
+    if (isOwn && baseOffset > logStartOffset) this.#fillTo(baseOffset)
     this.#nextOffset = Math.max(this.#nextOffset, baseOffset)
     if (isDamaged || this.#input.wrongEpochs.has(baseOffset)) this.#make(segment)
     else this.#keep(segment)

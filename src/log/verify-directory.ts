@@ -161,13 +161,12 @@ export class DirectoryVerification {
     const partitions: VerifiedPartition[] = []
     for (const [topic, { id: topicId, config: stored, ...known }] of metadata.topics) {
       const config = resolveTopicConfig(readStoredConfig(stored), { partitions: known.partitions })
-      const isOwn = evidence.isGapless({ id: topicId, config: stored, ...known })
+      const rules = evidence.rulesOf({ id: topicId, config: stored, ...known })
       for (let partition = 0; partition < known.partitions; partition++) {
         const directory = partitionDirectory(topic, partition)
-        const flags = { isGapless: isOwn, isOwn, isLive }
         const found = evidence.of(topic, topicId, partition)
         const place = { driver, topic, topicId, partition, directory }
-        partitions.push({ ...place, config, evidence: found, ...flags })
+        partitions.push({ ...place, config, evidence: found, ...rules, isLive })
         yield nextTurn
       }
     }

@@ -2,7 +2,8 @@
  * metadata.json: which topics there are, and which features a reader must know.
  *
  *   { format: 1, incompatible: [], writeIncompatible: [],
- *     topics: { <name>: { id, partitions, config } }, deleting: [{ id, name, partitions }], crc }
+ *     topics: { <name>: { id, partitions, config, adopted, compacted } },
+ *     deleting: [{ id, name, partitions }], crc }
  *
  * Owns the file, its previous version and its rules; `crc` is sealed-json.ts. An entry that we do
  * not know in `incompatible` refuses the open, in `writeIncompatible` it refuses writing. Members
@@ -74,6 +75,11 @@ export interface TopicMetadata {
   readonly config: object
   /** Found as folders and taken in, not created here. */
   readonly adopted?: boolean
+  /**
+   * Records may have been compacted away: a gap in a segment is no damage. Here, durably, before
+   * the first segment is replaced; never taken back.
+   */
+  readonly compacted?: boolean
   /** Members of later versions. */
   readonly others?: ReadonlyMap<string, unknown>
 }
@@ -188,11 +194,21 @@ function topicMembers(topic: TopicMetadata): JsonObject {
   const known = TOPIC_MEMBERS.get(topic)
   if (known !== undefined) return known
   const { id, partitions, config } = topic
-  const isAdopted = topic.adopted === true ? { adopted: true } : {}
-  const members = withOthers(topic, { id, partitions, config, ...isAdopted })
+  const members = withOthers(topic, { id, partitions, config, ...flagsOf(topic) })
   TOPIC_MEMBERS.set(topic, members)
   TOPIC_TEXTS.set(members, canonicalJson(members))
   return members
+}
+
+/** A flag that is not set has no member. */
+function flagsOf(topic: {
+  readonly adopted?: boolean | undefined
+  readonly compacted?: boolean | undefined
+}): Pick<TopicMetadata, 'adopted' | 'compacted'> {
+  return {
+    ...(topic.adopted === true ? { adopted: true } : {}),
+    ...(topic.compacted === true ? { compacted: true } : {}),
+  }
 }
 
 function withOthers(
@@ -229,12 +245,12 @@ function parseTopics(value: unknown): ReadonlyMap<string, TopicMetadata> | undef
   const topics = new Map<string, TopicMetadata>()
   for (const [name, topic] of Object.entries(value)) {
     if (!isKafkaTopicName(name) || !isJsonObject(topic)) return undefined
-    const { id, partitions, config, adopted, ...others } = topic
+    const { id, partitions, config, adopted, compacted, ...others } = topic
     if (!isTopicId(id) || !isCount(partitions, 1) || !isJsonObject(config)) return undefined
-    if (adopted !== undefined && typeof adopted !== 'boolean') return undefined
-    const isAdopted = adopted === true ? { adopted } : {}
+    if (!isFlag(adopted) || !isFlag(compacted)) return undefined
+    const flags = flagsOf({ adopted, compacted })
     const settings = jsonObject(Object.entries(config))
-    topics.set(name, { id, partitions, config: settings, ...isAdopted, ...keptOthers(others) })
+    topics.set(name, { id, partitions, config: settings, ...flags, ...keptOthers(others) })
   }
   return topics
 }
@@ -261,6 +277,10 @@ function parseDeleting(value: unknown): readonly DeletingTopic[] | undefined {
 function keptOthers(others: JsonObject): { readonly others?: ReadonlyMap<string, unknown> } {
   const entries = Object.entries(others)
   return entries.length === 0 ? {} : { others: new Map(entries) }
+}
+
+function isFlag(value: unknown): value is boolean | undefined {
+  return value === undefined || typeof value === 'boolean'
 }
 
 function isTopicId(value: unknown): value is string {

@@ -48,7 +48,14 @@ async function knownIn(
 ): Promise<Known> {
   const driver = openDiskDriver(directory)
   const topicId = 'AAAAAAAAAAAAAAAAAAAAAQ'
-  const known = { topic, topicId, partition, config: resolveTopicConfig({}), isGapless: false }
+  const known = {
+    topic,
+    topicId,
+    partition,
+    config: resolveTopicConfig({}),
+    isGapless: false,
+    isOwn: false,
+  }
   const opening = openPartition(driver, known, {
     described: undefined,
     isBrokerClean,

@@ -34,7 +34,14 @@ async function open(
   evidence: Partial<PartitionEvidence> = {},
   isGapless: boolean = true,
 ): Promise<OpenedPartition> {
-  const known = { topic: 't', topicId: TOPIC_ID, partition: 0, config: CONFIG, isGapless }
+  const known = {
+    topic: 't',
+    topicId: TOPIC_ID,
+    partition: 0,
+    config: CONFIG,
+    isGapless,
+    isOwn: isGapless,
+  }
   return await runProcedure(openPartition(driver, known, { ...NOTHING_KNOWN, ...evidence }))
 }
 

@@ -30,6 +30,8 @@ export interface Known {
   readonly publishedEndOffset?: number
   readonly logStartOffset?: number | null
   readonly isGapless?: boolean
+  /** As `isGapless`, unless told. */
+  readonly isOwn?: boolean
 }
 
 /** Batches of one record at these offsets. */
@@ -70,6 +72,7 @@ export async function recover(
       durableBefore: 0,
       logStartOffset: known.logStartOffset === undefined ? 0 : known.logStartOffset,
       isGapless: known.isGapless ?? true,
+      isOwn: known.isOwn ?? known.isGapless ?? true,
       epochs,
     }),
   )

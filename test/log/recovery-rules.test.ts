@@ -100,6 +100,20 @@ describe('a segment that does not follow on the one before', () => {
     expect(shape(recovered).at(-1)).toEqual([7, 8, batchBytes])
   })
 
+  it('has lost what was before it in a log that only we have compacted', async () => {
+    const ours = { isGapless: false, isOwn: true }
+    const recovered = await recover(folder(hole), { ...ours, recoveryPoint: 8 })
+    expect(recovered.report.damage).toMatchObject([{ firstOffset: 3, lastOffset: 4 }])
+    const first = await recover(folder({ 5: at(5) }), ours)
+    expect(first.report.damage).toMatchObject([{ firstOffset: 0, lastOffset: 4 }])
+    const within = await recover(folder({ 0: at(3, 5), 6: at(8) }), ours)
+    expect(within.report).toMatchObject({ cutAtOffset: null, damage: [] })
+    expect(shape(within).map(([base, next]) => [base, next])).toEqual([
+      [0, 6],
+      [6, 9],
+    ])
+  })
+
   it('is set aside where it starts within it', async () => {
     const driver = folder({ 0: at(0, 1, 2), 2: at(2, 3) })
     for (const isGapless of [true, false]) {

@@ -59,7 +59,7 @@ export class StoredPartition {
   private constructor(config: ResolvedTopicConfig) {
     this.#config = config
     const plan = { ...NAME, driver: this.driver, config, startOffset: 0, leaderEpoch: 0 }
-    const files = { ...NAME, config, isGapless: true, ...layPartition(plan) }
+    const files = { ...NAME, config, isOwn: true, isGapless: true, ...layPartition(plan) }
     const known = noProducers({ ...files, driver: this.driver })
     this.log = this.#take({ ...files, ...known, logStartOffset: 0, durableOffset: 0 })
   }
@@ -157,7 +157,7 @@ export class StoredPartition {
       durableBefore: 0,
     }
     this.#described = undefined
-    const known = { ...NAME, config: this.#config, isGapless: true }
+    const known = { ...NAME, config: this.#config, isOwn: true, isGapless: true }
     const { state } = await runProcedure(openPartition(this.driver, known, evidence))
     this.log = this.#take(state)
     this.#deeds = this.#deeds.filter(({ lastOffset }) => lastOffset < this.log.logEndOffset)

@@ -74,14 +74,15 @@ describe('metadata.json', () => {
 
   it('is the text of the design: members in order, indented, crc last', () => {
     const driver = openMemoryDriver()
-    const topic = { id: ID, partitions: 2, config: { retentionMs: 5 }, adopted: true }
+    const config = { retentionMs: 5 }
+    const topic = { id: ID, partitions: 2, config, adopted: true, compacted: true }
     const deleting = [{ id: ID, name: 'gone', partitions: 1 }]
     completeProcedure(
       writeMetadata(driver, { ...emptyMetadata(), topics: new Map([['orders', topic]]), deleting }),
     )
     const { crc, ...members } = membersOf(driver)
     expect(JSON.stringify(members)).toBe(
-      `{"format":1,"incompatible":[],"writeIncompatible":[],"topics":{"orders":{"id":"${ID}","partitions":2,"config":{"retentionMs":5},"adopted":true}},` +
+      `{"format":1,"incompatible":[],"writeIncompatible":[],"topics":{"orders":{"id":"${ID}","partitions":2,"config":{"retentionMs":5},"adopted":true,"compacted":true}},` +
         `"deleting":[{"id":"${ID}","name":"gone","partitions":1}]}`,
     )
     expect(typeof crc).toBe('number')

@@ -33,6 +33,8 @@ export interface CapturedSegment {
 export interface CapturedPartition extends BackupPartition {
   readonly log: PartitionLog
   readonly segments: readonly CapturedSegment[]
+  /** Of its leader-epoch-checkpoint. */
+  readonly epochs: Buffer
 }
 
 /** One topic with all its partitions. */
@@ -78,5 +80,5 @@ function capturePartition(log: PartitionLog, recoveryPoint: number): CapturedPar
     const isShareable = isSealed && nextBase < Math.min(recoveryPoint, logEndOffset)
     return { segment, baseOffset, sizeBytes, isShareable, isLast: index === all.length - 1 }
   })
-  return { topic, partition, logStartOffset, logEndOffset, log, segments }
+  return { topic, partition, logStartOffset, logEndOffset, log, segments, epochs: log.epochs.bytes }
 }

@@ -8,7 +8,6 @@
  *       what no checkpoint ever passed, and writes nothing into files that are shared
  */
 import { readWholeFile } from '../storage/checkpoint-file.ts'
-import { formatEpochCheckpoint } from '../storage/epoch-checkpoint.ts'
 import {
   formatMetaProperties,
   META_PROPERTIES_FILE,
@@ -39,7 +38,6 @@ import { partitionDirectory } from './topic-directory.ts'
 /** Each waits for the device. */
 const PARTITIONS_AT_ONCE = 4
 const FILES_AT_ONCE = 4
-const FIRST_EPOCH = { leaderEpoch: 0, startOffset: 0 }
 
 /** What a backup is taken of, and into. */
 export interface BackupInput {
@@ -105,14 +103,11 @@ function* bringFiles(input: BackupInput, captured: CapturedPartition): Procedure
   const folder = folderOf(captured)
   // First: a checkpoint may replace the newest of them at any time.
   if (!source.volatile) yield* bringSnapshots(input, captured)
-  const epochs = readWholeFile(source, `${log.directory}/${LEADER_EPOCH_FILE}`)
   yield* sideBySide(
     mapped(segments, (segment) => bringSegment(input, captured, segment)),
     FILES_AT_ONCE,
   )
-  // A log in memory was never opened anew.
-  const known = epochs ?? (source.volatile ? formatEpochCheckpoint([FIRST_EPOCH]) : undefined)
-  if (known !== undefined) yield* files.bringBytes(`${folder}/${LEADER_EPOCH_FILE}`, known)
+  yield* files.bringBytes(`${folder}/${LEADER_EPOCH_FILE}`, captured.epochs)
   yield* files.bringBytes(`${folder}/partition.metadata`, formatPartitionMetadata(log.topicId))
 }
 

@@ -103,9 +103,14 @@ export class LeaderEpochs {
     return this.#hasOld
   }
 
+  /** What the file has to say now. */
+  get bytes(): Buffer {
+    return formatEpochCheckpoint(this.#entries)
+  }
+
   /** Replaces the file, durably. */
   *save(): Procedure<void> {
     this.#hasOld = false
-    yield* replaceFile(this.#driver, this.#path, formatEpochCheckpoint(this.#entries))
+    yield* replaceFile(this.#driver, this.#path, this.bytes)
   }
 }

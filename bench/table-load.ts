@@ -1,6 +1,6 @@
 /**
  * How fast is a table of a compacted topic loaded, how long does that hold the event loop at a
- * stretch, and how much memory does it take? 1,000,000 keys of 16 B with values of 100 B, each once;
+ * stretch, and how much memory does it take? 1,000,000 keys of 16 B with values of 100 B, each;
  * 200,000 in a quick run. What memory is added, over the number of keys, is the memory of a key.
  *
  * Map: the same by hand, as records are read, with keys as text and records kept for their values.

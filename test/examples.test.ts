@@ -38,6 +38,14 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
     '4: tick 5',
     'followed 5 records',
   ],
+  'table.ts': [
+    'tea: 3',
+    'milk: 1',
+    'tea: 1',
+    'two teas: true, two milks: false',
+    'milk: gone',
+    'after a restart: tea 1',
+  ],
   'typed-topics.ts': ['refused: name', 'c-1: Ada Lovelace, vip'],
   'verify-and-repair.ts': [
     'while it is open: sound',

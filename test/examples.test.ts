@@ -46,6 +46,13 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
     'milk: gone',
     'after a restart: tea 1',
   ],
+  'compaction.ts': [
+    '601 records, first at offset 0',
+    '1 partition compacted',
+    'offset 0 is undefined, the log ends at 601',
+    'apple costs 200, plum is gone',
+    'segments deleted, 0 held back',
+  ],
   'typed-topics.ts': ['refused: name', 'c-1: Ada Lovelace, vip'],
   'verify-and-repair.ts': [
     'while it is open: sound',

@@ -5,28 +5,14 @@
 import { readFileSync } from 'node:fs'
 import { TOPIC_SETTINGS } from '../../src/log/log-config.ts'
 
-/** Settings that are checked and stored, and that nothing acts on in this version. */
-export const STORED_ONLY: readonly string[] = [
-  'retentionMs',
-  'retentionBytes',
-  'retainUntilConsumed',
-  'retainUntilConsumedMaxBytes',
-  'minCleanableDirtyRatio',
-  'deleteRetentionMs',
-  'minCompactionLagMs',
-  'maxCompactionLagMs',
-  'fileDeleteDelayMs',
-]
-
 const OPENING = readFileSync(new URL('configuration-opening.txt', import.meta.url), 'utf8')
 
 /** The whole page. */
 export function configurationPage(): string {
   const rows = Object.entries(TOPIC_SETTINGS).map(([name, setting]) => {
-    const mark = STORED_ONLY.includes(name) ? ' ○' : ''
     const kafkaName = setting.kafkaName === null ? '' : `\`${setting.kafkaName}\``
     const cells = [
-      `\`${name}\`${mark}`,
+      `\`${name}\``,
       valueText(setting.default),
       allowedText(setting.rule),
       kafkaName,

@@ -59,7 +59,7 @@ export class HousekeepingWorld {
   position: number | undefined
   transaction: RunningTransaction | undefined
   /** Offsets below are on stable storage, by topic. */
-  readonly durable = new Map<string, number>()
+  readonly durable: Map<string, number> = new Map()
   warnings: LogWarning[] = []
   #log: EventLog | undefined
   #stops = 0

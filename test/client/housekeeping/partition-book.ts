@@ -47,12 +47,15 @@ export interface GoneTally {
   deleted: number
 }
 
+/** Of a batch of one record with its key. */
+const MAX_OVERHEAD_BYTES = 100
+
 export const COMMITTED: BookedFate = { outcome: 'committed' }
 
 /** See the file's header. */
 export class PartitionBook {
   readonly rules: PartitionRules
-  readonly records = new Map<number, BookedRecord>()
+  readonly records: Map<number, BookedRecord> = new Map()
   /** What `deleteRecords` was asked for. */
   deletedBefore = 0
   /** Of the group that holds deletion back; undefined where none does. */
@@ -62,6 +65,8 @@ export class PartitionBook {
   readonly #tally: GoneTally
   /** The active segment begins there: nothing later was cleaned. */
   #activeBase = 0
+  /** What the last power cut took, at most: it was there when segments went for what they hold. */
+  #lostBytes = 0
 
   constructor(rules: PartitionRules, tally: GoneTally) {
     this.rules = rules
@@ -80,7 +85,12 @@ export class PartitionBook {
   /** The log was opened again, and ends there: the rest went with the power. */
   reopened(end: number): void {
     this.end = end
-    for (const offset of this.records.keys()) if (offset >= end) this.records.delete(offset)
+    this.#lostBytes = 0
+    for (const { offset, value } of this.records.values()) {
+      if (offset < end) continue
+      this.records.delete(offset)
+      this.#lostBytes += MAX_OVERHEAD_BYTES + (value?.length ?? 0)
+    }
   }
 
   /** Holds what readers see against all of it. */
@@ -164,7 +174,7 @@ export class PartitionBook {
     if (record.offset < this.deletedBefore) return
     const { retentionMs, retentionBytes } = this.rules
     const isOld = retentionMs >= 0 && record.timestamp < nowMs - retentionMs
-    const isTooMuch = retentionBytes >= 0 && bytesLeft >= retentionBytes
+    const isTooMuch = retentionBytes >= 0 && bytesLeft + this.#lostBytes >= retentionBytes
     must(isOld || isTooMuch, () => `${nameOf(record)} was deleted, and nobody asked for it`)
     const { consumedBefore = Infinity } = this
     must(

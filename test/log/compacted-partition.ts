@@ -67,7 +67,7 @@ export function* writeSegments(
 }
 
 /** As housekeeping does before the first swap of a topic. */
-export function* markCompacted(driver: StorageDriver): Procedure<void> {
+function* markCompacted(driver: StorageDriver): Procedure<void> {
   const reading = readMetadata(driver)
   if (reading.kind !== 'found') throw new Error('no metadata')
   const topics = [...reading.metadata.topics].map(([name, topic]) => {
@@ -77,7 +77,7 @@ export function* markCompacted(driver: StorageDriver): Procedure<void> {
 }
 
 /** Writes what `keeps` says of `old` as .cleaned, durably but for its names. */
-export function* writeCleaned(
+function* writeCleaned(
   driver: StorageDriver,
   partition: PartitionLog,
   old: readonly Segment[],

@@ -93,6 +93,25 @@ describe('a run of retention', () => {
     expect(namesIn(driver, partition, '.deleted')).toEqual([])
   })
 
+  it('changes few names a turn, however many segments go', async () => {
+    const { driver, retained, partition } = await open({ retentionMs: 0 })
+    appendSegments(partition, 60)
+    let names = 0
+    let mostInTurn = 0
+    driver.onCall = ({ action }) => {
+      if (action === 'rename') names += 1
+      return undefined
+    }
+    const running = retained.retaining()
+    for (let step = running.next(); step.done !== true; step = running.next()) {
+      mostInTurn = Math.max(mostInTurn, names)
+      names = 0
+      await step.value()
+    }
+    expect(basesOf(partition)).toEqual([130])
+    expect(mostInTurn).toBeLessThanOrEqual(32)
+  })
+
   it('deletes nothing by age where the clock jumped, and goes on by size', async () => {
     const { retained, partition } = await open({ retentionMs: 0 })
     expect(await retained.retain({ clockJumped: true })).toMatchObject({ deletedSegments: 0 })

@@ -23,9 +23,12 @@ export interface MemoryLogOptions {
    * the next checkpoint; −1 (default): never. An open transaction keeps its own.
    */
   producerIdExpirationMs?: number | undefined
-  /** Memory of a compaction pass in bytes. Default 134,217,728. */
+  /**
+   * Memory that compaction may take for keys, in bytes, up to 2 GiB. Where the keys need more it goes
+   * over a partition several times. Default 134,217,728.
+   */
   cleanerBufferBytes?: number | undefined
-  /** Bytes a second that compaction may read and write. Default: no limit. */
+  /** Bytes a second that compaction may read and write, together. Default: no limit. */
   cleanerMaxBytesPerSecond?: number | undefined
   /**
    * Milliseconds that a group without members may do nothing while the log is open before its
@@ -42,7 +45,10 @@ export interface MemoryLogOptions {
    * those that it has. Default 1, Kafka's is 50: each is a folder with its files.
    */
   transactionsTopicNumPartitions?: number | undefined
-  /** Milliseconds between housekeeping passes; null: only by hand. Default 300,000. */
+  /**
+   * Milliseconds between runs of housekeeping (`log.runHousekeeping`); null: only by hand, nothing is
+   * deleted or freed by itself then. Default 300,000.
+   */
   housekeepingIntervalMs?: number | null | undefined
   /** What the log noticed by itself. Default: `process.emitWarning`. */
   onWarning?: ((warning: LogWarning) => void) | undefined
@@ -127,6 +133,8 @@ interface OptionRule {
 
 const HOUSEKEEPING_INTERVAL_MS = 300_000
 const CLEANER_BUFFER_BYTES = 134_217_728
+/** As Kafka: no more helps a single cleaner. */
+const MAX_CLEANER_BUFFER_BYTES = 2_147_483_648
 /** As for any topic. */
 const MAX_TOPIC_PARTITIONS = 100_000
 const CLOCK_METHODS = ['now', 'monotonicNow', 'setTimeout', 'clearTimeout'] as const
@@ -135,7 +143,7 @@ const MEMORY_RULES: Readonly<Record<keyof MemoryLogOptions, OptionRule>> = {
   topics: { allowed: "an array of definitions made by defineTopic('name', …)", obeys: areTopics },
   topicDefaults: { allowed: 'an object of topic settings', obeys: isObject },
   producerIdExpirationMs: integerFrom(-1),
-  cleanerBufferBytes: integerFrom(1),
+  cleanerBufferBytes: integerFrom(1, MAX_CLEANER_BUFFER_BYTES),
   cleanerMaxBytesPerSecond: integerFrom(1),
   offsetsRetentionMs: integerFrom(-1),
   offsetsTopicNumPartitions: partitionCount(),
@@ -237,10 +245,12 @@ function exactly(random: (bytes: number) => Uint8Array): (bytes: number) => Uint
   }
 }
 
-function integerFrom(min: number): OptionRule {
+function integerFrom(min: number, max: number = Number.MAX_SAFE_INTEGER): OptionRule {
+  const isBounded = max < Number.MAX_SAFE_INTEGER
   return {
-    allowed: `an integer of at least ${min}`,
-    obeys: (value) => typeof value === 'number' && Number.isSafeInteger(value) && value >= min,
+    allowed: isBounded ? `an integer from ${min} to ${max}` : `an integer of at least ${min}`,
+    obeys: (value) =>
+      typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max,
   }
 }
 

@@ -7,7 +7,8 @@
  *   I1  metadata.json says that a topic is compacted before the first of its segments is replaced
  *   I2  it goes on beside appends, reads and changes of topics; only its swaps keep these changes
  *       waiting (`change`), and wait for whoever copies the log (`through`)
- *   I3  one partition that fails does not stop the others. Where its bytes are damaged it is left
+ *   I3  once a topic is altered so that it is not compacted any more, nothing of it is replaced
+ *   I4  one partition that fails does not stop the others. Where its bytes are damaged it is left
  *       alone until it changes: it would be read up to the same place each time
  */
 import { LogError } from '../errors/log-error.ts'
@@ -20,7 +21,6 @@ import type { CleanerProgress } from './cleaner-progress.ts'
 import { type AppliedPolicy, isCompacted } from './cleanup-policy.ts'
 import { nextTurn, type Clock } from './clock.ts'
 import type { LogTopic } from './open-topics.ts'
-import { endedError } from './partition-errors.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { SegmentRemoval } from './segment-removal.ts'
 import { canSwap, type CleanedSegment, swapIn } from './segment-swap.ts'
@@ -52,7 +52,7 @@ export interface CompactionRun {
   /** Runs what removes files, alone. */
   readonly through: <T>(begin: () => Procedure<T>) => Procedure<T>
   readonly isStopped: () => boolean
-  /** Runs what concerns one partition; undefined where it failed, which is said (I3). */
+  /** Runs what concerns one partition; undefined where it failed, which is said (I4). */
   readonly attempt: <T>(task: string, begin: () => Procedure<T>) => Procedure<T | undefined>
 }
 
@@ -71,7 +71,7 @@ interface Work extends Pick<Candidate, 'topic' | 'log'> {
 /** See the file's header. */
 export class Compaction {
   readonly #log: CompactedLog
-  /** Partitions whose bytes are damaged, as they were then (I3). */
+  /** Partitions whose bytes are damaged, as they were then (I4). */
   readonly #damaged = new WeakMap<PartitionLog, number>()
 
   constructor(log: CompactedLog) {
@@ -136,14 +136,21 @@ export class Compaction {
   *#compact({ run, topic, log }: Work): Procedure<boolean> {
     const { progress } = this.#log
     // Much may have happened since it was looked at.
-    if (!isCompacted(this.#log.policyOf(topic)) || this.#dueOf(log, run) === undefined) return false
+    if (!this.#isWanted(topic, log) || this.#dueOf(log, run) === undefined) return false
     const before = progress.of(log)
-    const { firstDirtyOffset, stats } = yield* this.#clean({ run, topic, log })
-    if (log.end === undefined) progress.set(log, firstDirtyOffset)
-    return stats.newSegments > 0 || progress.of(log) > before
+    const result = yield* this.#clean({ run, topic, log })
+    if (result === undefined || log.end !== undefined) return false
+    progress.set(log, result.firstDirtyOffset)
+    return result.stats.newSegments > 0 || progress.of(log) > before
   }
 
-  *#clean({ run, topic, log }: Work): Procedure<CleanResult> {
+  /** Its topic is there, and to be compacted. */
+  #isWanted(topic: LogTopic, log: PartitionLog): boolean {
+    return log.end === undefined && isCompacted(this.#log.policyOf(topic))
+  }
+
+  /** Undefined where it ended since nobody wants it any more. */
+  *#clean({ run, topic, log }: Work): Procedure<CleanResult | undefined> {
     const { driver, clock, progress } = this.#log
     try {
       return yield* cleanPartition(log, {
@@ -154,11 +161,11 @@ export class Compaction {
         nowMs: clock.now(),
         modifiedMsOf: (segment) => this.#modifiedMsOf(segment),
         throttle: run.throttle,
-        isStopped: run.isStopped,
+        isStopped: () => run.isStopped() || !this.#isWanted(topic, log),
         swap: (old, cleaned) => this.#swap({ run, topic, log }, old, cleaned),
       })
     } catch (error) {
-      if (log.end !== undefined) throw endedError(log) // Whatever it met of what is going.
+      if (!this.#isWanted(topic, log)) return undefined // Whatever it met of what is going.
       if (LogError.is(error, 'CORRUPT')) this.#damaged.set(log, log.layoutEpoch)
       throw error
     }
@@ -172,8 +179,9 @@ export class Compaction {
   ): Procedure<void> {
     const { driver, removal } = this.#log
     const mark = (): Procedure<void> => this.#log.markCompacted(topic)
+    const isWanted = (): boolean => this.#isWanted(topic, log)
     function* swapping(): Procedure<void> {
-      if (log.end !== undefined) throw endedError(log)
+      if (!isWanted()) throw noLongerCompacted(log) // I3: changes of topics wait, from here on.
       yield* mark() // I1
       yield* swapIn({ driver, log, removal }, old, cleaned)
     }
@@ -181,6 +189,10 @@ export class Compaction {
       yield () => run.change(swapping)
     })
   }
+}
+
+function noLongerCompacted({ directory }: PartitionLog): LogError {
+  return new LogError('ABORTED', `${directory} is not compacted any more`, {})
 }
 
 /** Those that are overdue first, then the dirtiest. */

@@ -161,10 +161,15 @@ export class Housekeeping {
   }
 
   *#retain(run: HousekeepingRun, clockJumped: boolean): Procedure<RetentionOutcome> {
+    const partitions = this.#log.topics().flatMap((topic) => topic.partitions)
+    // Settings are replaced as a whole: what was planned by others than those in force is left out.
+    const planned = new Map(partitions.map((partition) => [partition, partition.config]))
+    const unaltered = (starts: ReadonlyMap<PartitionLog, number>): typeof starts =>
+      new Map([...starts].filter(([partition]) => planned.get(partition) === partition.config))
     const outcome = yield* this.retention.run({
       nowMs: this.#log.clock.now(),
       clockJumped,
-      moveLogStarts: (starts) => run.change(() => this.#log.moveLogStarts(starts)),
+      moveLogStarts: (starts) => run.change(() => this.#log.moveLogStarts(unaltered(starts))),
       through: (begin) => this.#gate.through(begin),
       isStopped: () => this.#isStopped,
       warn: run.warn,

@@ -310,6 +310,38 @@ describe.each(LOG_KINDS)('compaction of a log on %s', (kind) => {
     expect(warnings).toEqual([])
   })
 
+  it('replaces nothing once a topic was altered so that it is not compacted', async () => {
+    const warnings: LogWarning[] = []
+    const onWarning = (warning: LogWarning): unknown => warnings.push(warning)
+    for (let turns = 0; turns < 8; turns++) {
+      const log = await openLog(kind, { housekeepingIntervalMs: null, onWarning })
+      const topic = await log.createTopic('t', COMPACT)
+      putRounds(topic, 5, 10)
+      await log.flush()
+      const run = log.runHousekeeping({ force: true })
+      for (let turn = 0; turn < turns; turn++) await nextTurn()
+      await topic.alterConfig({ cleanupPolicy: 'delete' })
+      const bytes = topic.size().bytes
+      await run
+      expect(topic.size().bytes).toBe(bytes)
+      await log.close()
+    }
+    expect(warnings).toEqual([])
+  })
+
+  it('deletes nothing by settings that were altered meanwhile', async () => {
+    const log = await openLog(kind, { housekeepingIntervalMs: null })
+    const topic = await log.createTopic('t', { ...SMALL, retentionBytes: 0 })
+    appendSegments(topic, 4)
+    await log.flush()
+    const altering = topic.alterConfig({ retentionBytes: -1 })
+    const run = log.runHousekeeping()
+    await altering
+    const start = topic.partition(0).logStartOffset
+    await run
+    expect(topic.partition(0).logStartOffset).toBe(start)
+  })
+
   it('ends within its next steps when the log closes', async () => {
     const log = await openLog(kind, { housekeepingIntervalMs: null, cleanerMaxBytesPerSecond: 1 })
     const topic = await log.createTopic('t', COMPACT)
@@ -319,6 +351,45 @@ describe.each(LOG_KINDS)('compaction of a log on %s', (kind) => {
     for (let turn = 0; turn < 20; turn++) await nextTurn()
     await log.close()
     expect((await run).code).toBe('CLOSED')
+  })
+})
+
+describe('long runs', () => {
+  /** Turns of the event loop that pass while `work` is under way. */
+  async function turnsDuring(work: Promise<unknown>): Promise<number> {
+    const state = { isOver: false }
+    const ending = work.finally(() => {
+      state.isOver = true
+    })
+    let turns = 0
+    for (; !state.isOver; turns++) await nextTurn()
+    await ending
+    return turns
+  }
+
+  it('let the event loop go on after so many bytes that are compacted', async () => {
+    const log = await openLog('memory', { housekeepingIntervalMs: null })
+    const topic = await log.createTopic('t', { cleanupPolicy: 'compact', segmentBytes: 1_048_576 })
+    const value = 'v'.repeat(1_000)
+    for (let batch = 0; batch < 80; batch++) {
+      const records = Array.from({ length: 100 }, (_, key) => ({ key: `k${key}`, value }))
+      topic.partition(0).append(records)
+    }
+    const bytes = topic.size().bytes
+    const turns = await turnsDuring(log.runHousekeeping({ force: true }))
+    // What is dirty is read twice, at most 256 KiB and a batch of 100 KB in a turn.
+    expect(turns).toBeGreaterThan((2 * bytes) / (262_144 + 110_000))
+    expect(topic.size().bytes).toBeLessThan(bytes / 2)
+  })
+
+  it('let the event loop go on after so many segments that are deleted', async () => {
+    const log = await openLog('memory', { housekeepingIntervalMs: null })
+    const topic = await log.createTopic('t', { ...SMALL, fileDeleteDelayMs: 0 })
+    appendSegments(topic, 2_000)
+    await topic.partition(0).deleteRecords(1_999)
+    const turns = await turnsDuring(log.runHousekeeping())
+    expect(turns).toBeGreaterThan(1_999 / 64)
+    expect(topic.size().bytes).toBeLessThan(2_000)
   })
 })
 

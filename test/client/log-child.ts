@@ -56,6 +56,29 @@ async function run(): Promise<void> {
       say('idle')
       return
     }
+    case 'is looked after': {
+      const options = { housekeepingIntervalMs: 1, cleanerMaxBytesPerSecond: 1 }
+      const log = await EventLog.open(directory, options)
+      const topic = await log.ensureTopic('t', { cleanupPolicy: 'compact', segmentBytes: 1_024 })
+      const value = 'x'.repeat(300)
+      for (let n = 0; n < 20; n++) topic.partition(0).append({ key: 'k', value })
+      await log.flush()
+      process.once('exit', () => say('ended'))
+      // Long enough for a run to begin, which then takes hours.
+      setTimeout(() => say('idle'), 100)
+      return
+    }
+    case 'waits for housekeeping': {
+      const options = { housekeepingIntervalMs: null, cleanerMaxBytesPerSecond: 100_000 }
+      const log = await EventLog.open(directory, options)
+      const topic = await log.ensureTopic('t', { cleanupPolicy: 'compact', segmentBytes: 4_096 })
+      const value = 'x'.repeat(1_000)
+      for (let n = 0; n < 20; n++) topic.partition(0).append({ key: 'k', value })
+      await log.flush()
+      const { cleanedPartitions } = await log.runHousekeeping()
+      say(`compacted ${cleanedPartitions}`)
+      return
+    }
     case 'keeps small values': {
       await keepSmallValues()
       return

@@ -69,6 +69,22 @@ describe('a process', () => {
     expect(readdirSync(closed)).toEqual([])
   })
 
+  it('ends by itself while a log is being compacted, and leaves all of it', async () => {
+    const directory = temporaryDirectory()
+    const child = start('is looked after', directory)
+    expect(await child.output).toBe('idle\nended\n')
+    expect(child.process.exitCode).toBe(0)
+    const log = await EventLog.open(directory)
+    expect(log.topic('t').partition(0).get(19)?.key?.toString()).toBe('k')
+    await log.close()
+  })
+
+  it('goes on until housekeeping that it waits for is over', async () => {
+    const child = start('waits for housekeeping', temporaryDirectory())
+    expect(await child.output).toBe('compacted 1\n')
+    expect(child.process.exitCode).toBe(0)
+  })
+
   it('ends by itself while an idle log is open, and leaves the log free', async () => {
     const directory = temporaryDirectory()
     const child = start('idle', directory)

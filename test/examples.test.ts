@@ -53,6 +53,13 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
     'apple costs 200, plum is gone',
     'segments deleted, 0 held back',
   ],
+  'backup.ts': [
+    'linked some: true',
+    'fewer files than before: true',
+    'sound, 51 records',
+    'restored up to: one more',
+    'as text: 50 one more',
+  ],
   'typed-topics.ts': ['refused: name', 'c-1: Ada Lovelace, vip'],
   'verify-and-repair.ts': [
     'while it is open: sound',

@@ -260,10 +260,12 @@ export class RetentionRuns {
     const { driver, removal } = this.#log
     const { logStartOffset } = partition
     yield () => partition.makeDurable(logStartOffset) // I1
+    let stuck: LogError | undefined
     let count = countBelowStart(partition.segments, logStartOffset)
     while (count > 0 && partition.end === undefined && !run.isStopped()) {
       const dropped = partition.dropSegments(Math.min(count, SEGMENTS_A_TURN))
-      findings.failed(removal.setAsideOrKeepTrying(partition, dropped))
+      stuck = removal.setAsideOrKeepTrying(partition, dropped)
+      findings.failed(stuck)
       count -= dropped.length
       findings.deletedSegments += dropped.length
       for (const { sizeBytes } of dropped) findings.deletedBytes += sizeBytes
@@ -273,7 +275,9 @@ export class RetentionRuns {
     yield () => driver.flushDirectory(partition.directory)
     if (partition.end !== undefined) return
     yield () => partition.snapshots.removeUnneeded(partition)
-    if (partition.end === undefined && partition.epochs.hasOld) yield* partition.epochs.save()
+    // Segments that kept their names may be found again, with batches of epochs before.
+    const areGone = partition.end === undefined && stuck === undefined
+    if (areGone && partition.epochs.hasOld) yield* partition.epochs.save()
   }
 }
 

@@ -41,6 +41,8 @@ import type { TransactionFacts } from './transaction-facts.ts'
 /** Position of a segment's last byte at most. */
 const MAX_SEGMENT_BYTES = 0x7fff_ffff
 const NO_HORIZON = -1
+/** To compress takes as long as to look at so many times the bytes. */
+const COMPRESSION_COST = 4
 
 /** The last that is known of a producer. */
 export interface LastOfProducer {
@@ -130,12 +132,14 @@ export class BatchFilter {
   ): boolean {
     const { buffer, at } = batches
     const isEmpty = recordCountOf(buffer, at) === 0
-    const isOver = isEmpty || this.#isOver(buffer, at, output)
+    const outcome = isEmpty ? 'other' : this.#markers.read(buffer, at)
+    const isOver = outcome !== 'other' && !this.#seen.delete(producerIdOf(buffer, at))
     const horizonMs = horizonOf(buffer, at, attributes)
     const isExpired = isOver && horizonMs !== NO_HORIZON && horizonMs <= this.#rules.nowMs
     // Kafka leaves an empty batch of it, from which nobody reads the epoch again.
     const isDropped = isExpired && !this.#isAllOfProducer(buffer, at)
     if (isEmpty || isDropped) return this.#leaveEmpty(batches, output, place, isEmpty)
+    if (outcome === 'abort' && output !== undefined) this.#noteAborted(buffer, at, output)
     const isDue = isOver && horizonMs === NO_HORIZON && this.#hasSeenAllBefore(buffer, at)
     if (!isDue) return copyWhole(batches, output)
     this.#begin(batches)
@@ -143,18 +147,10 @@ export class BatchFilter {
     return this.#write(batches, output, place, true)
   }
 
-  /** Whether no batch of the transaction that the marker ends is there any more. */
-  #isOver(buffer: Buffer, at: number, output: CleanedSegment | undefined): boolean {
-    const outcome = this.#markers.read(buffer, at)
-    if (outcome === 'other') return false
-    const producerId = producerIdOf(buffer, at)
-    if (!this.#seen.delete(producerId)) return true
-    if (outcome === 'abort' && output !== undefined) {
-      // Who reads the batches as they were still asks about them.
-      const entry = this.#rules.facts.abortedBy(producerId, lastOffsetOf(buffer, at))
-      if (entry !== undefined) output.addAborted(entry)
-    }
-    return false
+  /** Who holds the batches as they were asks about them: its entry stays as long as the marker. */
+  #noteAborted(buffer: Buffer, at: number, output: CleanedSegment): void {
+    const entry = this.#rules.facts.abortedBy(producerIdOf(buffer, at), lastOffsetOf(buffer, at))
+    if (entry !== undefined) output.addAborted(entry)
   }
 
   #filterData(
@@ -251,6 +247,7 @@ export class BatchFilter {
     const { nowMs, deleteRetentionMs } = this.#rules
     const deleteHorizonMs = getsHorizon ? nowMs + deleteRetentionMs : NO_HORIZON
     const codec = this.#codecFor(attributesOf(batches.buffer, batches.at))
+    if (codec !== 'none') this.lookedAtBytes *= COMPRESSION_COST
     const sizeBytes = this.#retained.writeTo(output, this.#reader.buffer, {
       codec,
       deleteHorizonMs,

@@ -17,7 +17,7 @@
  */
 import { CorruptBytes } from '../../errors/corrupt-bytes.ts'
 import { LogError } from '../../errors/log-error.ts'
-import { attributesOf, isTransactionalBatch } from '../../format/record-batch.ts'
+import { attributesOf, isControlBatch, isTransactionalBatch } from '../../format/record-batch.ts'
 import type { Procedure } from '../../storage/procedure.ts'
 import type { Segment } from '../../storage/segment.ts'
 import type { SegmentContents } from '../../storage/segment-contents.ts'
@@ -29,7 +29,7 @@ import { type CleanedPlace, CleanedSegment, removeCleaned } from './cleaned-segm
 import { readDirtyKeys, STOPPED } from './dirty-keys.ts'
 import { type KeyHash, KeyOffsets } from './key-offsets.ts'
 import { type PassLimits, PassWork } from './pass-work.ts'
-import { SegmentBatches } from './segment-batches.ts'
+import { refuseDamage, SegmentBatches } from './segment-batches.ts'
 import { groupSegments } from './segment-groups.ts'
 import { TransactionFacts } from './transaction-facts.ts'
 
@@ -129,6 +129,7 @@ class PartitionCleaner {
     const producers = lastOfProducers(log)
     const { logEndOffset } = log
     yield () => log.makeDurable(logEndOffset)
+    refuseDamage(log)
     const context = { firstDirtyOffset, nowMs, ...(modifiedMsOf && { modifiedMsOf }) }
     const cleanable = cleanableOf(log, context)
     const { firstUncleanableOffset } = cleanable
@@ -257,7 +258,7 @@ class PartitionCleaner {
           if (!(yield* work.read(batches))) return 'stopped'
           continue
         }
-        if (!facts.isLoaded && isTransactionalBatch(attributesOf(batches.buffer, batches.at))) {
+        if (!facts.isLoaded && isOfTransaction(attributesOf(batches.buffer, batches.at))) {
           yield* facts.load(work)
           if (!facts.isLoaded) return 'stopped'
         }
@@ -275,13 +276,20 @@ class PartitionCleaner {
   #isStopped(): boolean {
     const { end, segments } = this.#log
     if (end !== undefined || this.#settings.isStopped()) return true
-    return !this.#group.every((segment) => segments.includes(segment))
+    const [first, last] = [this.#group[0], this.#group.at(-1)]
+    // Retention takes the oldest.
+    if (first === undefined || last === undefined) return false
+    return !segments.includes(first) || !segments.includes(last)
   }
 
   #memoryBytes(dirtyBytes: number): number {
     const usable = Math.max(MEMORY_PER_BYTE * dirtyBytes, LEAST_MEMORY_BYTES)
     return Math.min(this.#settings.bufferBytes, usable)
   }
+}
+
+function isOfTransaction(attributes: number): boolean {
+  return isTransactionalBatch(attributes) || isControlBatch(attributes)
 }
 
 /** As `BatchFilter.filter`, of a batch that has `bytesBehind` behind it in its group. */

@@ -82,7 +82,7 @@ export class SegmentBatches {
     if (batchBytes > this.#end - at && !this.#isWholeRest) return false
     const check = checkBatch(this.buffer, at, this.#end)
     const reason = check === 'ok' ? this.#gapAt(at) : check
-    if (reason !== undefined) throw this.#corrupt(reason, Math.max(this.#expectedOffset, 0))
+    if (reason !== undefined) throw this.#corrupt(reason, this.#expectedOffset)
     this.at = at
     this.batchBytes = batchBytes
     this.#nextAt = at + batchBytes
@@ -99,7 +99,7 @@ export class SegmentBatches {
     const isBegun = this.#end - this.#nextAt >= BATCH_HEADER_BYTES
     const neededBytes = isBegun ? batchSizeBytesOf(this.buffer, this.#nextAt) : 0
     const byteLength = Math.min(Math.max(READ_BYTES, neededBytes), leftBytes)
-    if (neededBytes > leftBytes) throw this.#corrupt('length', Math.max(this.#expectedOffset, 0))
+    if (neededBytes > leftBytes) throw this.#corrupt('length', this.#expectedOffset)
     const position = this.#position
     let bytes: Buffer | undefined
     const room = this.#roomFor(byteLength)
@@ -109,7 +109,7 @@ export class SegmentBatches {
     // Over memory nobody waits (`completeProcedure`), and there is nothing to wait for.
     bytes ??= room.subarray(0, segment.read(room, 0, byteLength, position))
     if (bytes.length < byteLength || byteLength < BATCH_HEADER_BYTES) {
-      throw this.#corrupt('incomplete', Math.max(this.#expectedOffset, 0))
+      throw this.#corrupt('incomplete', this.#expectedOffset)
     }
     this.buffer = bytes
     this.#nextAt = 0
@@ -159,14 +159,45 @@ export class SegmentBatches {
     position: number = this.#position,
     cause?: Error,
   ): LogError<'CORRUPT'> {
-    const { topic, partition } = this.#log
     const file = this.#segment?.logPath ?? ''
-    return new LogError(
-      'CORRUPT',
-      `${topic}-${partition}: not compacted, a batch is damaged (${file}, position ${position}: ` +
-        `${reason}); run EventLog.verify on the directory`,
-      { topic, partition, file, position, offset },
-      cause === undefined ? undefined : { cause },
-    )
+    return corrupt(this.#log, { reason, offset, file, position }, cause)
   }
+}
+
+/**
+ * Before anything is replaced: from then on a gap is no damage any more, and would not show.
+ * @throws {LogError} CORRUPT where a segment is known to be damaged, or one is missing.
+ */
+export function refuseDamage(log: CleanedLog & { readonly segments: Iterable<Segment> }): void {
+  let expectedOffset = -1
+  for (const { isDamaged, baseOffset, nextOffset, logPath: file } of log.segments) {
+    const isMissing = log.isGapless && expectedOffset >= 0 && baseOffset !== expectedOffset
+    const reason = isDamaged ? 'damaged' : 'gap'
+    if (isDamaged || isMissing) {
+      throw corrupt(log, { reason, offset: expectedOffset, file, position: 0 })
+    }
+    expectedOffset = nextOffset
+  }
+}
+
+/** Where damage was met. */
+interface DamagePlace {
+  readonly reason: string
+  readonly offset: number
+  readonly file: string
+  readonly position: number
+}
+
+function corrupt(
+  { topic, partition }: CleanedLog,
+  { reason, offset, file, position }: DamagePlace,
+  cause?: Error,
+): LogError<'CORRUPT'> {
+  return new LogError(
+    'CORRUPT',
+    `${topic}-${partition}: not compacted, a batch is damaged (${file}, position ${position}: ` +
+      `${reason}); run EventLog.verify on the directory`,
+    { topic, partition, file, position, offset: Math.max(offset, 0) },
+    cause === undefined ? undefined : { cause },
+  )
 }

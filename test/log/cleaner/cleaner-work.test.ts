@@ -1,8 +1,10 @@
 /** How compaction goes about its work: in slices, stopped at any step, without leaving anything. */
 import { describe, expect, it } from 'vitest'
 import { cleanPartition } from '../../../src/log/cleaner/cleaner.ts'
+import { refuseDamage } from '../../../src/log/cleaner/segment-batches.ts'
 import { openMemoryDriver } from '../../../src/storage/memory-driver.ts'
 import { completeProcedure, type Procedure, runProcedure } from '../../../src/storage/procedure.ts'
+import type { Segment } from '../../../src/storage/segment.ts'
 import type { FaultDriver } from '../../../src/testing/fault-driver.ts'
 import { openLog, partitionOf } from '../open-log.ts'
 import { namesEnding } from '../tampering.ts'
@@ -85,6 +87,20 @@ describe('compaction', () => {
     const names = driver.list('t-0')
     await expect(compact(compacted)).rejects.toMatchObject({ code: 'CORRUPT' })
     expect(driver.list('t-0')).toEqual(names)
+  })
+
+  it('refuses a log with a segment missing before it makes gaps of its own', async () => {
+    const { partition } = await filled()
+    const { topic } = partition
+    const refused = (isGapless: boolean, left: readonly Segment[]): void =>
+      refuseDamage({ topic, partition: 0, isGapless, segments: left })
+    const segments = [...partition.segments]
+    const gap = segments.toSpliced(1, 1)
+    expect(() => refused(true, segments)).not.toThrow()
+    expect(() => refused(false, gap)).not.toThrow()
+    expect(() => refused(true, gap)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    segments[2]?.markDamaged()
+    expect(() => refused(false, segments)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
   })
 
   it('goes on beside other work: a slice is at most 128 KiB and a batch', async () => {

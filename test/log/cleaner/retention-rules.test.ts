@@ -127,15 +127,23 @@ describe('what stays', () => {
     ])
   })
 
-  it('tells who reads the old batches what was aborted, as long as they may', async () => {
-    const compacted = await compactedLog({ segmentBytes: 1 << 20 })
-    const { partition } = compacted
+  it('tells who reads the old batches what was aborted, as long as the marker stays', async () => {
+    const compacted = await compactedLog({ segmentBytes: 1 << 20, deleteRetentionMs: DAY_MS })
+    const { partition, clock } = compacted
     append(partition, [{ key: 'a', value: '1' }], { producerId: 7, transactional: true })
     end(partition, 7, 'abort')
-    append(partition, [{ key: 'b', value: 'last' }])
+    append(partition, [{ key: 'b', value: '2' }], { producerId: 7, transactional: true })
+    end(partition, 7, 'commit')
+    append(partition, [{ key: 'c', value: 'last' }])
     partition.roll()
+    for (let pass = 0; pass < 3; pass++) {
+      await compact(compacted)
+      expect(recordsIn(partition).map(({ value }) => value)).toEqual(['2', 'last'])
+      expect(partition.isAborted(7, 0)).toBe(true)
+    }
+    clock.advance(DAY_MS)
     await compact(compacted)
-    expect(recordsIn(partition).map(({ value }) => value)).toEqual(['last'])
-    expect(partition.isAborted(7, 0)).toBe(true)
+    expect(partition.isAborted(7, 0)).toBe(false)
+    expect(partition.segments.first.aborted.entries).toEqual([])
   })
 })

@@ -15,6 +15,7 @@ import { endedError } from '../../log/partition-errors.ts'
 import type { PartitionLog } from '../../log/partition-log.ts'
 import { tableEnded } from '../log-warnings.ts'
 import { RecordSource } from '../record-source.ts'
+import type { Segment } from '../../storage/segment.ts'
 import type { TopicView } from '../topic-state.ts'
 import type { TableEntries } from './table-entries.ts'
 import type { TableListeners } from './table-listeners.ts'
@@ -22,6 +23,8 @@ import type { TableListeners } from './table-listeners.ts'
 const SLICE_BYTES = 262_144
 /** What a record counts beside its key and value: small ones take their time too. */
 const RECORD_BYTES = 32
+/** So often it is loaded anew where compaction was faster. */
+const MOST_LOADS = 4
 /** Entries that are looked at in one go. */
 const SLICE_ENTRIES = 4_096
 
@@ -29,6 +32,10 @@ const SLICE_ENTRIES = 4_096
 interface Followed {
   readonly log: PartitionLog
   readonly source: RecordSource
+  /** Those there were when it began. */
+  segments: readonly Segment[]
+  /** Stops listening. */
+  readonly release: () => void
   logStartOffset: number
   /** Up to there was read, though it may be that nothing is there. */
   readTo: number
@@ -48,6 +55,11 @@ export class TableFollower {
   #isLoaded = false
   #lastSize = 0
   #end: (() => unknown) | undefined
+  #resolveEnding: () => void = () => undefined
+  /** Resolves when the table is over: what the device still reads need not be waited for. */
+  readonly #ending = new Promise<void>((resolve) => {
+    this.#resolveEnding = resolve
+  })
 
   constructor(view: TopicView, entries: TableEntries, listeners: TableListeners) {
     this.#view = view
@@ -60,19 +72,48 @@ export class TableFollower {
     return this.#end === undefined ? this.#entries.size : this.#lastSize
   }
 
-  /** Why the table is over; undefined while it is not. */
-  get end(): (() => unknown) | undefined {
-    return this.#end
+  /** @throws Why the table is over, where it is. */
+  checkUsable(): void {
+    if (this.#end !== undefined) throw this.#end()
   }
 
   /** Reads everything there is, then follows. @throws What ends the table on the way. */
   async load(): Promise<void> {
-    this.#entries.keepsTombstones = this.#view.partitions.length > 1
-    this.#releases.push(this.#view.state.onGrowth(() => this.#join()))
-    this.#join()
-    await this.#catchUp()
-    if (this.#end !== undefined) throw this.#end()
+    this.checkUsable()
+    const { state } = this.#view
+    this.#releases.push(state.onGrowth(() => this.#join()))
+    for (let attempt = 1; ; attempt++) {
+      const startedMs = state.host.clock.now()
+      this.#entries.keepsTombstones = this.#view.partitions.length > 1
+      this.#join()
+      await Promise.race([this.#catchUp(), this.#ending])
+      this.checkUsable()
+      const tookMs = state.host.clock.now() - startedMs
+      if (attempt === MOST_LOADS || !this.#mayHaveMissed(tookMs)) break
+      this.#startOver()
+    }
     this.#isLoaded = true
+    for (const followed of this.#followed) followed.segments = []
+  }
+
+  /**
+   * Whether compaction may have removed a tombstone that was not read yet, with the value that was:
+   * it does so twice meanwhile, at least `deleteRetentionMs` apart.
+   */
+  #mayHaveMissed(tookMs: number): boolean {
+    if (tookMs < this.#view.config.deleteRetentionMs) return false
+    return this.#followed.some(({ log, segments }) =>
+      segments.some((one) => one.nextOffset > log.logStartOffset && !log.segments.includes(one)),
+    )
+  }
+
+  #startOver(): void {
+    this.#isBehind = true
+    this.#entries.clear()
+    for (const { source, release } of this.#followed.splice(0)) {
+      release()
+      source.finish()
+    }
   }
 
   /** Ends the table; what is asked of it later is refused with what `error` gives. */
@@ -80,8 +121,12 @@ export class TableFollower {
     if (this.#end !== undefined) return
     this.#lastSize = this.#entries.size
     this.#end = error
+    this.#resolveEnding()
     for (const release of this.#releases.splice(0)) release()
-    for (const { source } of this.#followed) source.finish()
+    for (const { source, release } of this.#followed) {
+      release()
+      source.finish()
+    }
     this.#listeners.end()
     this.#entries.clear()
   }
@@ -95,10 +140,11 @@ export class TableFollower {
         live: true,
         onDamage: passNoDamage,
       })
-      const followed = { log, source, logStartOffset, readTo: 0 }
+      const release = log.onChange(() => this.#changed(followed))
+      const segments = [...log.segments]
+      const followed: Followed = { log, source, segments, release, logStartOffset, readTo: 0 }
       this.#entries.startsAt(log.partition, logStartOffset)
       this.#followed.push(followed)
-      this.#releases.push(log.onChange(() => this.#changed(followed)))
       if (!this.#isBehind) this.#changed(followed)
     }
   }

@@ -144,8 +144,7 @@ class TopicTable implements Table<unknown, unknown> {
   }
 
   #checkUsable(): void {
-    const { end } = this.#follower
-    if (end !== undefined) throw end()
+    this.#follower.checkUsable()
   }
 }
 

@@ -41,6 +41,11 @@ export interface BatchPlace {
   readonly nextOffset: number
   /** No offset was ever left out: a gap is damage. */
   readonly isGapless: boolean
+  /**
+   * Where the next segment starts: one whose first batch is at or behind that is another one. What
+   * comes later in it is not asked: then it may be the next segment that has a wrong name.
+   */
+  readonly startsBelow?: number
 }
 
 /** What is looked for behind a bad batch. */
@@ -88,6 +93,7 @@ export class BatchWalk {
     const baseOffset = baseOffsetOf(this.#window.buffer, at)
     // The CRC does not cover the base offset: it must be one that a batch of this place can have.
     const relative = lastOffsetOf(this.#window.buffer, at) - this.#baseOffset
+    if (position === 0 && baseOffset >= (place.startsBelow ?? Infinity)) return 'gap'
     if (baseOffset < place.nextOffset || relative > MAX_RELATIVE_OFFSET) return 'gap'
     if (baseOffset === place.nextOffset) return 'ok'
     if (place.isGapless) return 'gap'

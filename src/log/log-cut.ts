@@ -106,7 +106,8 @@ export class LogCut {
 
   *#unlink(name: string): Procedure<void> {
     const path = `${this.#directory}/${name}`
-    if (this.#driver.status(path) === undefined) return
+    // A directory of such a name is nobody's work, and nobody's to remove.
+    if (this.#driver.status(path)?.kind !== 'file') return
     // Begun here, not in the wait: over memory nobody waits (`completeProcedure`).
     const removal = this.#driver.unlink(path)
     // Where another partition ends the open, nobody comes to the wait to hear of it.

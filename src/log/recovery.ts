@@ -96,7 +96,8 @@ class Recovery {
   /** Goes through the segments, oldest first; returns where the log ends. */
   *#check(bases: readonly number[]): Procedure<number> {
     const { isOwn, isGapless, epochs, checkpointedPoint } = this.#input
-    const expected: ScanExpectation = { nextOffset: this.#firstOffset(bases), isGapless, epochs }
+    const nextOffset = this.#firstOffset(bases)
+    const expected: ScanExpectation = { nextOffset, isGapless, startsBelow: Infinity, epochs }
     for (const [index, baseOffset] of bases.entries()) {
       const isMissing = isOwn && baseOffset > Math.max(expected.nextOffset, this.#logStartOffset)
       if (isMissing || baseOffset < expected.nextOffset) {
@@ -110,6 +111,7 @@ class Recovery {
       }
       expected.nextOffset = Math.max(expected.nextOffset, baseOffset)
       const nextBase = bases[index + 1] ?? Infinity
+      expected.startsBelow = nextBase
       // A checkpoint at its very end was made while it was the newest: it may have been sealed, and
       // got the last entries of its indexes, after that.
       const isSynced = nextBase < checkpointedPoint

@@ -38,6 +38,8 @@ export interface ScanExpectation {
   /** First offset that may come next. */
   nextOffset: number
   readonly isGapless: boolean
+  /** See `BatchPlace`. */
+  startsBelow: number
   readonly epochs: LeaderEpochs
 }
 

@@ -116,7 +116,8 @@ class SwapPlanning {
 
   #sort(name: string): void {
     const file = parsePassingFileName(name)
-    if (file === undefined) return
+    const { driver, directory } = this.#folder
+    if (file === undefined || driver.status(`${directory}/${name}`)?.kind !== 'file') return
     const { baseOffset, state, suffix, ending, copy } = file
     const isLog = suffix === '.log'
     if (state === 'cleaned') {

@@ -180,7 +180,7 @@ class SwapRecovery {
   }
 
   #exists(name: string): boolean {
-    return this.#folder.driver.status(this.#path(name)) !== undefined
+    return this.#folder.driver.status(this.#path(name))?.kind === 'file'
   }
 
   #path(name: string): string {

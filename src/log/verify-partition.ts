@@ -52,6 +52,7 @@ export class PartitionVerification {
     this.#state = {
       nextOffset: 0,
       isGapless,
+      startsBelow: Infinity,
       records: new RecordAudit(config.maxDecompressedBytes),
       epochs: new EpochAudit(driver, directory, isOwn),
       transactions: new TransactionAudit(),
@@ -135,6 +136,7 @@ export class PartitionVerification {
       return this.#passMissing(later[0])
     }
     const damageBefore = this.#damage.count
+    this.#state.startsBelow = later[0] ?? Infinity
     this.#state.transactions.begin(place)
     try {
       const tornFrom = yield* this.#readToEnd(segment, later)

@@ -68,6 +68,8 @@ export interface VerifyState {
   /** First offset that may come next. */
   nextOffset: number
   readonly isGapless: boolean
+  /** See `BatchPlace`. */
+  startsBelow: number
   readonly records: RecordAudit
   readonly epochs: EpochAudit
   readonly transactions: TransactionAudit

@@ -46,8 +46,8 @@ export class OffsetIndex {
     return this.#file
   }
 
-  /** True where I1 holds and every position lies inside a log of `logBytes`. */
-  isSound(logBytes: number): boolean {
+  /** True where I1 holds, and all lies inside a log of `logBytes` that ends at `logEndOffset`. */
+  isSound(logBytes: number, logEndOffset: number): boolean {
     const { view, slotCount } = this.#file
     let offset = -1
     let position = -1
@@ -58,7 +58,7 @@ export class OffsetIndex {
       offset = nextOffset
       position = nextPosition
     }
-    return true
+    return slotCount === 0 || offset + this.#baseOffset < logEndOffset
   }
 
   append(entry: { readonly offset: number; readonly position: number }): void {

@@ -136,7 +136,7 @@ export class SegmentIndexes implements LoadedIndexes {
     this.#isTrusted ||=
       !this.offset.file.wasMissing &&
       !this.time.file.wasMissing &&
-      this.offset.isSound(sizeBytes) &&
+      this.offset.isSound(sizeBytes, nextOffset) &&
       this.time.isSound(nextOffset)
     return this.#isTrusted
   }

@@ -83,18 +83,18 @@ function readAll(specimen: Specimen, log: LogDirectory, report: OpenReport, when
   const read = new Map<string, Map<number, ReadRecord>>()
   const told = new Set<string>()
   const ends = new Map<string, { start: number; end: number }>()
-  const isOwn = specimen.stored.has('metadata.json')
   for (const partition of log.topics().flatMap((topic) => topic.partitions)) {
     const { directory, logStartOffset: start, logEndOffset: end } = partition
     partition.tail.clear()
-    const expected = new Map(specimen.records.get(directory)?.map((one) => [one.offset, one]))
+    const kept = specimen.records.get(directory) ?? []
+    const written = [...(specimen.removed.get(directory) ?? []), ...kept]
+    const expected = new Map(written.map((one) => [one.offset, one]))
     const found = readSkipping(partition, () => told.add(directory))
     for (const [offset, record] of found) {
       // Where gaps are nothing new, a base offset may change within one, and nobody can tell.
-      const written = specimen.records.get(directory) ?? []
-      const isMoved = !isOwn && written.some(isSame(record))
+      const isMoved = specimen.hasGaps && written.some(isSame(record))
       // A wrong number in the checkpoint of log starts, which a crash left without a witness.
-      const wasDeleted = !specimen.wasClean && offset < (written[0]?.offset ?? 0)
+      const wasDeleted = !specimen.wasClean && offset < (kept[0]?.offset ?? 0)
       if (!isMoved && !wasDeleted)
         checkRecord(expected.get(offset), record, `${when}: ${directory} ${offset}`)
     }
@@ -195,8 +195,8 @@ function endingOf(specimen: Specimen, reading: Reading): Ending {
     for (const record of missing) {
       const { offset } = record
       const found = [...(reading.read.get(directory)?.values() ?? [])]
-      // Of a broker's log: handed out at another offset, which nothing contradicts.
-      if (!specimen.stored.has('metadata.json') && found.some(isSame(record))) continue
+      // Handed out at another offset, which nothing contradicts.
+      if (specimen.hasGaps && found.some(isSame(record))) continue
       const fate = fateOf(specimen, reading, directory, offset)
       if (fate === 'torn') isCut = true
       else if (fate === 'told') isTold = true

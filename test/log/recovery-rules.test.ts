@@ -100,6 +100,19 @@ describe('a segment that does not follow on the one before', () => {
     expect(shape(recovered).at(-1)).toEqual([7, 8, batchBytes])
   })
 
+  it('is another one where its first batch belongs behind the next one, gaps or none', async () => {
+    const swapped = { 0: at(7, 8), 7: at(0, 3) }
+    const recovered = await recover(folder(swapped), {
+      isGapless: false,
+      isOwn: true,
+      recoveryPoint: 9,
+    })
+    expect(recovered.report.damage).toMatchObject([
+      { file: segmentFile(0), firstOffset: 0, lastOffset: 6 },
+      { file: segmentFile(7), firstOffset: 7, lastOffset: 8 },
+    ])
+  })
+
   it('has lost what was before it in a log that only we have compacted', async () => {
     const ours = { isGapless: false, isOwn: true }
     const recovered = await recover(folder(hole), { ...ours, recoveryPoint: 8 })

@@ -30,7 +30,12 @@ function scanOf(...parts: readonly Buffer[]): Scanned {
   const place = { driver, directory: 't-0', baseOffset: 0 }
   const segment = Segment.open(place, SETTINGS, uncheckedContents(0, log.length))
   segment.rewind(emptyContents(0))
-  const expected = { nextOffset: 0, isGapless: true, epochs: LeaderEpochs.load(driver, 't-0') }
+  const expected = {
+    nextOffset: 0,
+    isGapless: true,
+    startsBelow: Infinity,
+    epochs: LeaderEpochs.load(driver, 't-0'),
+  }
   return { segment, scan: new SegmentScan(segment, log.length), expected }
 }
 

@@ -48,8 +48,10 @@ describe('an offset index', () => {
         expect(index.slotForPosition(wanted)).toBe(
           expected.findLastIndex((entry) => entry.position <= wanted),
         )
-        expect(index.isSound(position + 1)).toBe(true)
-        expect(index.isSound(position)).toBe(entries.length === 0)
+        const last = expected.at(-1)?.offset ?? 0
+        expect(index.isSound(position + 1, last + 1)).toBe(true)
+        expect(index.isSound(position, last + 1)).toBe(entries.length === 0)
+        expect(index.isSound(position + 1, last)).toBe(entries.length === 0)
         index.truncateToOffset(wanted)
         expect(index.slotCount).toBe(expected.filter((entry) => entry.offset < wanted).length)
       }),
@@ -64,7 +66,7 @@ describe('an offset index', () => {
       return bytes
     }
     const sound = (...entries: readonly Buffer[]): boolean =>
-      loaded(Buffer.concat(entries)).isSound(100)
+      loaded(Buffer.concat(entries)).isSound(100, 1_000)
     expect(sound(entry(1, 10), entry(2, 20))).toBe(true)
     expect(sound(entry(1, 10), entry(1, 20))).toBe(false)
     expect(sound(entry(1, 10), entry(2, 10))).toBe(false)

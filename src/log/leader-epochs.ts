@@ -94,8 +94,9 @@ export class LeaderEpochs {
     const epoch = this.at(offset)
     if (epoch < 0 || this.#entries[0]?.startOffset === offset) return
     const later = this.#entries.filter((entry) => entry.startOffset > offset)
-    this.#entries = [{ leaderEpoch: epoch, startOffset: offset }, ...later]
-    this.#hasOld = true
+    const entries = [{ leaderEpoch: epoch, startOffset: offset }, ...later]
+    if (entries.length < this.#entries.length) this.#hasOld = true
+    this.#entries = entries
   }
 
   /** The file says more than is known of the log: `save` ends that, and nothing needs it. */

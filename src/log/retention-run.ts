@@ -66,6 +66,8 @@ export interface RetentionRun {
   readonly clockJumped: boolean
   /** Makes logs start at these offsets, which are above where they start: durably, then for all. */
   readonly moveLogStarts: (starts: ReadonlyMap<PartitionLog, number>) => Promise<void>
+  /** Runs a short procedure while no topic is made or deleted. */
+  readonly change: <T>(begin: () => Procedure<T>) => Promise<T>
   /** Runs what removes files, alone. */
   readonly through: <T>(begin: () => Procedure<T>) => Procedure<T>
   readonly isStopped: () => boolean
@@ -251,7 +253,19 @@ export class RetentionRuns {
       if (isReady === true && partition.end === undefined) starts.set(partition, start)
     }
     if (starts.size > 0 && !run.isStopped()) {
-      yield* findings.attempt(() => waitFor(() => run.moveLogStarts(starts)))
+      yield* findings.attempt(() => this.#moveTogether(run, starts))
+    }
+  }
+
+  /** On a full disk what waits for its delay makes room for the checkpoint that more waits for. */
+  *#moveTogether(run: RetentionRun, starts: ReadonlyMap<PartitionLog, number>): Procedure<true> {
+    const { removal } = this.#log
+    try {
+      return yield* waitFor(() => run.moveLogStarts(starts))
+    } catch (error) {
+      if (!LogError.is(error, 'NO_SPACE') || removal.pendingFiles === 0) throw error
+      yield* run.through(() => removal.freeDue(Infinity))
+      return yield* waitFor(() => run.moveLogStarts(starts))
     }
   }
 
@@ -271,14 +285,22 @@ export class RetentionRuns {
       for (const { sizeBytes } of dropped) findings.deletedBytes += sizeBytes
       yield nextTurn
     }
-    if (partition.end !== undefined) return
-    yield () => driver.flushDirectory(partition.directory)
-    if (partition.end !== undefined) return
-    yield () => partition.snapshots.removeUnneeded(partition)
-    // Segments that kept their names may be found again, with batches of epochs before.
-    const areGone = partition.end === undefined && stuck === undefined
-    if (areGone && partition.epochs.hasOld) yield* partition.epochs.save()
+    // Another topic may have the name of one that is deleted: its folder is not to be met.
+    yield () => run.change(() => forgetGone(driver, partition, stuck === undefined))
   }
+}
+
+/** What only the segments needed that went: their names, snapshots, and their epochs at last. */
+function* forgetGone(
+  driver: StorageDriver,
+  partition: PartitionLog,
+  areGone: boolean,
+): Procedure<void> {
+  if (partition.end !== undefined) return
+  yield () => driver.flushDirectory(partition.directory)
+  yield () => partition.snapshots.removeUnneeded(partition)
+  // Segments that kept their names may be found again, with batches of epochs before.
+  if (areGone && partition.epochs.hasOld) yield* partition.epochs.save()
 }
 
 /** What a run found out so far. */

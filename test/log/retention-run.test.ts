@@ -196,6 +196,22 @@ describe('what a run cannot do', () => {
     expect(await retained.retain()).toMatchObject({ deletedSegments: 3, failure: undefined })
   })
 
+  it('for want of room it can do once the room is freed that was about to be', async () => {
+    const { driver, retained, partition } = await open({
+      retentionMs: NOW_MS - 6,
+      fileDeleteDelayMs: 1_000_000,
+    })
+    await retained.retain()
+    expect(namesIn(driver, partition, '.log.deleted')).toHaveLength(3)
+    driver.onCall = ({ action }) =>
+      action === 'create' && retained.removal.pendingFiles > 0 ? 'ENOSPC' : undefined
+    await runProcedure(retained.log.alterTopics([{ name: 't', config: { retentionMs: 0 } }])).catch(
+      () => undefined,
+    )
+    expect((await retained.retain({ nowMs: NOW_MS + 2 })).failure).toBe(undefined)
+    expect(partition.logStartOffset).toBe(8)
+  })
+
   it('to the active segment does not keep the others', async () => {
     const { driver, retained, partition } = await open({ retentionMs: 0 })
     driver.onCall = ({ action, path }) =>
@@ -230,6 +246,19 @@ describe('what a run cannot do', () => {
     expect(failure?.code).toBe('IO')
     expect(basesOf(other)).toEqual([6])
     expect(partitionOf(retained.log, 't').logStartOffset).toBe(0)
+  })
+
+  it('of a topic that is deleted meanwhile, it leaves to what deletes it', async () => {
+    const { driver, retained } = await open({ retentionMs: NOW_MS - 6 })
+    const { failure, deletedSegments } = await retained.retain({
+      change: async (begin) => {
+        await runProcedure(retained.log.deleteTopics(['t']))
+        driver.onCall = () => 'EIO' // Nothing asks the disk for anything of it any more.
+        return await runProcedure(begin())
+      },
+    })
+    driver.onCall = undefined
+    expect([failure, deletedSegments]).toEqual([undefined, 3])
   })
 
   it('because the log closes, it leaves to the next one', async () => {

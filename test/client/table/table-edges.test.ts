@@ -6,7 +6,9 @@ import { EventLog } from '../../../src/client/event-log.ts'
 import { serdes, type Serde } from '../../../src/client/serde.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'
 import { nextTurn } from '../../../src/log/clock.ts'
+import { testLog } from '../../../src/testing/test-log.ts'
 import { FaultDisk } from '../../../src/testing/fault-disk.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
 import { closeWhenDone } from '../open-log.ts'
 import { refusal, rejection } from '../refusal.ts'
 
@@ -166,5 +168,75 @@ describe('a table', () => {
     onTestFinished(() => log.close())
     await log.close()
     expect((await loading).code).toBe('CLOSED')
+  })
+
+  it('finds keys that are long, empty, or no proper text', async () => {
+    const log = EventLog.inMemory({ topics: [Words] })
+    closeWhenDone(log)
+    const words = log.topic(Words)
+    const table = await words.table()
+    const keys = ['', ' ', '\0', 'é'.repeat(3_000), 'x'.repeat(100_000), '\u{1f600}', 'k\ud800']
+    for (const key of keys) words.partition(0).append({ key, value: `${key.length}` })
+    expect(keys.map((key) => table.get(key))).toEqual(keys.map((key) => `${key.length}`))
+    expect(table.get('k\ufffd')).toBe('2') // What a lone surrogate is stored as.
+    expect(table.size).toBe(keys.length)
+  })
+
+  it('lets go of what retention deletes, and tells its listeners', async () => {
+    const clock = new FakeClock()
+    const Sessions = defineTopic('sessions', {
+      key: serdes.string,
+      value: serdes.string,
+      cleanupPolicy: 'compact,delete',
+      retentionMs: 1_000,
+      segmentMs: 100,
+      fileDeleteDelayMs: 0,
+    })
+    const log = EventLog.inMemory({ topics: [Sessions], clock })
+    closeWhenDone(log)
+    const sessions = log.topic(Sessions)
+    const table = await sessions.table()
+    const told: unknown[] = []
+    table.subscribe((key, value) => told.push([key, value]))
+    for (let number = 0; number < 10; number++) {
+      sessions.partition(0).append({ key: `s${number}`, value: 'open', timestamp: clock.now() })
+      clock.advance(150)
+    }
+    told.length = 0
+    await log.runHousekeeping()
+    await settled()
+    const left = [...table].map(([key]) => key)
+    expect(left.length).toBeLessThan(9)
+    expect(left.at(-1)).toBe('s9')
+    expect(table.size).toBe(left.length)
+    expect(told).toHaveLength(10 - left.length)
+    expect(told[0]).toEqual(['s0', undefined])
+    expect(new Map(await sessions.table())).toEqual(new Map(table))
+  })
+
+  it('ends with the log of a test that is emptied', async () => {
+    const test = testLog({ topics: [Words] })
+    const table = await test.log.topic(Words).table()
+    test.log.topic(Words).partition(0).append({ key: 'a', value: '1' })
+    expect(table.get('a')).toBe('1')
+    test.reset()
+    await settled()
+    const fresh = await test.log.topic(Words).table()
+    test.log.topic(Words).partition(0).append({ key: 'b', value: '2' })
+    expect([...fresh]).toEqual([['b', '2']])
+    expect(refusal(() => table.get('a')).code).toBe('CLOSED')
+    await test[Symbol.asyncDispose]()
+  })
+
+  it('of offsets of the log itself shows them as bytes', async () => {
+    const log = EventLog.inMemory({ topics: [Words] })
+    closeWhenDone(log)
+    log.topic(Words).partition(0).append({ key: 'a', value: '1' })
+    const consumer = await log.consumerGroup('g', { topics: [Words] }).join()
+    await consumer.poll()
+    await consumer.commit()
+    const positions = await log.topic('__consumer_offsets').table()
+    expect(positions.size).toBe(3) // One of each partition.
+    await consumer.leave()
   })
 })

@@ -1,7 +1,7 @@
 /**
  * The memory of a table against a Map: values that grow, shrink and are large, keys that come and
- * go, several partitions, log starts that move up. What is alive stays what it is wherever it moves,
- * and what is garbage does not pile up.
+ * go, several partitions, log starts that move up. What is alive stays what it is wherever it
+ * moves, and what is garbage does not pile up.
  */
 import { describe, expect, it } from 'vitest'
 import { RecordBatchBuilder } from '../../../src/format/record-batch-builder.ts'

@@ -170,6 +170,7 @@ export class Housekeeping {
       nowMs: this.#log.clock.now(),
       clockJumped,
       moveLogStarts: (starts) => run.change(() => this.#log.moveLogStarts(unaltered(starts))),
+      change: run.change,
       through: (begin) => this.#gate.through(begin),
       isStopped: () => this.#isStopped,
       warn: run.warn,

@@ -71,6 +71,7 @@ export class RetainedLog {
           await runProcedure(this.log.deleteRecordsBefore(partition, offset))
         }
       },
+      change: (begin) => runProcedure(begin()),
       through: (begin) => begin(),
       isStopped: () => false,
       warn: (event) => this.events.push(event),

@@ -1,8 +1,8 @@
 /**
  * RetentionRuns: deletes what retention lets go of, over all partitions of an open log.
  *
- * What may go is retention.ts' to say, what becomes of the files segment-removal.ts'. A partition is
- * looked at, and its active segment ended where that goes too, in one turn; then its log starts
+ * What may go is retention.ts' to say, what becomes of the files segment-removal.ts'. A partition
+ * is looked at, and its active segment ended where that goes too, in one turn; then its log starts
  * behind what goes, durably, and from there on it is all the same who moved the start:
  *
  *   step                                            what a stop behind it leaves

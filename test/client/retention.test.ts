@@ -63,8 +63,13 @@ function basesOf({ partition }: Retained): readonly number[] {
 
 describe.each(LOG_KINDS)('deleteRecords in a log on %s', (kind) => {
   it('gives the space of whole segments back, whatever the settings keep', async () => {
-    for (const config of [{}, { cleanupPolicy: 'compact' }, { retainUntilConsumed: ['g'] }]) {
-      const opened = await retained(kind, config as TopicConfig)
+    const configs: readonly TopicConfig[] = [
+      {},
+      { cleanupPolicy: 'compact' },
+      { retainUntilConsumed: ['g'] },
+    ]
+    for (const config of configs) {
+      const opened = await retained(kind, config)
       const { log, partition } = opened
       await partition.deleteRecords(4)
       await log.runHousekeeping()

@@ -2,8 +2,8 @@
  * Taking a backup of a captured log: brings every file of it into a new state of the backup, and
  * commits that. The log goes on meanwhile; what it appends is behind the ends that were captured.
  *
- *   I1  segments are neither deleted nor compacted meanwhile (the caller sees to that); a topic that
- *       is deleted before all of it was brought is left out as a whole
+ *   I1  segments are neither deleted nor compacted meanwhile (the caller sees to that); a topic
+ *       that is deleted before all of it was brought is left out as a whole
  *   I2  the checkpoints of the copy say that all of it is on stable storage: opening it reads only
  *       what no checkpoint ever passed, and writes nothing into files that are shared
  */
@@ -134,7 +134,10 @@ function* bringSegment(
   const { log, logEndOffset } = captured
   const { baseOffset, isShareable, isLast, segment } = of
   const folder = folderOf(captured)
-  const place = { driver, directory: log.directory, baseOffset }
+  const named = { driver, directory: log.directory, baseOffset }
+  // A swap that came to nothing left the segment under that name, and an old one under its own.
+  const isSwap = segment.logPath !== segmentPath(named, '.log')
+  const place = isSwap ? ({ ...named, suffix: '.swap' } as const) : named
   const copy = { driver, directory: folder, baseOffset }
   const sourcePath = segmentPath(place, '.log')
   // A damaged one keeps every byte of its .log, for repair.
@@ -159,7 +162,7 @@ function* bringSegment(
     const indexPath = segmentPath(place, kind)
     const indexBytes = driver.status(indexPath)?.sizeBytes
     if (indexBytes === undefined) continue
-    // Recovery writes into a .txnindex, and into no other index of a segment that it takes as it is.
+    // Of a segment that it takes as it is, recovery may write into this index alone.
     const mayShare = isShareable && kind !== '.txnindex'
     const path = segmentPath(copy, kind)
     yield* files.bringFile({

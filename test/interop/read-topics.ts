@@ -37,3 +37,20 @@ export function readFromLog(
   }
   return read
 }
+
+/** The latest value of each key, by topic; keys that were deleted are not there. */
+export function latestValues(
+  read: ReadTopics,
+  topics: readonly string[],
+): Readonly<Record<string, Readonly<Record<string, string>>>> {
+  const latest: Record<string, Record<string, string>> = {}
+  for (const topic of topics) {
+    const values = new Map<string, string>()
+    for (const { key, value } of read[`${topic}-0`]?.records ?? []) {
+      if (value === null) values.delete(key ?? '')
+      else values.set(key ?? '', value)
+    }
+    latest[topic] = Object.fromEntries(values)
+  }
+  return latest
+}

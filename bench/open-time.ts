@@ -1,7 +1,7 @@
 /**
  * How long does it take to open a log that was closed cleanly, up to the first record read from its
- * middle? 1 GiB of records of 1 KiB; 64 MiB in a quick run. And with 10,000 segments, 1,000 in a quick
- * run, of one small record each? The process is fresh, and nothing is warm but the page cache.
+ * middle? 1 GiB of records of 1 KiB, 64 MiB in a quick run; and with 10,000 segments, 1,000 in a
+ * quick run, of one small record each? The process is fresh, nothing is warm but the page cache.
  *
  * Loading packages, their native parts included, is left out: streambed loads its own with the
  * first log that is opened, so an empty one is opened before. 'first log' shows what that adds. A

@@ -1,7 +1,7 @@
 /**
  * How long does it take to let go of almost all of 10,000 segments, and how long does that hold the
- * event loop at a stretch? 1,000 segments in a quick run. Either their files are set aside, which is
- * what retention does, or removed as well, for which it otherwise waits a minute.
+ * event loop at a stretch? 1,000 segments in a quick run. Either their files are set aside, as
+ * retention does at once, or removed as well, for which it otherwise waits a minute.
  *
  * Nobody else has anything like it; the limit is removing as many files by hand.
  */

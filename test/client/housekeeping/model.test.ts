@@ -1,9 +1,9 @@
 /**
  * Housekeeping over the public API against a model, through random histories: puts and tombstones,
- * batches of every size, transactions, rolls, changed settings, deleted records, positions that hold
- * deletion back, runs of retention and compaction by themselves and beside writers and readers, on
- * disks that fail and in processes that are stopped at any call, killed, or lose power, also while
- * they open the log again. After each step: the latest value of each key is right, offsets are what
+ * transactions, rolls, changed settings, deleted records, positions that hold deletion back, runs
+ * of retention and compaction by themselves and beside writers and readers, on disks that fail and
+ * in processes that are stopped at any call, killed, or lose power, also while they open the log
+ * again. After each step: the latest value of each key is right, offsets are what
  * they were, nothing comes back, what must be there is there.
  */
 import { describe, expect, it } from 'vitest'
@@ -33,7 +33,8 @@ async function play(seed: number, tally: Tally): Promise<void> {
     for (let left = STEPS_OF_A_HISTORY; left > 0; left--) said.push(await takeStep(world))
     await world.end()
   } catch (error) {
-    const text = `STREAMBED_SEED=${seed}, at step ${said.length} after ${said.slice(-12).join(', ')}`
+    const last = said.slice(-12).join(', ')
+    const text = `STREAMBED_SEED=${seed}, at step ${said.length} after ${last}`
     throw new Error(`${text}: ${String(error)}`, { cause: error })
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Backups: a copy that is taken while the log is used, brought up to date, looked into, restored, and
- * a topic as text.
+ * Backups: a copy that is taken while the log is used, brought up to date, looked into, restored,
+ * and a topic as text.
  */
 import { EventLog } from 'streambed'
 

@@ -7,6 +7,7 @@ import { encodeMarkerKey, encodeMarkerValue } from '../src/format/control-record
 import { enableZstdPackage } from '../src/storage/zstd-package.ts'
 import { writeAbortedTransaction } from '../src/format/aborted-transaction.ts'
 import { encodeProducerSnapshot } from '../src/format/producer-snapshot.ts'
+import { formatBackupManifest } from '../src/log/backup-manifest.ts'
 import { CLEAN_MARKER_FILE, writeCleanMarker } from '../src/storage/clean-marker.ts'
 import { readWholeFile } from '../src/storage/checkpoint-file.ts'
 import { CONTROL_FILE, ControlFile } from '../src/storage/control-file.ts'
@@ -105,6 +106,20 @@ function controlFile(): Buffer {
     }
     control.close()
   }).subarray(0, 640)
+}
+
+function backupManifest(): Buffer {
+  return completeProcedure(
+    formatBackupManifest({
+      generation: 3,
+      logId: TOPIC_ID,
+      directoryId: TOPIC_ID,
+      createdMs: 5,
+      partitions: [{ topic: 'orders', partition: 0, logStartOffset: 1, logEndOffset: 9 }],
+      files: new Map([['orders-0/partition.metadata', { sizeBytes: 44, crc: 7 }]]),
+      removed: ['orders-0/00000000000000000000.snapshot'],
+    }),
+  )
 }
 
 function metadataFile(): Buffer {
@@ -234,6 +249,13 @@ const SEEDS: Readonly<Record<string, () => readonly Buffer[]>> = {
     }),
   ],
   'partition-metadata': () => [formatPartitionMetadata(TOPIC_ID)],
+  'backup-manifest': () => [backupManifest()],
+  'record-lines': () => [
+    Buffer.from('{"partition":0,"offset":7,"timestamp":5,"key":null,"value":"v","headers":[]}'),
+    Buffer.from(
+      '{"key":"/w==","keyEncoding":"base64","value":"v","headers":[{"name":"a","value":null}]}',
+    ),
+  ],
   'lock-record': () => [Buffer.from(JSON.stringify(LOCK_RECORD))],
   names: () =>
     ['00000000000000004096.log', 'orders-0', 'a.b-1.0123456789abcdef-delete', 'x-2.a-stray'].map(

@@ -5,6 +5,8 @@
  *   java-properties, meta-properties       only the meaning is the same
  *   partition-metadata                     the same bytes but for a last line end
  *   lock-record, names, topic-ids          from a text
+ *   backup-manifest                        canonical; no path leads out of the directory
+ *   record-lines                           of people; what is accepted is read again as it was
  */
 import {
   asideDirectoryName,
@@ -26,6 +28,9 @@ import {
   parsePartitionMetadata,
 } from '../../src/storage/partition-metadata.ts'
 import { formatTopicId, parseTopicId } from '../../src/storage/topic-id.ts'
+import { lineOf, recordOf } from '../../src/client/record-text.ts'
+import { formatBackupManifest, parseBackupManifest } from '../../src/log/backup-manifest.ts'
+import { completeProcedure } from '../../src/storage/procedure.ts'
 import { type FuzzTarget, promise, promiseEqual } from '../fuzz-target.ts'
 
 const ASIDE_ID = '0123456789abcdef0123456789abcdef'
@@ -71,6 +76,24 @@ export const textTargets: readonly FuzzTarget[] = [
     if (record === null) return
     promiseEqual(parseLockRecord(JSON.stringify(record)), record, 'written and read again')
     promise(!/[/\\.]/.test(record.token), 'a token names no other file')
+  }),
+  textTarget('backup-manifest', (bytes) => {
+    const manifest = completeProcedure(parseBackupManifest(bytes))
+    if (manifest === undefined) return
+    const again = completeProcedure(
+      parseBackupManifest(completeProcedure(formatBackupManifest(manifest))),
+    )
+    promiseEqual(again, manifest, 'written and read again')
+    for (const path of [...manifest.files.keys(), ...manifest.removed]) {
+      promise(!/^\/|\\|(?:^|\/)\.{1,2}(?:\/|$)/.test(path), 'no path leads elsewhere')
+    }
+  }),
+  textTarget('record-lines', (bytes) => {
+    const record = recordOf(bytes.toString())
+    if (typeof record === 'string') return
+    const { partition = 0, timestamp = -1, key: keyBytes, value: valueBytes, headers } = record
+    const line = lineOf({ partition, offset: 0, timestamp, keyBytes, valueBytes, headers })
+    promiseEqual(recordOf(line), { ...record, partition }, 'written and read again')
   }),
   textTarget('names', (bytes) => {
     const name = bytes.toString()

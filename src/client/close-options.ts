@@ -6,7 +6,7 @@ import { checkOptions, describeValue } from './check-options.ts'
 
 /** Options of `log.close`. */
 export interface CloseOptions {
-  /** Milliseconds that handlers of consumer groups, and sends, may take to finish. Default 10,000. */
+  /** Milliseconds that handlers of groups, and sends, may take to finish. Default 10,000. */
   timeoutMs?: number | undefined
 }
 

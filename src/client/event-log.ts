@@ -169,10 +169,10 @@ export class EventLog implements AsyncDisposable {
   }
 
   /**
-   * Makes a log in `directory`, which is missing or empty, of a backup that `log.backup` made. Every
-   * file is copied, and is what was backed up, before there is a log; the backup is only read.
-   * @throws {LogError} CORRUPT where the backup is not what it was; INVALID_ARGUMENT; LOCKED; ABORTED;
-   *   NO_SPACE, IO, READ_ONLY. Nothing that opens is left then; the call may be made again.
+   * Makes a log in `directory`, missing or empty, of a backup that `log.backup` made. Every file is
+   * copied, and is what was backed up, before there is a log; the backup is only read.
+   * @throws {LogError} CORRUPT where the backup is not what it was; INVALID_ARGUMENT; LOCKED;
+   *   ABORTED, NO_SPACE, IO, READ_ONLY: nothing that opens is left; the call may be made again.
    */
   static async restore(
     backup: string,
@@ -330,12 +330,11 @@ export class EventLog implements AsyncDisposable {
   }
 
   /**
-   * Copies the log as it is at one instant, while writes go on, into a directory that opens as a log
-   * itself: what a kill of the process at that instant would have left, transactions whole or not at
-   * all. An earlier backup of this log there is brought up to date; a stop at any time leaves that
-   * or the new one. On the same file system sealed segments are hard links.
-   * @throws {LogError} INVALID_ARGUMENT for a directory of something else; LOCKED while somebody has
-   *   it open; NO_SPACE, IO, READ_ONLY, ABORTED, CLOSED: an earlier backup there is as it was.
+   * Copies the log as it is at one instant, while writes go on, to a directory that opens as a log:
+   * what a kill of the process at that instant would have left, transactions whole or not at all.
+   * An earlier backup of this log there is brought up to date; a stop leaves that or the new one.
+   * @throws {LogError} INVALID_ARGUMENT for a directory of something else; LOCKED while it is
+   *   open; NO_SPACE, IO, READ_ONLY, ABORTED, CLOSED: an earlier backup there is as it was.
    */
   async backup(destination: string, options?: BackupOptions): Promise<BackupReport> {
     return await this.#host.backup(destination, options, this.directory)
@@ -343,7 +342,7 @@ export class EventLog implements AsyncDisposable {
 
   /**
    * The records of a topic as lines of JSON, for people: what is UTF-8 as text, what is not as
-   * base64, with `"encoding": "base64"` (keys: `"keyEncoding"`). Ends where the log ends at the call.
+   * base64, with `"encoding": "base64"` (keys: `"keyEncoding"`). Ends at the end of the call.
    * @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT; in the iteration as `topic.read`.
    */
   exportRecords(topic: string | AnyTopicRef, options?: ExportOptions): AsyncGenerator<string> {

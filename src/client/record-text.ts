@@ -1,5 +1,5 @@
 /**
- * A record as a line of text for people: JSON, with what is UTF-8 as text and what is not as base64.
+ * A record as a line of text for people: JSON, what is UTF-8 as text and what is not as base64.
  *
  *   {"partition":0,"offset":12,"timestamp":1767225600000,"key":"o-1","value":"twelve","headers":[]}
  *   {… "key":"AAE=","keyEncoding":"base64","value":"/w==","encoding":"base64",

@@ -7,9 +7,9 @@
  *   log <id>                                           whose backup it is
  *   directory <id>                                     directory.id of the backup itself
  *   created 1767225600000
- *   partition orders 0 12 4096                         its first offset, and the one behind its last
+ *   partition orders 0 12 4096                    its first offset, and the one behind its last
  *   file 0a1b2c3d 1048576 orders-0/00000000000000000000.log    CRC-32C, bytes, path
- *   removed orders-0/00000000000000000012.snapshot     of the state before, and no longer part of it
+ *   removed orders-0/00000000000000000012.snapshot     of the state before, not of this one
  *   crc32c 4d3c2b1a                                    of all that is above, for the last line
  *
  * Owns the text alone; who replaces the file, and when, is backup-directory.ts. A log may have a

@@ -1,4 +1,4 @@
-/** Records as lines of text: exact there and back, whatever the bytes; what is no record is said. */
+/** Records as lines of text: exact there and back, whatever the bytes; and what is no record. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { lineOf, recordOf, type TextRecord } from '../../src/client/record-text.ts'

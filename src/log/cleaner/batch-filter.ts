@@ -212,7 +212,7 @@ export class BatchFilter {
         this.#keep()
       }
     }
-    this.lookedAtBytes = Math.max(this.lookedAtBytes, reader.position)
+    if (reader.buffer !== batches.buffer) this.lookedAtBytes = reader.buffer.length
   }
 
   /** Where the current record of the reader starts. */

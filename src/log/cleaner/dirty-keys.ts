@@ -124,7 +124,7 @@ class KeyTaker {
       if (keyLength < 0 || offset < firstOffset) continue
       if (!keys.put(reader.buffer, reader.keyStart, keyLength, offset)) return offset
     }
-    this.lookedAtBytes = Math.max(this.lookedAtBytes, reader.position - at)
+    if (reader.buffer !== buffer) this.lookedAtBytes = reader.buffer.length
     return -1
   }
 }

@@ -93,8 +93,8 @@ export interface StorageDriver {
    */
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile
   /**
-   * As `openFile` for each of these, to read, and how long each was then: for as many as a partition
-   * has segments, with one look at their directory. What opens one at a time will do without.
+   * As `openFile` for each of these, to read, and how long each was then: for as many as a
+   * partition has segments, with one look at their directory. Drivers may do without it.
    */
   openFiles?(directory: string, names: readonly string[]): readonly FoundFile[]
   /** What is there, or undefined where nothing is. Does not follow symbolic links. */

@@ -1,7 +1,7 @@
 /**
  * The child of the kills of compaction: opens a log, tells what is in it, then writes keys that
- * come again and again, and has them compacted all the time, until it is killed. What it writes it tells
- * before and after, in a journal: a kill takes nothing of a file.
+ * come again and again, and has them compacted all the time, until it is killed. What it writes it
+ * tells before and after, in a journal: a kill takes nothing of a file.
  *
  *   life <number>            it has the log, and has written down what it found
  *   begun <from> <to>        before records of these numbers are appended, in one batch

@@ -38,9 +38,10 @@ import type {
   VerifyReport,
 } from './log-reports.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
+import { LogProducers } from './log-producers.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
 import { OwnTopics } from './own-topics.ts'
-import { Producer, type ProducerHost, type ProducerTopic } from './producer.ts'
+import type { Producer, ProducerHost, ProducerTopic } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import type { Topic } from './topic.ts'
 import { named, TopicCatalog, type UnwantedTopic, type WantedTopic } from './topic-catalog.ts'
@@ -68,12 +69,11 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly #catalog: TopicCatalog
   readonly #makings: SharedProcedure<WantedTopic, Topic>
   readonly #deletions: SharedProcedure<UnwantedTopic, void>
-  readonly #producers = new Set<Producer>()
+  readonly #producers: LogProducers
   readonly #closingListeners = new Set<() => void>()
   readonly #background: BackgroundWork
   readonly #housekeeper: Housekeeper
   readonly #backups: Backups
-  #defaultProducer: Producer | undefined
   #isOpen = true
 
   constructor(
@@ -88,6 +88,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.clock = options.clock
     this.randomBytes = options.randomBytes
     this.holdsProcess = directory.driver.kind === 'disk'
+    this.#producers = new LogProducers(this)
     this.#background = new BackgroundWork(directory, this.#procedures, { clock: this.clock, warn })
     this.#ownTopics = new OwnTopics(directory, this.#procedures, options)
     this.transactions.ownTopics = this.#ownTopics
@@ -109,9 +110,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
       options,
       freeTopics: () => this.#background.freeSpace(),
     })
-    const { fileMode, directoryMode } = options
-    const modes = { fileMode, directoryMode }
-    this.#backups = new Backups(this, { directory, procedures: this.#procedures, modes })
+    this.#backups = new Backups(this, { directory, procedures: this.#procedures, modes: options })
   }
 
   get isOpen(): boolean {
@@ -263,15 +262,11 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   }
 
   get defaultProducer(): Producer {
-    this.#defaultProducer ??= this.producer(undefined)
-    return this.#defaultProducer
+    return this.#producers.ownOne
   }
 
   producer(options: ProducerOptions | undefined): Producer {
-    this.checkOpen('log.producer')
-    const producer = Producer.create(this, options)
-    this.#producers.add(producer)
-    return producer
+    return this.#producers.make(options)
   }
 
   /** Hot: asked for each record that is sent. */
@@ -285,17 +280,16 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   /** Appends what producers have gathered, as far as they may append. */
   sendBatches(): void {
-    for (const producer of this.#producers) producer.sendBatches()
+    this.#producers.sendBatches()
   }
 
   /** Records that producers have taken and that are not settled. */
   get hasPendingSends(): boolean {
-    return [...this.#producers].some((producer) => !producer.isIdle)
+    return this.#producers.hasPendingSends
   }
 
   producerClosed(producer: Producer): void {
-    this.#producers.delete(producer)
-    if (producer === this.#defaultProducer) this.#defaultProducer = undefined
+    this.#producers.closed(producer)
   }
 
   // ------------------------------------------------------------------ ending
@@ -350,7 +344,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   /** Everything sent or appended before the call is durable when it resolves. */
   async flush(): Promise<void> {
     this.checkOpen('log.flush')
-    const sent = await Promise.allSettled([...this.#producers].map((one) => one.flush()))
+    const sent = await this.#producers.flush()
     const partitions = this.#directory.topics().flatMap((topic) => topic.partitions)
     const synced = await Promise.allSettled(partitions.map(syncUnlessDeleted))
     for (const result of [...synced, ...sent]) {
@@ -372,7 +366,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     this.#isOpen = false
     this.#background.stop()
     this.#endReaders()
-    await this.#finishProducers(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
+    await this.#producers.finish(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await this.#background.ended()
     await this.#backups.ended()
     await this.#housekeeper.ended()
@@ -382,19 +376,6 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
 
   #endReaders(): void {
     for (const listener of this.#closingListeners) listener()
-  }
-
-  /**
-   * What producers have not appended when the time is over is rejected: a schema may never answer.
-   */
-  async #finishProducers(timeoutMs: number): Promise<void> {
-    const producers = [...this.#producers]
-    const timer = this.clock.setTimeout(() => {
-      const message = `the log was closed, and the record was not appended within ${timeoutMs} ms`
-      for (const producer of producers) producer.abandon(new LogError('CLOSED', message, {}))
-    }, timeoutMs)
-    await Promise.all(producers.map((producer) => producer.shutdown()))
-    this.clock.clearTimeout(timer)
   }
 
   checkOpen(call: string): void {

@@ -24,8 +24,8 @@ export interface MemoryLogOptions {
    */
   producerIdExpirationMs?: number | undefined
   /**
-   * Memory that compaction may take for keys, in bytes, up to 2 GiB. Where the keys need more it goes
-   * over a partition several times. Default 134,217,728.
+   * Memory that compaction may take for keys, in bytes, up to 2 GiB. Where the keys need more it
+   * goes over a partition several times. Default 134,217,728.
    */
   cleanerBufferBytes?: number | undefined
   /** Bytes a second that compaction may read and write, together. Default: no limit. */
@@ -46,8 +46,8 @@ export interface MemoryLogOptions {
    */
   transactionsTopicNumPartitions?: number | undefined
   /**
-   * Milliseconds between runs of housekeeping (`log.runHousekeeping`); null: only by hand, nothing is
-   * deleted or freed by itself then. Default 300,000.
+   * Milliseconds between runs of housekeeping (`log.runHousekeeping`); null: only by hand, nothing
+   * is deleted or freed by itself then. Default 300,000.
    */
   housekeepingIntervalMs?: number | null | undefined
   /** What the log noticed by itself. Default: `process.emitWarning`. */

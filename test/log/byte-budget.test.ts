@@ -1,3 +1,4 @@
+/** Long work reads and writes no faster than its budget of bytes a second. */
 import { describe, expect, it } from 'vitest'
 import { ByteBudget } from '../../src/log/byte-budget.ts'
 import { nextTurn } from '../../src/log/clock.ts'

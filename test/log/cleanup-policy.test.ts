@@ -1,3 +1,4 @@
+/** Which policy applies to a topic, wherever it came from. */
 import { describe, expect, it } from 'vitest'
 import { appliedPolicy } from '../../src/log/cleanup-policy.ts'
 

@@ -1,3 +1,4 @@
+/** Who removes files of a log goes through a gate, one at a time. */
 import { describe, expect, it } from 'vitest'
 import { nextTurn } from '../../src/log/clock.ts'
 import { RemovalGate } from '../../src/log/removal-gate.ts'

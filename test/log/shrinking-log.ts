@@ -151,8 +151,19 @@ export class CheckedReader {
     const end = run === undefined ? END : this.#cursor.offset
     const due = this.#shrinking.visible.filter((offset) => offset >= position && offset < end)
     expectShown(records, due)
+    const { logStartOffset, segments } = log
+    const isThere = (offset: number): boolean =>
+      offset < logStartOffset
+        ? offset >= segments.first.baseOffset
+        : this.#shrinking.visible.includes(offset)
+    expectAllThere(offsetsOf(records).filter((offset) => !isThere(offset)))
     this.#position = end
   }
+}
+
+/** Nothing comes of a segment that has left the log when it is shown. */
+function expectAllThere(gone: readonly number[]): void {
+  expect(gone).toEqual([])
 }
 
 function expectBelow(offset: number, limit: number): void {

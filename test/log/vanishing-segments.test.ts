@@ -3,7 +3,8 @@
  * storage, read through mappings or not. What is gone is OFFSET_OUT_OF_RANGE, never damage.
  */
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { LogError } from '../../src/errors/log-error.ts'
 import { countRecords } from '../../src/log/record-count.ts'
 import { RecordLookup } from '../../src/log/record-lookup.ts'
 import { offsetForTimestamp } from '../../src/log/timestamp-lookup.ts'
@@ -14,7 +15,7 @@ import { nativeBinding } from '../../src/storage/native-binding.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import { FaultDriver } from '../../src/testing/fault-driver.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { valueAt } from './open-log.ts'
+import { offsetsOf, recordsOf, valueAt } from './open-log.ts'
 import { CheckedReader, END, ShrinkingLog, SIZE } from './shrinking-log.ts'
 
 const PROBE = 'probe'
@@ -110,6 +111,35 @@ describe.each(STORAGE)('a log in %s of which segments go', (kind) => {
       )
     },
   )
+})
+
+describe('a read off the event loop', () => {
+  it('of a segment that was closed under it goes on in what took its place', async () => {
+    for (const isReplaced of [true, false]) {
+      const shrinking = await ShrinkingLog.open(new FaultDriver())
+      const { log } = shrinking
+      const { first } = log.segments
+      vi.spyOn(first, 'readAhead').mockImplementation(async () => {
+        if (isReplaced) shrinking.rewrite(0, () => false)
+        else shrinking.startAt(SIZE, true)
+        throw new LogError('IO', 'it was closed meanwhile', { file: first.logPath })
+      })
+      const cursor = log.cursor(0)
+      if (isReplaced) {
+        const run = await cursor.nextAhead(END)
+        expect(run && offsetsOf(recordsOf(run))).toEqual([SIZE - 1])
+      } else {
+        await expect(cursor.nextAhead(END)).rejects.toMatchObject({ code: 'OFFSET_OUT_OF_RANGE' })
+      }
+    }
+  })
+
+  it('of a segment that is still there fails as the device does', async () => {
+    const { log } = await ShrinkingLog.open(new FaultDriver())
+    const failure = new LogError('IO', 'broken', { file: 'f' })
+    vi.spyOn(log.segments.first, 'readAhead').mockRejectedValue(failure)
+    await expect(log.cursor(0).nextAhead(END)).rejects.toBe(failure)
+  })
 })
 
 function keepsBy(bits: number): (offset: number) => boolean {

@@ -91,7 +91,14 @@ export function* cleanPartition(
   log: PartitionLog,
   settings: CleanSettings,
 ): Procedure<CleanResult> {
-  return yield* new PartitionCleaner(log, settings).run()
+  const cleaner = new PartitionCleaner(log, settings)
+  try {
+    return yield* cleaner.run()
+  } catch (error) {
+    // Of a topic that is deleted the files go away under it.
+    if (log.end === undefined) throw error
+    return cleaner.result(false)
+  }
 }
 
 class PartitionCleaner {
@@ -99,6 +106,7 @@ class PartitionCleaner {
   readonly #settings: CleanSettings
   readonly #work: PassWork
   readonly #facts: TransactionFacts
+  #firstDirtyOffset: number
   /** Must stay in the log while they are worked on. */
   #group: readonly Segment[] = []
   readonly #stats: CleanStats = {
@@ -115,6 +123,7 @@ class PartitionCleaner {
   constructor(log: PartitionLog, settings: CleanSettings) {
     this.#log = log
     this.#settings = settings
+    this.#firstDirtyOffset = settings.firstDirtyOffset
     const { throttle } = settings
     this.#work = new PassWork({ throttle, isStopped: () => this.#isStopped() })
     this.#facts = new TransactionFacts(log)
@@ -123,36 +132,41 @@ class PartitionCleaner {
   *run(): Procedure<CleanResult> {
     const log = this.#log
     const { force, nowMs, modifiedMsOf } = this.#settings
-    let { firstDirtyOffset } = this.#settings
     // What was last of a producer is lost with a power cut unless it is durable: then the batch
     // before it would be the one to keep.
     const producers = lastOfProducers(log)
     const { logEndOffset } = log
     yield () => log.makeDurable(logEndOffset)
     refuseDamage(log)
+    const firstDirtyOffset = this.#firstDirtyOffset
     const context = { firstDirtyOffset, nowMs, ...(modifiedMsOf && { modifiedMsOf }) }
     const cleanable = cleanableOf(log, context)
     const { firstUncleanableOffset } = cleanable
-    firstDirtyOffset = cleanable.firstDirtyOffset
+    this.#firstDirtyOffset = cleanable.firstDirtyOffset
     const keys = new KeyOffsets(this.#memoryBytes(cleanable.dirtyBytes), this.#settings.hash)
     const dirty = { log, facts: this.#facts, work: this.#work }
     let mustRun = force
     let isComplete = !this.#isStopped()
-    while (isComplete && (mustRun || firstDirtyOffset < firstUncleanableOffset)) {
+    while (isComplete && (mustRun || this.#firstDirtyOffset < firstUncleanableOffset)) {
       mustRun = false
       if (keys.count > 0) yield* keys.clear()
       const end = firstUncleanableOffset
-      const endOffset = yield* readDirtyKeys(dirty, keys, firstDirtyOffset, end)
+      const endOffset = yield* readDirtyKeys(dirty, keys, this.#firstDirtyOffset, end)
       isComplete =
         endOffset !== STOPPED &&
         (yield* this.#replaceAll(this.#rules(keys, endOffset, producers), end))
       if (!isComplete) break
       this.#stats.passes += 1
-      firstDirtyOffset = Math.max(firstDirtyOffset, endOffset)
+      this.#firstDirtyOffset = Math.max(this.#firstDirtyOffset, endOffset)
     }
-    this.#stats.readBytes = this.#work.readBytes
-    this.#stats.writtenBytes = this.#work.writtenBytes
-    return { firstDirtyOffset, isComplete, stats: this.#stats }
+    return this.result(isComplete)
+  }
+
+  /** How far it came. */
+  result(isComplete: boolean): CleanResult {
+    const { readBytes, writtenBytes } = this.#work
+    const stats = { ...this.#stats, readBytes, writtenBytes }
+    return { firstDirtyOffset: this.#firstDirtyOffset, isComplete, stats }
   }
 
   #rules(

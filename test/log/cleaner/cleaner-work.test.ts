@@ -1,5 +1,6 @@
 /** How compaction goes about its work: in slices, stopped at any step, without leaving anything. */
 import { describe, expect, it } from 'vitest'
+import { nextTurn } from '../../../src/log/clock.ts'
 import { cleanPartition } from '../../../src/log/cleaner/cleaner.ts'
 import { refuseDamage } from '../../../src/log/cleaner/segment-batches.ts'
 import { openMemoryDriver } from '../../../src/storage/memory-driver.ts'
@@ -56,6 +57,23 @@ describe('compaction that is stopped', () => {
     })
     expect(result.isComplete).toBe(false)
     expect(namesEnding(compacted.driver, '.cleaned')).toEqual([])
+  })
+
+  it('ends quietly where its topic is deleted meanwhile, whenever that is', async () => {
+    let hasEnded = false
+    for (let turns = 0; !hasEnded; turns++) {
+      const compacted = await filled()
+      const { log } = compacted
+      let isOver = false
+      const result = compact(compacted).then(({ isComplete }) => {
+        isOver = true
+        return isComplete
+      })
+      for (let turn = 0; turn < turns; turn++) await nextTurn()
+      hasEnded = isOver
+      await runProcedure(log.deleteTopic('t'))
+      expect(await result).toBe(hasEnded)
+    }
   })
 
   it.each([1, 2, 3, 5, 8, 13, 21])('leaves none where call %i to the disk fails', async (fails) => {

@@ -1,5 +1,6 @@
 /** The changing set of a log's segments: rolled on request, dropped, replaced. */
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { LogError } from '../../src/errors/log-error.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
@@ -81,6 +82,20 @@ describe('segments that are dropped', () => {
     await partition.syncForCheckpoint()
     expect(partition.recoveryPoint).toBe(9)
     expect(driver.isDead).toBe(false)
+  })
+
+  it('may be closed while they are synced: that this fails says nothing', async () => {
+    const { partition } = await open()
+    const { first } = partition.segments
+    vi.spyOn(first, 'flushLog').mockImplementation(async () => {
+      partition.advanceLogStart(2)
+      for (const segment of partition.dropSegments(1)) segment.close()
+      throw new LogError('IO', 'it was closed meanwhile', { file: first.logPath })
+    })
+    await partition.makeDurable(8)
+    expect(partition.durableOffset).toBe(8)
+    appendMany(partition, 1)
+    expect(offsetsOf(readRecords(partition))).toEqual(range(2, 9))
   })
 
   it('leave epochs that begin where the log does', async () => {

@@ -171,13 +171,9 @@ export class Backups {
     } else if (manifest.logId !== logId) {
       throw refused(path, 'it holds the backup of another log')
     } else if (found.wasOpened) {
-      const appended = yield* findAppended(driver, manifest)
+      const appended = yield* findAppended(driver, manifest, byEngine)
       if (appended !== undefined) {
-        const { topic, partition } = appended
-        throw refused(
-          path,
-          `it was opened as a log, and records were appended to ${topic}-${partition}`,
-        )
+        throw refused(path, `it was opened as a log, and records were appended to ${appended}`)
       }
     }
     yield* removeStaged(driver, abandoned)

@@ -6,6 +6,7 @@
  * (a control file, a clean marker, markers of transactions, indexes) is replaced by the next
  * backup; records that somebody appended there are in no other place, and are not.
  */
+import { crc32c } from '../format/crc32c.ts'
 import {
   BATCH_HEADER_BYTES,
   attributesOf,
@@ -19,17 +20,19 @@ import {
   parseSegmentFileName,
   segmentFileName,
 } from '../format/segment-name.ts'
+import { readWholeFile } from '../storage/checkpoint-file.ts'
 import { CLEAN_MARKER_FILE } from '../storage/clean-marker.ts'
 import { CONTROL_FILE } from '../storage/control-file.ts'
 import { isNobodysFile } from '../storage/log-location.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
+import { parentOf } from '../storage/storage-path.ts'
 import { parseStagedPath, type StagedFile } from './backup-directory.ts'
 import {
   BACKUP_MANIFEST_FILE,
+  isBackupPath,
   readBackupManifest,
   type BackupManifest,
-  type BackupPartition,
 } from './backup-manifest.ts'
 import { nextTurn } from './clock.ts'
 import { BROKER_FILE } from './directory-evidence.ts'
@@ -43,12 +46,17 @@ const ENGINE_FILES: ReadonlySet<string> = new Set([
   CLEAN_MARKER_FILE,
   CONTROL_FILE,
   BROKER_FILE,
+  'meta.properties',
+  'metadata.json',
   'metadata.json.previous',
+  'recovery-point-offset-checkpoint',
+  'log-start-offset-checkpoint',
   'cleaner-offset-checkpoint',
   'partition.metadata',
   'leader-epoch-checkpoint',
 ])
-const ENGINE_SUFFIX = /\.(?:tmp|deleted|salvaged|swap|cleaned)$/
+/** Of a segment, on its way in or out. */
+const ENGINE_SUFFIX = /^\d{20}\..*(?:tmp|deleted|salvaged|swap|cleaned)$/
 
 /** What lies in a directory. */
 export interface BackupInspection {
@@ -84,15 +92,32 @@ export function* inspectBackup(driver: StorageDriver): Procedure<BackupInspectio
   return { manifest, abandoned, byEngine, foreign, wasOpened }
 }
 
-/** A partition of the backup that somebody has appended records to; undefined where nobody has. */
+/** A folder that somebody has appended records to; undefined where nobody has. */
 export function* findAppended(
   driver: StorageDriver,
-  { partitions }: BackupManifest,
-): Procedure<BackupPartition | undefined> {
-  for (const one of partitions) {
-    if (!isInternalTopic(one.topic) && (yield* holdsRecordsBehind(driver, one))) return one
+  { partitions, files }: BackupManifest,
+  byEngine: readonly string[],
+): Procedure<string | undefined> {
+  const known = new Set<string>()
+  for (const { topic, partition, logEndOffset } of partitions) {
+    const folder = partitionDirectory(topic, partition)
+    known.add(folder)
+    if (isInternalTopic(topic)) continue
+    // A topic that was made anew under the name begins at 0 again.
+    const isSame = hasFile(driver, `${folder}/partition.metadata`, files)
+    if (yield* holdsRecordsBehind(driver, folder, isSame ? logEndOffset : 0)) return folder
+  }
+  for (const folder of new Set(byEngine.map(parentOf))) {
+    const parsed = parsePartitionDirectory(folder)
+    if (parsed?.state !== 'live' || known.has(folder) || isInternalTopic(parsed.topic)) continue
+    if (yield* holdsRecordsBehind(driver, folder, 0)) return folder
   }
   return undefined
+}
+
+function hasFile(driver: StorageDriver, path: string, files: BackupManifest['files']): boolean {
+  const bytes = readWholeFile(driver, path)
+  return bytes !== undefined && crc32c(bytes, 0, bytes.length) === files.get(path)?.crc
 }
 
 /** Every file at the top, and in folders that may be those of partitions. */
@@ -118,16 +143,17 @@ function isManifest(name: string): boolean {
 
 function isEngineFile(path: string): boolean {
   const name = path.slice(path.lastIndexOf('/') + 1)
-  const isOfSegment = name !== path && parseSegmentFileName(name) !== undefined
-  return isOfSegment || ENGINE_FILES.has(name) || ENGINE_SUFFIX.test(name)
+  if (!isBackupPath(path)) return false
+  const isOfSegment = parseSegmentFileName(name) !== undefined || ENGINE_SUFFIX.test(name)
+  return (name !== path && isOfSegment) || ENGINE_FILES.has(name.replace(/\.tmp$/, ''))
 }
 
 /** From the last segment of the backup on: whatever was appended since lies there. */
 function* holdsRecordsBehind(
   driver: StorageDriver,
-  { topic, partition, logEndOffset }: BackupPartition,
+  folder: string,
+  logEndOffset: number,
 ): Procedure<boolean> {
-  const folder = partitionDirectory(topic, partition)
   if (driver.status(folder)?.kind !== 'directory') return false
   const bases = driver.list(folder).flatMap((name) => {
     const parsed = parseSegmentFileName(name)

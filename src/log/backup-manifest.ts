@@ -15,6 +15,7 @@
  * Owns the text alone; who replaces the file, and when, is backup-directory.ts. A log may have a
  * hundred thousand files, so it is read and written in slices.
  */
+import { assert } from '../errors/invariant.ts'
 import { crc32c } from '../format/crc32c.ts'
 import { isKafkaTopicName } from '../format/topic-name.ts'
 import { readWholeFile } from '../storage/checkpoint-file.ts'
@@ -112,9 +113,13 @@ function* linesOf(manifest: BackupManifest): Generator<string, void, undefined> 
     yield `partition ${topic} ${partition} ${logStartOffset} ${logEndOffset}`
   }
   for (const [path, { sizeBytes, crc }] of manifest.files) {
+    assert(isBackupPath(path), 'what is written can be read')
     yield `file ${hex(crc)} ${sizeBytes} ${path}`
   }
-  for (const path of manifest.removed) yield `removed ${path}`
+  for (const path of manifest.removed) {
+    assert(isBackupPath(path), 'what is written can be read')
+    yield `removed ${path}`
+  }
 }
 
 function textOf(lines: readonly string[]): Buffer {
@@ -136,7 +141,7 @@ class ManifestParsing {
     if (kind === 'partition') return this.#takePartition(words)
     const [word = '', ...rest] = words
     if (rest.length > 0) return false
-    if (kind === 'removed') return isPath(word) && this.#removed.push(word) > 0
+    if (kind === 'removed') return isBackupPath(word) && this.#removed.push(word) > 0
     if (this.#single.has(kind)) return false
     this.#single.set(kind, word)
     return true
@@ -156,7 +161,8 @@ class ManifestParsing {
 
   #takeFile([crc = '', size, path = '', ...rest]: readonly string[]): boolean {
     const sizeBytes = countOf(size)
-    const isFile = HEX.test(crc) && sizeBytes !== undefined && isPath(path) && rest.length === 0
+    const isFile =
+      HEX.test(crc) && sizeBytes !== undefined && isBackupPath(path) && rest.length === 0
     if (!isFile || this.#files.has(path)) return false
     this.#files.set(path, { sizeBytes, crc: Number.parseInt(crc, 16) })
     return true
@@ -176,7 +182,7 @@ class ManifestParsing {
 }
 
 /** A path of a file that a backup may hold: nothing that was written by others leads elsewhere. */
-function isPath(path: string): boolean {
+export function isBackupPath(path: string): boolean {
   return PATH.test(path) && !DOTS.test(path)
 }
 

@@ -257,6 +257,39 @@ describe('a second backup', () => {
     expect(filesBelow(destination)).toEqual(before)
   })
 
+  it('never takes away a topic that somebody made, or made anew, in the copy', async () => {
+    const log = await openSmall(temporaryDirectory())
+    await log.createTopic('orders')
+    await fill(log, 'orders', 50)
+    for (const name of ['orders', 'mine']) {
+      const destination = nowhere()
+      await log.backup(destination)
+      const copy = await openSmall(destination)
+      await copy.deleteTopic('orders')
+      await copy.createTopic(name)
+      await fill(copy, name, 1)
+      await copy.close()
+      await expect(log.backup(destination)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+      expect(contentsOf(await openSmall(destination), name)[0]).toHaveLength(1)
+    }
+  })
+
+  it('leaves alone what is neither its own nor an engine’s', async () => {
+    const log = await openSmall(temporaryDirectory())
+    await log.createTopic('orders')
+    await fill(log, 'orders', 50)
+    const destination = nowhere()
+    await log.backup(destination)
+    const notes = ['my notes.tmp', 'read me.txt', join('orders-0', 'x y.tmp')]
+    for (const note of notes) fs.writeFileSync(join(destination, note), 'mine')
+    await (await openSmall(destination)).close()
+    await fill(log, 'orders', 20)
+    await log.backup(destination)
+    await log.backup(destination)
+    for (const note of notes.slice(0, 2)) expect(fs.existsSync(join(destination, note))).toBe(true)
+    expect(await EventLog.verify(destination)).toMatchObject({ sound: true, records: 70 })
+  })
+
   it('makes anew what was changed or lost in the copy', async () => {
     const log = await openSmall(temporaryDirectory())
     await log.createTopic('orders')

@@ -32,6 +32,7 @@ afterAll(async () => {
 const ORIGINS = [
   ['that was closed', 'closed', writeAndClose],
   ['that was recovered after a kill', 'recovered', writeKilledAndRecover],
+  ['that is a backup of an open one', 'backup', writeAndBackUp],
 ] as const
 
 describe.skipIf(missingKafka !== null).each(ORIGINS)('a log %s', (_, name, write) => {
@@ -84,6 +85,15 @@ describe.skipIf(missingKafka !== null).each(ORIGINS)('a log %s', (_, name, write
 async function writeAndClose(directory: string): Promise<ExpectedRecords> {
   const log = await EventLog.open(directory)
   const expected = await writeSampleLog(log)
+  await log.close()
+  return expected
+}
+
+/** Copied while it is open, and never opened itself. */
+async function writeAndBackUp(directory: string): Promise<ExpectedRecords> {
+  const log = await EventLog.open(`${directory}-of`)
+  const expected = await writeSampleLog(log)
+  await log.backup(directory)
   await log.close()
   return expected
 }

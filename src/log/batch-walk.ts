@@ -42,8 +42,9 @@ export interface BatchPlace {
   /** No offset was ever left out: a gap is damage. */
   readonly isGapless: boolean
   /**
-   * Where the next segment starts: one whose first batch is at or behind that is another one. What
-   * comes later in it is not asked: then it may be the next segment that has a wrong name.
+   * Where the next segment starts: one whose first batch is at or behind that is another one, and a
+   * last batch that reaches across it behind a gap has a wrong base offset. What else lies there is
+   * not asked: then it may be the next segment that has a wrong name.
    */
   readonly startsBelow?: number
 }
@@ -99,7 +100,10 @@ export class BatchWalk {
     if (place.isGapless) return 'gap'
     // A gap may be compaction's; not where the next batch starts below the end of this one.
     const end = position + batchSizeBytesOf(this.#window.buffer, at)
-    return this.#isContradicted(end, nextOffsetOf(this.#window.buffer, at)) ? 'gap' : 'ok'
+    const nextOffset = nextOffsetOf(this.#window.buffer, at)
+    const isAcross = nextOffset > (place.startsBelow ?? Infinity)
+    if (isAcross && this.#checkWhole(end) !== 'ok') return 'gap'
+    return this.#isContradicted(end, nextOffset) ? 'gap' : 'ok'
   }
 
   /**

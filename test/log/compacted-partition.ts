@@ -44,6 +44,7 @@ export function* writeSegments(
   driver: StorageDriver,
   count: number,
   config: Partial<TopicConfig> = {},
+  valueBytes: number = 8,
 ): Procedure<CompactedLog> {
   const clock = new FakeClock()
   const { log } = yield* openLogDirectory({
@@ -59,7 +60,7 @@ export function* writeSegments(
   const partition = partitionOf(log, 't')
   for (let made = 0; made < count; made++) {
     if (made > 0) partition.roll()
-    appendMany(partition, 3)
+    appendMany(partition, 3, valueBytes)
   }
   yield* log.checkpoint()
   yield* markCompacted(driver)

@@ -113,6 +113,21 @@ describe('a segment that does not follow on the one before', () => {
     ])
   })
 
+  it('ends before the next one, whatever base offset its last batch has come to', async () => {
+    for (const moved of [9, 200]) {
+      const damaged = { 0: [...at(0), ...at(3), ...at(moved)], 7: at(7, 8) }
+      const recovered = await recover(folder(damaged), {
+        isGapless: false,
+        isOwn: true,
+        recoveryPoint: 9,
+      })
+      expect(recovered.report.damage).toMatchObject([
+        { file: segmentFile(0), firstOffset: 4, lastOffset: 6 },
+      ])
+      expect(recovered.segments.active.nextOffset).toBe(9)
+    }
+  })
+
   it('has lost what was before it in a log that only we have compacted', async () => {
     const ours = { isGapless: false, isOwn: true }
     const recovered = await recover(folder(hole), { ...ours, recoveryPoint: 8 })

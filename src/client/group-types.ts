@@ -284,9 +284,9 @@ export interface Table<K, V> extends AsyncDisposable, Iterable<readonly [K, V]> 
    */
   entries(): IterableIterator<readonly [K, V]>
   /**
-   * Calls `listener` after each change, in their order, with undefined where the key is gone: in the
-   * append or commit that brought it, once the table has all of that. What a listener changes is
-   * told after what came before; what it throws is an uncaught exception.
+   * Calls `listener` after each change, in their order, with undefined where the key is gone: in
+   * the append or commit that brought it, once the table has all of that. What a listener changes
+   * is told after what came before; what it throws is an uncaught exception.
    * @returns how to unsubscribe.
    */
   subscribe(listener: (key: K, value: V | undefined) => void): () => void

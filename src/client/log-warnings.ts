@@ -98,7 +98,7 @@ export function keylessKept(
   const why = failure === null ? '' : ` (they could not all be counted: ${failure.message})`
   return {
     code: 'CONFIG_CHANGED',
-    message: `topic ${topic} is compacted from now on; ${count} records in it have no key and are kept, since no later record takes their place${why}`,
+    message: `topic ${topic} is compacted from now on; its records without a key are kept, since no later record takes their place: ${count}${why}`,
     details: { topic, keylessRecords },
     ...(failure !== null && { cause: failure }),
   }

@@ -3,8 +3,8 @@
  * CleanedTransactionMetadata; KIP-98, KIP-354, KIP-534), and one of ours: records without a key
  * stay. They were there before the topic was compacted.
  *
- *   of data       the last record of each key; a tombstone until the horizon of its batch; nothing of
- *                 an aborted transaction, and nothing below the start of the log
+ *   of data       the last record of each key; a tombstone until the horizon of its batch; nothing
+ *                 of an aborted transaction, and nothing below the start of the log
  *   of a marker   all of it while anything of its transaction is there, then until its horizon
  *   an empty batch is left where its producer's last sequence, or the last offset of the segments
  *   that are replaced by one, would be lost with it

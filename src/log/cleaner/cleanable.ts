@@ -1,9 +1,8 @@
 /**
  * What of a partition can be compacted, and whether it is time: Kafka's LogCleanerManager.
  *
- *   | clean                 | dirty                  | not yet                           |
- *   log start        firstDirtyOffset       firstUncleanableOffset        the active segment, what
- *                                                                         is open, not durable, too new
+ *   | clean              | dirty               | not yet: the active segment, what is open,
+ *   log start     firstDirtyOffset    firstUncleanableOffset      not durable, too new
  *
  * Whole segments alone are compacted. Pure.
  */

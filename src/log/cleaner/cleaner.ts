@@ -4,7 +4,7 @@
  *
  *   1  the keys of [first dirty, end) and their last offsets        key-offsets.ts
  *   2  all segments up to there, in groups, from the log's first    segment-groups.ts
- *   3  of each group one new segment of what stays                  batch-filter.ts, cleaned-segment.ts
+ *   3  of each group one new segment of what stays     batch-filter.ts, cleaned-segment.ts
  *   4  which takes the group's place before the next group is begun
  *
  * Owns when what is read and written; what can be compacted is cleanable.ts' to say, how a segment

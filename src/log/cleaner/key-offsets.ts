@@ -203,7 +203,9 @@ export class KeyOffsets {
       at += 4
     }
     const bytes = this.#bytes
-    for (let index = 0; index < length; index++) bytes[at + index] = source[start + index] as number // inside, by the caller
+    for (let index = 0; index < length; index++) {
+      bytes[at + index] = source[start + index] as number // Inside: the caller says where it is.
+    }
     this.#endWord = end
     return entry
   }

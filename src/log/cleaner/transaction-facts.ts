@@ -1,6 +1,6 @@
 /**
- * TransactionFacts: how the transactions of a partition ended, for the cleaner: which batches are of
- * an aborted one, and what the .txnindex of a cleaned segment is to keep.
+ * TransactionFacts: how the transactions of a partition ended, for the cleaner: which batches are
+ * of an aborted one, and what the .txnindex of a cleaned segment is to keep.
  *
  * Most partitions never have a transaction, so nothing is looked at before the first batch of one.
  * What .txnindex files say counts from where a run of them up to the newest is vouched for

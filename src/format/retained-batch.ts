@@ -5,10 +5,10 @@
  *   source    | header | a | b | c | d | e |     or what its payload unpacks to
  *   kept               |   b   |   | d | e |     runs of records, copied as they are
  *
- * What is kept counts from another time where the first record goes, or where a delete horizon takes
- * the place of that time: then each record gets another delta, and nothing else of it changes.
- * One is kept and used for ever. Allocates nothing per record. Borrowed until `writeTo` returned:
- * the bytes of the source.
+ * What is kept counts from another time where the first record goes, or where a delete horizon
+ * takes the place of that time: then each record gets another delta, and nothing else of it
+ * changes. One is kept and used for ever. Allocates nothing per record. Borrowed until `writeTo`
+ * returned: the bytes of the source.
  *   I1  runs ascend, and none is empty; no two of them touch
  *   I2  what is written reads as the records that were kept: offsets, times, fields
  */
@@ -45,7 +45,9 @@ export interface BatchRoom {
 /** How what is kept is written. */
 export interface RetainedForm {
   readonly codec: Codec
-  /** When tombstones and markers of the batch may go; -1: it gets no horizon. One that it has stays. */
+  /**
+   * When tombstones and markers of the batch may go; -1: it gets no horizon. One that it has stays.
+   */
   readonly deleteHorizonMs: number
 }
 
@@ -64,7 +66,9 @@ export class RetainedBatch {
   #payload: Buffer = NO_BUFFER
   readonly #varints = new VarintReader()
 
-  /** Turns to the batch at `at`, of which nothing is kept yet. Holds `buffer` until the next one. */
+  /**
+   * Turns to the batch at `at`, of which nothing is kept yet. Holds `buffer` until the next one.
+   */
   begin(buffer: Buffer, at: number): void {
     this.#batch = buffer
     this.#at = at
@@ -188,7 +192,9 @@ export class RetainedBatch {
     return isRebased ? this.#rebase(target, copiedAt, position, at, base) : position
   }
 
-  /** Moves the records from `from` to `end` to `at`, each with the delta that it has from now on. */
+  /**
+   * Moves the records from `from` to `end` to `at`, each with the delta that it has from now on.
+   */
   #rebase(buffer: Buffer, from: number, end: number, at: number, base: number): number {
     const varints = this.#varints
     const shared = this.#sharedDelta(base)

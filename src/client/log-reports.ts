@@ -88,7 +88,9 @@ export interface HousekeepingReport {
 
 /** What taking a backup, or restoring one, did. */
 export interface BackupReport {
-  /** Files that were made by it: those that were there already, as they had to be, are not counted. */
+  /**
+   * Files that were made by it: those that were there already, as they had to be, are not counted.
+   */
   readonly files: number
   /** Bytes that were copied. */
   readonly bytes: number

@@ -1,7 +1,7 @@
 /**
  * Making a log of a backup: every file is copied, and is what the manifest says, before any gets
- * its name. The new directory is written as a backup is (backup-directory.ts), so a stop at any line
- * leaves either a log that is whole, or nothing that opens.
+ * its name. The new directory is written as a backup is (backup-directory.ts), so a stop at any
+ * line leaves either a log that is whole, or nothing that opens.
  *
  * A backup that was opened as a log since is no longer what its manifest says: then all of the log
  * that it has become is copied, and whoever calls has verified it.

@@ -92,8 +92,8 @@ export function* writeLogStarts(
 
 /**
  * Up to where each partition was compacted, by folder; nothing where the file is missing or
- * damaged, so that all is looked at again. It has no checksum, and may be older than its partition: what it
- * says counts between the start of the log and its active segment alone.
+ * damaged, so that all is looked at again. It has no checksum, and may be older than its partition:
+ * what it says counts between the start of the log and its active segment alone.
  */
 export function readCleanerOffsets(driver: StorageDriver): ReadonlyMap<string, number> {
   return readOffsets(driver, CLEANER_OFFSETS) ?? new Map()

@@ -11,7 +11,7 @@ import { historySeed, SeededRandom } from '../../support/seeded-random.ts'
 import { takeStep } from './housekeeping-steps.ts'
 import { HousekeepingWorld, type Tally } from './housekeeping-world.ts'
 
-const STEPS_AT_LEAST = 8_000
+const STEPS_AT_LEAST = 5_000
 const STEPS_OF_A_HISTORY = 160
 
 describe('housekeeping', () => {

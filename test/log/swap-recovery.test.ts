@@ -176,7 +176,7 @@ describe('a swap that was under way', () => {
     }
   })
 
-  it('leaves what it does not reach to: a broker may drop the end of what it replaces', async () => {
+  it('leaves what it does not reach: a broker may drop the end of what it replaces', async () => {
     const short = ending(segment(0, log(1), 'new'), '.swap')
     const settled = await settle({ ...NOTHING_HAPPENED, ...short }, false)
     expect(settled.files).toEqual({

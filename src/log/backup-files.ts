@@ -154,11 +154,7 @@ export class BackupFiles {
 }
 
 /** CRC-32C of the first `sizeBytes` of a file. @throws {LogError} IO where it is shorter. */
-function* checksumOf(
-  driver: StorageDriver,
-  path: string,
-  sizeBytes: number,
-): Procedure<number> {
+function* checksumOf(driver: StorageDriver, path: string, sizeBytes: number): Procedure<number> {
   const file = driver.openFile(path, 'read')
   try {
     let crc = 0

@@ -12,6 +12,8 @@
  *       segments that it left
  *   I3  no name that is pending is given a second time; of several of one file the last has the
  *       highest number (swap-plan.ts asks which was the log's)
+ *   I4  nothing is renamed in the folder of a topic that is deleted: by then it may be that of a new
+ *       one of the same name, whose segments start at the same offsets
  */
 import { LogError } from '../errors/log-error.ts'
 import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
@@ -27,6 +29,8 @@ const SUFFIXES: readonly SegmentSuffix[] = ['.log', '.index', '.timeindex', '.tx
 export interface FormerOwner {
   readonly directory: string
   readonly config: { readonly fileDeleteDelayMs: number }
+  /** Once it is deleted, its folder may be another's. */
+  readonly end: 'closed' | 'deleted' | undefined
 }
 
 /** A segment's file that was renamed. */
@@ -142,6 +146,7 @@ export class SegmentRemoval {
   }
 
   #renameStuck(): LogError | undefined {
+    this.#stuck = this.#stuck.filter(({ owner }) => owner.end !== 'deleted') // I4
     while (this.#stuck.length > 0) {
       const [segment, ...others] = this.#stuck
       if (segment === undefined) break

@@ -1,5 +1,6 @@
 /** What becomes of the files of segments that left their log. */
 import { describe, expect, it } from 'vitest'
+import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { SegmentRemoval } from '../../src/log/segment-removal.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
@@ -9,6 +10,7 @@ import { appendMany, openLog, partitionOf } from './open-log.ts'
 
 interface Opened {
   readonly driver: FaultDriver
+  readonly log: LogDirectory
   readonly clock: FakeClock
   readonly partition: PartitionLog
   readonly removal: SegmentRemoval
@@ -25,7 +27,7 @@ async function open(fileDeleteDelayMs = 100): Promise<Opened> {
     if (segment > 0) partition.roll()
     appendMany(partition, 2)
   }
-  return { driver, clock, partition, removal: new SegmentRemoval(driver, clock) }
+  return { driver, log, clock, partition, removal: new SegmentRemoval(driver, clock) }
 }
 
 function drop({ partition, removal }: Opened, count: number): void {
@@ -130,5 +132,20 @@ describe('segments that are set aside', () => {
     await opened.driver.removeDirectory(opened.partition.directory)
     expect(await runProcedure(opened.removal.freeDue(Infinity))).toBe(undefined)
     expect(opened.removal.pendingFiles).toBe(0)
+  })
+
+  it('are not looked for among those of a new topic of the same name', async () => {
+    const opened = await open(0)
+    const { driver, log, partition, removal } = opened
+    driver.onCall = ({ action }) => (action === 'rename' ? 'EIO' : undefined)
+    partition.advanceLogStart(2)
+    removal.setAsideOrKeepTrying(partition, partition.dropSegments(1))
+    driver.onCall = undefined
+    await runProcedure(log.deleteTopic('t'))
+    await runProcedure(log.createTopic('t', { preallocate: false }))
+    appendMany(partitionOf(log, 't'), 2)
+    const before = driver.list(partition.directory)
+    expect(await runProcedure(removal.freeDue(Infinity))).toBe(undefined)
+    expect(driver.list(partition.directory)).toEqual(before)
   })
 })

@@ -27,11 +27,16 @@ export class CleanerProgress {
     this.#checkpointed = readCleanerOffsets(driver)
   }
 
-  /** Takes in partitions that opening found. */
+  /**
+   * Takes in partitions that opening found. Of one that ends before its offset the checkpoint says
+   * nothing, for good: what comes to be there later was never compacted, and a tombstone among it
+   * would go before what it deletes.
+   */
   admit(logs: readonly PartitionLog[]): void {
     for (const log of logs) {
       const offset = this.#checkpointed.get(log.directory)
-      if (offset !== undefined) this.#offsets.set(log, offset)
+      const isThere = offset !== undefined && offset <= log.segments.active.baseOffset
+      if (isThere) this.#offsets.set(log, offset)
     }
   }
 

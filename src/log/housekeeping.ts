@@ -10,6 +10,7 @@
  *   I2  what fails is left as it was and said once, until it succeeds or fails in another way; the
  *       rest of the run goes on, and the next run tries again
  *   I3  once stopped, a run ends at its next step
+ *   I4  compaction may take hours, where it is held back: what may be deleted does not wait for it
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Procedure } from '../storage/procedure.ts'
@@ -17,9 +18,10 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { CleanerProgress } from './cleaner-progress.ts'
 import { type AppliedPolicy, isCompacted } from './cleanup-policy.ts'
-import type { Clock } from './clock.ts'
+import { type Clock, nextTurn } from './clock.ts'
 import type { CommittedOffsets } from './committed-offsets.ts'
 import { Compaction } from './compaction.ts'
+import { Deletions } from './deletions.ts'
 import type { LogTopic } from './open-topics.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { RemovalGate } from './removal-gate.ts'
@@ -151,13 +153,27 @@ export class Housekeeping {
     yield* this.#attempt(run, 'expiry of positions', () => {
       this.#log.offsets.expire(run.offsetsRetentionMs, run.hasMembers)
     })
-    const retained = yield* this.#attempt(run, 'retention', () => this.#retain(run, clockJumped))
+    // Nothing to do is done at once: whoever asks again and again lets others have their turn.
+    yield nextTurn
+    const deletions = new Deletions(this.#log.clock)
+    const deleting = (): Procedure<void> => this.#delete(run, clockJumped, deletions)
+    yield* deleting()
     // Tombstones go by their age, too.
     const isSkipped = run.compaction === 'none' || clockJumped
-    const cleanedPartitions = isSkipped ? 0 : yield* this.#compact(run)
+    const compacting = isSkipped ? undefined : this.#compact(run)
+    const cleanedPartitions =
+      compacting === undefined ? 0 : yield* deletions.beside(compacting, deleting)
     yield* this.#attempt(run, 'freeing space', () => this.#freeDue())
-    const { deletedSegments = 0, deletedBytes = 0, kept = [] } = retained ?? {}
+    const { deletedSegments, deletedBytes, kept } = deletions
     return { deletedSegments, deletedBytes, cleanedPartitions, kept }
+  }
+
+  /** What retention lets go is deleted; in the course of compaction again (I4). */
+  *#delete(run: HousekeepingRun, clockJumped: boolean, deletions: Deletions): Procedure<void> {
+    deletions.begin()
+    const outcome = yield* this.#attempt(run, 'retention', () => this.#retain(run, clockJumped))
+    if (outcome !== undefined) deletions.add(outcome)
+    if (deletions.count > 1) yield* this.#attempt(run, 'freeing space', () => this.#freeDue())
   }
 
   *#retain(run: HousekeepingRun, clockJumped: boolean): Procedure<RetentionOutcome> {
@@ -230,8 +246,9 @@ export class Housekeeping {
   #fails(run: HousekeepingRun, task: string, cause: LogError): void {
     // What is deleted meanwhile needs nothing any more.
     if (this.#isStopped || LogError.is(cause, 'TOPIC_NOT_FOUND', 'CLOSED')) return
+    const isSaid = [this.#failed, this.#failing].some((all) => all.get(task) === cause.message)
     this.#failing.set(task, cause.message)
-    if (this.#failed.get(task) !== cause.message) run.warn({ kind: 'failed', task, cause })
+    if (!isSaid) run.warn({ kind: 'failed', task, cause })
   }
 
   /** How much further the wall clock went than time since the last run, or since the open. */

@@ -239,4 +239,27 @@ describe('a limit on what compaction reads and writes', () => {
     expect(clock.now() - startedMs).toBeGreaterThan((2 * dirtyBytes) / 10)
     expect(clock.now() - startedMs).toBeLessThan((4 * dirtyBytes) / 10)
   })
+
+  it('lets nothing that may be deleted wait for more than some minutes', async () => {
+    const clock = manualClock()
+    const options = { clock, housekeepingIntervalMs: null, cleanerMaxBytesPerSecond: 10_000 }
+    const log = await openLog('a simulated disk', options)
+    const topic = await log.createTopic('compacted', { ...COMPACT, segmentBytes: 1_000_000 })
+    for (let key = 0; key < 9; key++) {
+      topic.partition(0).append([{ key: `k${key % 3}`, value: 'v'.repeat(200_000) }])
+    }
+    const old = await log.createTopic('old', { ...SMALL, retentionMs: 1_000, fileDeleteDelayMs: 0 })
+    await log.flush()
+    const state = { isOver: false }
+    const run = log.runHousekeeping().finally(() => {
+      state.isOver = true
+    })
+    await clock.advance(1_000)
+    appendSegments(old, 4)
+    while (!state.isOver && old.size().segments > 1) await clock.advance(1_000)
+    expect(state.isOver).toBe(false)
+    expect(old.partition(0).logStartOffset).toBe(4)
+    while (!state.isOver) await clock.advance(1_000)
+    expect(await run).toMatchObject({ deletedSegments: 4, cleanedPartitions: 1 })
+  })
 })

@@ -1,6 +1,7 @@
 /**
  * Deletions: what one run of housekeeping deletes, once at its start and again while it compacts.
- *   I1  compaction is interrupted only between two slices of its work (`nextTurn`): whatever else it
+ *   I1  compaction is interrupted only between two slices of its work (`nextTurn`): whatever else
+ *       it
  *       waits for, it may hold what deletion waits for
  */
 import type { Procedure } from '../storage/procedure.ts'

@@ -30,6 +30,7 @@ import {
   recordCountOf,
   writeEmptyBatch,
 } from '../../format/record-batch.ts'
+import { LogError } from '../../errors/log-error.ts'
 import { RecordBatchReader } from '../../format/record-batch-reader.ts'
 import { RetainedBatch } from '../../format/retained-batch.ts'
 import { MarkerReader } from '../marker-batch.ts'
@@ -236,7 +237,11 @@ export class BatchFilter {
     this.#recordStart = this.#reader.position
   }
 
-  /** Writes what was kept. */
+  /**
+   * Writes what was kept. Where the segment could not take that, what was compressed stays so, and
+   * then it gets no horizon: what goes must go all the same, or a tombstone would go before it.
+   * @throws {LogError} NO_SPACE where even that is more than the segment can take.
+   */
   #write(
     batches: SegmentBatches,
     output: CleanedSegment | undefined,
@@ -245,18 +250,36 @@ export class BatchFilter {
   ): boolean {
     if (output === undefined) return false
     const { nowMs, deleteRetentionMs } = this.#rules
-    const deleteHorizonMs = getsHorizon ? nowMs + deleteRetentionMs : NO_HORIZON
-    const codec = this.#codecFor(attributesOf(batches.buffer, batches.at))
+    const { bytesBehind } = place
+    const horizonMs = getsHorizon ? nowMs + deleteRetentionMs : NO_HORIZON
+    const attributes = attributesOf(batches.buffer, batches.at)
+    const codec = this.#codecFor(attributes, this.#rules.compressionType)
+    // Room also for what is packed worse here than it was.
+    if (this.#writeAs(batches, output, codec, horizonMs, 2 * bytesBehind)) return false
+    const ownCodec = this.#codecFor(attributes, 'producer')
+    if (this.#writeAs(batches, output, ownCodec, horizonMs, bytesBehind)) return false
+    if (this.#retained.keptCount === recordCountOf(batches.buffer, batches.at)) {
+      return copyWhole(batches, output)
+    }
+    if (this.#writeAs(batches, output, ownCodec, NO_HORIZON, bytesBehind)) return false
+    throw new LogError('NO_SPACE', 'a segment that is compacted would be too long', {})
+  }
+
+  /** False where it is larger than the batch was, and leaves no room for `bytesBehind`. */
+  #writeAs(
+    { batchBytes }: SegmentBatches,
+    output: CleanedSegment,
+    codec: Codec,
+    deleteHorizonMs: number,
+    bytesBehind: number,
+  ): boolean {
     if (codec !== 'none') this.lookedAtBytes *= COMPRESSION_COST
-    const sizeBytes = this.#retained.writeTo(output, this.#reader.buffer, {
-      codec,
-      deleteHorizonMs,
-    })
-    const isTooLong = output.sizeBytes + sizeBytes + place.bytesBehind > MAX_SEGMENT_BYTES
-    // A horizon makes a batch larger. Where the segment could not take that, all of it stays.
-    if (isTooLong && sizeBytes > batches.batchBytes) return copyWhole(batches, output)
+    const form = { codec, deleteHorizonMs }
+    const sizeBytes = this.#retained.writeTo(output, this.#reader.buffer, form)
+    const isTooLong = output.sizeBytes + sizeBytes + bytesBehind > MAX_SEGMENT_BYTES
+    if (isTooLong && sizeBytes > batchBytes) return false
     output.take()
-    return false
+    return true
   }
 
   /** Leaves the offsets of a batch, where something needs them, without a record. */
@@ -296,8 +319,7 @@ export class BatchFilter {
   }
 
   /** The topic's codec, or the batch's own; where that cannot be written here, one that can. */
-  #codecFor(attributes: number): Codec {
-    const { compressionType } = this.#rules
+  #codecFor(attributes: number, compressionType: PassRules['compressionType']): Codec {
     const wanted = compressionType === 'producer' ? codecOfAttributes(attributes) : compressionType
     return isCodecAvailable(wanted, 'compress') ? wanted : 'gzip'
   }

@@ -123,6 +123,27 @@ describe('making a topic', () => {
     expect(seen.size).toBe(2)
   })
 
+  it('has its folders where metadata.json names it, though its sync was never reached', async () => {
+    for (let seed = 0; seed < 24; seed++) {
+      const life = await openLife()
+      const { driver } = life
+      let isNamed = false
+      const rename = driver.rename.bind(driver)
+      driver.rename = (from, to) => {
+        rename(from, to)
+        isNamed ||= to === 'metadata.json'
+      }
+      driver.onCall = ({ action }) => (isNamed && action === 'flushDirectory' ? 'stop' : undefined)
+      await expect(make(life)).rejects.toSatisfy((error) => LogError.is(error))
+      expect(isNamed).toBe(true)
+      const left = driver.powerCut(new SeededRandom(seed))
+      const { log, report } = await openLog(left, boot('cut'))
+      expect(report.partitions, `seed ${seed}`).toEqual([])
+      expect(report.adopted, `seed ${seed}`).toEqual([])
+      expectWhole(log)
+    }
+  })
+
   it.each(['ENOSPC', 'EIO'] as const)(
     'that fails with %s at any call can be done again, and leaves nothing behind',
     async (failure) => {

@@ -50,7 +50,7 @@ export const GROUP_MUTANTS: readonly Mutant[] = [
       },
     ],
     faults: CRASH,
-    seed: 1,
+    seed: 2,
   },
   {
     rule: 'what groups forget of a topic is synced before its name is used again',

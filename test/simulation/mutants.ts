@@ -55,7 +55,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: "yield () => driver.flushDirectory('')",
     replace: '',
     faults: CRASH,
-    seed: 70,
+    seed: 100,
   },
   {
     rule: 'a small file is synced before it takes the place of the old one',
@@ -147,7 +147,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'if (this.#names) steps.push',
     replace: 'if (false as boolean) steps.push',
     faults: CRASH,
-    seed: 3,
+    seed: 2,
   },
   {
     rule: 'the newest file is synced before what it holds counts as durable',
@@ -185,7 +185,7 @@ export const MUTANTS: readonly Mutant[] = [
       '{ const next = this.#add(config, baseOffset); unsynced.sealed(active); return next }\n' +
       '    return this.#add(config, baseOffset)',
     faults: FULL,
-    seed: 12,
+    seed: 25,
   },
   {
     rule: 'acks all waits for its sync',
@@ -194,7 +194,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: "this.#settings.acks !== 'all' || batch.endOffset",
     replace: "this.#settings.acks === 'all' || batch.endOffset",
     faults: CRASH,
-    seed: 1,
+    seed: 2,
   },
   {
     rule: 'a failed sync is final for its partition',
@@ -203,7 +203,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'this.#failure = error\n',
     replace: '',
     faults: IO,
-    seed: 1,
+    seed: 6,
   },
   {
     rule: 'a sync that failed is not tried again',
@@ -213,7 +213,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       'const failure = this.#partition.roundFailed(cause); this.#rejectWaiters(failure); return',
     faults: IO,
-    seed: 17,
+    seed: 6,
   },
   {
     rule: 'indexes are synced before the recovery point passes them',
@@ -223,7 +223,7 @@ export const MUTANTS: readonly Mutant[] = [
       'await this.unsynced.flushIndexes(log.segments, () => log.end !== undefined)\n' +
       '    await snapshots.write(offset, log)',
     replace: 'await snapshots.write(offset, log)',
-    seed: 30,
+    seed: 4,
   },
   {
     rule: 'no checkpoint counts on an index that another one is syncing',
@@ -284,7 +284,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'yield* epochs.save()',
     replace: '',
     faults: CRASH,
-    seed: 2,
+    seed: 3,
   },
   {
     rule: 'a batch is in the kernel before its offsets are visible',
@@ -294,7 +294,7 @@ export const MUTANTS: readonly Mutant[] = [
     replace:
       'queueMicrotask(() => { try { this.#log.write(batch.buffer, batch.start, ' +
       'batch.sizeBytes, sizeBytes) } catch {} })\n',
-    seed: 1,
+    seed: 3,
   },
   {
     rule: 'where indexes cannot be rebuilt the segment stays what it was',
@@ -312,7 +312,7 @@ export const MUTANTS: readonly Mutant[] = [
     find: 'return Math.min(end, log.durableOffset, decided)',
     replace: 'return Math.min(end, decided)',
     faults: CRASH,
-    seed: 1,
+    seed: 2,
   },
   ...RECOVERY_MUTANTS,
   ...GROUP_MUTANTS,

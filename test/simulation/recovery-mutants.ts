@@ -28,7 +28,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
       '    if (this.#failure !== undefined) throw this.#failure',
     replace: 'if (this.#failure !== undefined) return',
     faults: IO,
-    seed: 12,
+    seed: 3,
   },
   {
     rule: 'what recovery cuts is on stable storage elsewhere before',
@@ -37,7 +37,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'yield () => file.flush()',
     replace: '',
     faults: CRASH,
-    seed: 7,
+    seed: 2,
   },
   {
     rule: 'a cut removes the index entries above it',
@@ -55,7 +55,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find: 'segment.rewrite(bytes, read, position)',
     replace: 'void read',
     faults: IO,
-    seed: 41,
+    seed: 1,
   },
   {
     rule: 'what recovery accepts is synced before open counts it as durable',
@@ -72,7 +72,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     file: 'src/log/recovery.ts',
     find: 'startOfCheck(segment, fileBytes, checkpointedPoint)',
     replace: 'startOfCheck(segment, fileBytes, recoveryPoint)',
-    seed: 279,
+    seed: null,
   },
   {
     rule: 'the recovery point passes a segment only with its closing index entry',

@@ -12,8 +12,8 @@
  *       segments that it left
  *   I3  no name that is pending is given a second time; of several of one file the last has the
  *       highest number (swap-plan.ts asks which was the log's)
- *   I4  nothing is renamed in the folder of a topic that is deleted: by then it may be that of a new
- *       one of the same name, whose segments start at the same offsets
+ *   I4  nothing is renamed in the folder of a topic that is deleted: by then it may be that of a
+ *       new one of the same name, whose segments start at the same offsets
  */
 import { LogError } from '../errors/log-error.ts'
 import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'

@@ -46,7 +46,7 @@ import type { ProducerOptions } from './producer-options.ts'
 import type { Topic } from './topic.ts'
 import { named, TopicCatalog, type UnwantedTopic, type WantedTopic } from './topic-catalog.ts'
 import type { AnyTopicRef } from './topic-ref.ts'
-import { checkExportOptions, exportLines, type ExportOptions } from './record-export.ts'
+import { exportLines, type ExportOptions } from './record-export.ts'
 import { importLines, type ImportOptions, type ImportReport } from './record-import.ts'
 import type { TopicHost, TopicState, TopicView } from './topic-state.ts'
 
@@ -320,7 +320,6 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     options: ExportOptions | undefined,
   ): AsyncGenerator<string, void, undefined> {
     this.checkOpen('log.exportRecords')
-    checkExportOptions(options)
     return exportLines(this.#rawTopic(ref, 'log.exportRecords'), options)
   }
 

@@ -4,9 +4,11 @@
  */
 import { LogError } from '../errors/log-error.ts'
 import { checkOptions } from './check-options.ts'
-import type { Topic } from './topic.ts'
-import { lineOf } from './record-text.ts'
+import type { LogRecord } from './log-record.ts'
 import type { Isolation, TopicReadOptions } from './position.ts'
+import type { RecordStream } from './record-stream.ts'
+import { lineOf } from './record-text.ts'
+import type { Topic } from './topic.ts'
 
 /** Options of `log.exportRecords`. */
 export interface ExportOptions {
@@ -24,13 +26,22 @@ const CALL = 'log.exportRecords'
 /** A string has no more than 2^29 characters, and text may take six for a byte. */
 const MAX_RECORD_BYTES = 67_108_864
 
-/** See `EventLog.exportRecords`; `topic` reads bytes. */
-export async function* exportLines(
+/**
+ * See `EventLog.exportRecords`; `topic` reads bytes.
+ * @throws {LogError} INVALID_ARGUMENT for options that cannot be.
+ */
+export function exportLines(
   topic: Topic,
   options: ExportOptions | undefined,
 ): AsyncGenerator<string, void, undefined> {
+  checkOptions(options, ['from', 'partitions', 'isolation', 'signal'], CALL)
   const { isolation = 'read_committed', ...range } = options ?? {}
-  for await (const record of topic.read({ ...range, isolation })) {
+  // Read from here on, not from the first line that is asked for: it ends at the end of the call.
+  return linesOf(topic.read({ ...range, isolation }))
+}
+
+async function* linesOf(records: RecordStream<LogRecord>): AsyncGenerator<string, void, undefined> {
+  for await (const record of records) {
     const { keyBytes, valueBytes, topic: name, partition, offset } = record
     const sizeBytes = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0)
     if (sizeBytes > MAX_RECORD_BYTES) {
@@ -39,9 +50,4 @@ export async function* exportLines(
     }
     yield lineOf(record)
   }
-}
-
-/** @throws {LogError} INVALID_ARGUMENT for options that there are not. */
-export function checkExportOptions(options: ExportOptions | undefined): void {
-  checkOptions(options, ['from', 'partitions', 'isolation', 'signal'], CALL)
 }

@@ -33,6 +33,8 @@ const CALL = 'log.importRecords'
 /** What is on its way to the topic at most, in lines and in bytes of text. */
 const WINDOW_LINES = 1_000
 const WINDOW_BYTES = 4_194_304
+/** What a batch of one record takes beside what its line says, at most. */
+const BATCH_BYTES = 256
 
 /** See `EventLog.importRecords`; `topic` takes bytes. */
 export async function importLines(
@@ -120,8 +122,14 @@ class Import {
     this.#check(record)
     this.#send(record)
     this.#pendingBytes += line.length
-    if (this.#pending.length < WINDOW_LINES && this.#pendingBytes < WINDOW_BYTES) return
-    await this.settle()
+    const isFull = this.#pending.length >= WINDOW_LINES || this.#pendingBytes >= WINDOW_BYTES
+    if (isFull || this.#mayBeTooLarge(line)) await this.settle()
+  }
+
+  /** Only the topic knows: none behind it is sent before that is known (I1). */
+  #mayBeTooLarge(line: Buffer): boolean {
+    // No record has more bytes than its line, but for those of a batch, and what packing adds.
+    return line.length * 2 + BATCH_BYTES > this.#topic.config.maxMessageBytes
   }
 
   /** What the topic would refuse. */

@@ -11,6 +11,7 @@ export type TextSource =
   | Iterable<string | Uint8Array>
 
 const LINE_FEED = 0x0a
+const LONE_SURROGATE = /\p{Surrogate}/gu
 /** No string can be longer by far. */
 const MAX_LINE_BYTES = 469_762_048
 
@@ -18,9 +19,13 @@ const MAX_LINE_BYTES = 469_762_048
 export class TextLines {
   #pieces: Buffer[] = []
   #pieceBytes = 0
+  /** Of a text that was cut in the middle of a character. */
+  #half = ''
 
   /** What has no end of a line yet. */
   rest(): Buffer {
+    if (this.#half !== '') this.#hold(bytesOf(this.#half))
+    this.#half = ''
     const [first = Buffer.alloc(0)] = this.#pieces
     const line = this.#pieces.length > 1 ? Buffer.concat(this.#pieces) : first
     this.#pieces = []
@@ -33,7 +38,12 @@ export class TextLines {
    * Borrowed until the next one.
    */
   *take(chunk: string | Uint8Array): Generator<Buffer | undefined, void, undefined> {
-    const bytes = typeof chunk === 'string' ? Buffer.from(chunk) : bufferOver(chunk)
+    const text = typeof chunk === 'string' ? this.#half + chunk : this.#half
+    const half = typeof chunk === 'string' && endsInHalf(text) ? text.slice(-1) : ''
+    this.#half = ''
+    if (typeof chunk !== 'string' && text !== '') this.#hold(bytesOf(text))
+    const whole = text.slice(0, text.length - half.length)
+    const bytes = typeof chunk === 'string' ? bytesOf(whole) : bufferOver(chunk)
     let start = 0
     for (;;) {
       const end = bytes.indexOf(LINE_FEED, start)
@@ -49,6 +59,7 @@ export class TextLines {
     if (last !== undefined && typeof chunk !== 'string') {
       this.#pieces[this.#pieces.length - 1] = Buffer.from(last)
     }
+    this.#half = half
   }
 
   #hold(piece: Buffer): void {
@@ -73,6 +84,16 @@ function isAsyncIterable(source: object): source is AsyncIterable<unknown, unkno
 
 function isIterable(source: object): source is Iterable<unknown, unknown, undefined> {
   return Symbol.iterator in source && typeof source[Symbol.iterator] === 'function'
+}
+
+function endsInHalf(text: string): boolean {
+  const last = text.charCodeAt(text.length - 1)
+  return last >= 0xd800 && last <= 0xdbff
+}
+
+/** As UTF-8, which has nothing for half a character: a NUL stands there, and no JSON has one. */
+function bytesOf(text: string): Buffer {
+  return Buffer.from(text.replace(LONE_SURROGATE, '\0'))
 }
 
 function bufferOver(bytes: Uint8Array): Buffer {

@@ -146,6 +146,26 @@ describe('export', () => {
     const options: object = { form: 1 }
     expect(() => log.exportRecords('nothing', options)).toThrow(LogError)
   })
+
+  it('refuses at the call where to begin, what to read and how', async () => {
+    const log = openLog()
+    await log.createTopic('orders')
+    for (const wrong of [{ from: 'start' }, { partitions: 1 }, { isolation: 'none' }]) {
+      const options: object = wrong
+      expect(() => log.exportRecords('orders', options)).toThrow(LogError)
+    }
+  })
+
+  it('ends where the topic ended at the call, not where its first line was asked for', async () => {
+    const log = openLog()
+    const topic = await log.createTopic('orders')
+    await topic.send({ value: 'before' })
+    const lines = log.exportRecords('orders')
+    await topic.send({ value: 'behind' })
+    const text = await linesOf(lines)
+    expect(text).toContain('before')
+    expect(text).not.toContain('behind')
+  })
 })
 
 describe('import', () => {
@@ -194,6 +214,32 @@ describe('import', () => {
       code: 'INVALID_RECORD',
       details: { issues: [{ path: [2] }] },
     })
+  })
+
+  it('has nothing behind a record that is too large, so that one can go on from its line', async () => {
+    const log = openLog()
+    const orders = await log.createTopic('orders', { maxMessageBytes: 1_000 })
+    const large = `{"value":"${'b'.repeat(1_000)}"}`
+    const text = `{"value":"a"}\n${large}\n{"value":"c"}\n`
+    await expect(log.importRecords('orders', text)).rejects.toMatchObject({
+      details: { issues: [{ path: [2] }] },
+    })
+    const values = [...orders.partition(0).records()].map(({ value }) => value?.toString())
+    expect(values).toEqual(['a'])
+  })
+
+  it('takes texts that are cut in the middle of a character, and refuses half of one', async () => {
+    const log = openLog()
+    const orders = await log.createTopic('orders')
+    const text = '{"value":"\u{1F600}"}\n'
+    await log.importRecords('orders', [text.slice(0, 11), text.slice(11)])
+    expect(orders.partition(0).get(0)?.value?.toString()).toBe('\u{1F600}')
+    for (const pieces of [[text.slice(0, 11), Buffer.from('"}')], ['{"value":"\udc00"}']]) {
+      await expect(log.importRecords('orders', pieces)).rejects.toMatchObject({
+        code: 'INVALID_RECORD',
+      })
+    }
+    expect(orders.partition(0).logEndOffset).toBe(1)
   })
 
   it('is ended by its signal while it waits for more, and keeps what came', async () => {

@@ -283,6 +283,7 @@ class PartitionCleaner {
         if (work.isSliceOver(filter.lookedAtBytes) && !(yield* work.turn())) return 'stopped'
       }
     }
+    if (this.#isStopped()) return 'stopped' // What left the log meanwhile was not read to its end.
     return output === undefined ? 'same' : 'changed'
   }
 

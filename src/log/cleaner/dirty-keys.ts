@@ -14,7 +14,6 @@ import {
 } from '../../format/record-batch.ts'
 import { RecordBatchReader } from '../../format/record-batch-reader.ts'
 import type { Procedure } from '../../storage/procedure.ts'
-import type { Segment } from '../../storage/segment.ts'
 import type { KeyOffsets } from './key-offsets.ts'
 import type { PassWork } from './pass-work.ts'
 import { type CleanedLog, SegmentBatches } from './segment-batches.ts'
@@ -25,10 +24,7 @@ export const STOPPED = -1
 
 /** Where keys are read, and what is known of it. */
 export interface DirtyLog {
-  readonly log: CleanedLog & {
-    readonly segments: Iterable<Segment>
-    readonly config: { readonly maxDecompressedBytes: number }
-  }
+  readonly log: CleanedLog & { readonly config: { readonly maxDecompressedBytes: number } }
   readonly facts: TransactionFacts
   readonly work: PassWork
 }

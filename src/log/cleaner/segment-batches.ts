@@ -5,6 +5,8 @@
  *   I1  every byte of a segment is looked at, and is part of a whole batch: cleaning never goes
  *       around damage, whose bytes would be gone with the old files
  *   I2  what is handed out is borrowed until the next `read`
+ *   I3  a segment that leaves the log meanwhile, as the oldest do when they are deleted, ends with
+ *       what is in memory of it: its file may be closed
  */
 import type { CorruptBytes } from '../../errors/corrupt-bytes.ts'
 import { LogError } from '../../errors/log-error.ts'
@@ -18,6 +20,7 @@ import {
 import type { Procedure } from '../../storage/procedure.ts'
 import type { Segment } from '../../storage/segment.ts'
 import { isSafeHeader } from '../batch-walk.ts'
+import type { SegmentList } from '../segment-list.ts'
 
 const READ_BYTES = 1_048_576
 const NO_BUFFER: Buffer = Buffer.alloc(0)
@@ -28,6 +31,7 @@ export interface CleanedLog {
   readonly partition: number
   /** No offset was ever left out: a gap is damage. */
   readonly isGapless: boolean
+  readonly segments: Iterable<Segment> & Pick<SegmentList, 'includes'>
 }
 
 /** See the file's header. */
@@ -66,9 +70,14 @@ export class SegmentBatches {
     if (segment.isDamaged) throw this.#corrupt('damaged', segment.baseOffset)
   }
 
-  /** True behind the last batch of the segment. */
+  /** True behind the last batch of the segment, and where there is no more to be read (I3). */
   get isAtEnd(): boolean {
-    return this.#position === (this.#segment?.sizeBytes ?? 0)
+    const segment = this.#segment
+    return segment === undefined || this.#position === segment.sizeBytes || this.#isGone(segment)
+  }
+
+  #isGone(segment: Segment): boolean {
+    return !this.#log.segments.includes(segment)
   }
 
   /**
@@ -168,7 +177,7 @@ export class SegmentBatches {
  * Before anything is replaced: from then on a gap is no damage any more, and would not show.
  * @throws {LogError} CORRUPT where a segment is known to be damaged, or one is missing.
  */
-export function refuseDamage(log: CleanedLog & { readonly segments: Iterable<Segment> }): void {
+export function refuseDamage(log: CleanedLog): void {
   let expectedOffset = -1
   for (const { isDamaged, baseOffset, nextOffset, logPath: file } of log.segments) {
     const isMissing = log.isGapless && expectedOffset >= 0 && baseOffset !== expectedOffset

@@ -28,12 +28,12 @@ interface AbortedRanges {
 
 /** See the file's header. */
 export class TransactionFacts {
-  readonly #log: CleanedLog & { readonly segments: Iterable<Segment> }
+  readonly #log: CleanedLog
   readonly #byProducer = new Map<number, AbortedRanges>()
   #isLoaded = false
 
   /** Of `log`. */
-  constructor(log: CleanedLog & { readonly segments: Iterable<Segment> }) {
+  constructor(log: CleanedLog) {
     this.#log = log
   }
 
@@ -51,14 +51,21 @@ export class TransactionFacts {
     let vouchedFrom = segments.length
     for (; vouchedFrom > 0; vouchedFrom -= 1) {
       const segment = segments[vouchedFrom - 1]
-      if (segment === undefined || segment.aborted.knownFrom > segment.baseOffset) break
+      if (segment === undefined || this.#isGone(segment)) break
+      if (segment.aborted.knownFrom > segment.baseOffset) break
       if (vouchedFrom % FILES_AT_ONCE === 0 && !(yield* work.turn())) return
     }
     if (!(yield* this.#walk(segments.slice(0, vouchedFrom), work))) return
     for (const segment of segments.slice(vouchedFrom)) {
+      if (this.#isGone(segment)) continue
       for (const entry of segment.aborted.entries) this.#add(entry)
     }
     this.#isLoaded = true
+  }
+
+  /** Of what was deleted meanwhile nothing is asked: all of it lies below the start of the log. */
+  #isGone(segment: Segment): boolean {
+    return !this.#log.segments.includes(segment)
   }
 
   /** Whether the producer's batch at `baseOffset` is of a transaction that was aborted. Hot. */

@@ -121,7 +121,7 @@ export class Backups {
     const found = await runProcedure(this.#prepare(driver, path, logId))
     const { manifest } = found
     const target = new BackupDirectory(driver, (manifest?.generation ?? 0) + 1)
-    const files = new BackupFiles(target, manifest?.files ?? new Map(), !found.wasOpened)
+    const files = new BackupFiles(target, manifest?.files ?? new Map())
     try {
       await directory.housekeeping.exclusive(async () => {
         this.#check(signal)

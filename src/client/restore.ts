@@ -83,7 +83,7 @@ async function restoreInto(
   { source, manifest, found, onProgress, signal }: Restoring,
 ): Promise<BackupFiles['counts']> {
   const target = new BackupDirectory(driver, 1)
-  const files = new BackupFiles(target, new Map(), true)
+  const files = new BackupFiles(target, new Map())
   const totalBytes = bytesToRestore({ source, manifest, found })
   const directoryId = randomTopicId(randomBytes)
   const restoring = restoreBackup({ source, manifest, found, target, files, directoryId })

@@ -40,20 +40,11 @@ export class BackupFiles {
   readonly counts: BackupCounts = { files: 0, linked: 0, bytes: 0 }
   readonly #target: BackupDirectory
   readonly #earlier: ReadonlyMap<string, BackupFile>
-  readonly #isTrusted: boolean
 
-  /**
-   * `earlier` is what the state before consists of; unless `isTrusted`, somebody may have changed
-   * its files.
-   */
-  constructor(
-    target: BackupDirectory,
-    earlier: ReadonlyMap<string, BackupFile>,
-    isTrusted: boolean,
-  ) {
+  /** `earlier` is what the state before consists of, unless its files have changed. */
+  constructor(target: BackupDirectory, earlier: ReadonlyMap<string, BackupFile>) {
     this.#target = target
     this.#earlier = earlier
-    this.#isTrusted = isTrusted
   }
 
   /** A small file with just these bytes. */
@@ -120,14 +111,14 @@ export class BackupFiles {
     return driver.isLinked?.(sourcePath, this.#target.driver, path) ?? false
   }
 
-  /** Whether the state before has the file as it has to be. */
+  /** Whether the state before has the file as it has to be: it is read, as it may have decayed. */
   *#isThere(path: string, { sizeBytes, crc }: BackupFile): Procedure<boolean> {
     const earlier = this.#earlier.get(path)
     if (earlier?.sizeBytes !== sizeBytes || earlier.crc !== crc) return false
     const { driver } = this.#target
     const status = driver.status(path)
     if (status?.kind !== 'file' || status.sizeBytes !== sizeBytes) return false
-    return this.#isTrusted || (yield* checksumOf(driver, path, sizeBytes)) === crc
+    return (yield* checksumOf(driver, path, sizeBytes)) === crc
   }
 
   *#copy({ driver, sourcePath, path, sizeBytes }: SourceFile): Procedure<number> {

@@ -303,6 +303,30 @@ describe('a second backup', () => {
     await log.backup(destination)
     expect(await EventLog.verify(destination)).toMatchObject({ sound: true, records: 200 })
   })
+
+  it('makes anew what has decayed in the copy, as long as it was', async () => {
+    const log = await openSmall(temporaryDirectory())
+    await log.createTopic('orders')
+    await fill(log, 'orders', 200)
+    const destination = nowhere()
+    await log.backup(destination)
+    const segments = fs.readdirSync(join(destination, 'orders-0')).filter((one) => {
+      return one.endsWith('.log')
+    })
+    for (const name of [`orders-0/${segments[0]}`, 'metadata.json', 'meta.properties']) {
+      const path = join(destination, name)
+      const bytes = fs.readFileSync(path)
+      bytes.writeUInt8(bytes.readUInt8(bytes.length >> 1) ^ 1, bytes.length >> 1)
+      fs.rmSync(path) // It may be a link.
+      fs.writeFileSync(path, bytes)
+    }
+    const restored = nowhere()
+    await expect(EventLog.restore(destination, restored)).rejects.toMatchObject({ code: 'CORRUPT' })
+    await log.backup(destination)
+    expect(await EventLog.verify(destination)).toMatchObject({ sound: true, records: 200 })
+    await EventLog.restore(destination, restored)
+    expect(await EventLog.verify(restored)).toMatchObject({ sound: true, records: 200 })
+  })
 })
 
 describe('a backup is refused', () => {

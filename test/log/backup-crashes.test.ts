@@ -30,7 +30,7 @@ function* backUp(log: LogDirectory, driver: StorageDriver): Procedure<void> {
   const { manifest, byEngine, abandoned } = yield* inspectBackup(driver)
   yield* removeStaged(driver, abandoned)
   const target = new BackupDirectory(driver, (manifest?.generation ?? 0) + 1)
-  const files = new BackupFiles(target, manifest?.files ?? new Map(), true)
+  const files = new BackupFiles(target, manifest?.files ?? new Map())
   yield* writeBackup({
     source: log.driver,
     captured: yield* captureLog(log),
@@ -51,7 +51,7 @@ function* restore(source: StorageDriver, driver: StorageDriver): Procedure<void>
   const { abandoned } = yield* inspectBackup(driver)
   yield* removeStaged(driver, abandoned)
   const target = new BackupDirectory(driver, 1)
-  const files = new BackupFiles(target, new Map(), true)
+  const files = new BackupFiles(target, new Map())
   yield* restoreBackup({ source, manifest, found, target, files, directoryId: ID })
 }
 

@@ -23,6 +23,7 @@ export const FS_EFFECTS: Readonly<Record<string, FsEffect>> = {
   readSync: 'none',
   readdirSync: 'none',
   readlinkSync: 'none',
+  realpathSync: 'none',
   statSync: 'none',
   statfsSync: 'none',
   openSync: 'open',

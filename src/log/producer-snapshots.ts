@@ -51,7 +51,7 @@ export interface SnapshotLog {
 }
 
 /** When one is taken, if what changed is worth it. */
-export type SnapshotOccasion = 'roll' | 'checkpoint' | 'close'
+export type SnapshotOccasion = 'roll' | 'checkpoint' | 'compaction' | 'close'
 
 /** What was in a folder when it was opened. */
 export interface FoundSnapshots {

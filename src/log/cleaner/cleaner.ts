@@ -135,8 +135,9 @@ class PartitionCleaner {
     // What was last of a producer is lost with a power cut unless it is durable: then the batch
     // before it would be the one to keep.
     const producers = lastOfProducers(log)
-    const { logEndOffset } = log
-    yield () => log.makeDurable(logEndOffset)
+    // A snapshot in which a transaction is open would have it open for ever without its marker.
+    log.snapshots.take('compaction', log)
+    yield () => log.syncForCheckpoint()
     refuseDamage(log)
     const firstDirtyOffset = this.#firstDirtyOffset
     const context = { firstDirtyOffset, nowMs, ...(modifiedMsOf && { modifiedMsOf }) }

@@ -1,5 +1,7 @@
 /** Compacting a partition: what stays, what goes, and when. */
 import { describe, expect, it } from 'vitest'
+import { FaultDriver } from '../../../src/testing/fault-driver.ts'
+import { openLog, partitionOf } from '../open-log.ts'
 import { append, compact, compactedLog, end, latest, putAll, recordsIn } from './compacting.ts'
 
 const DAY_MS = 86_400_000
@@ -80,5 +82,24 @@ describe('compaction', () => {
     await compact(compacted)
     expect(latest(recordsIn(partition, true))).toEqual(values)
     expect(partition.segments.first.recordCount).toBeGreaterThan(0)
+  })
+
+  it('drops no marker that a snapshot of producers lacks', async () => {
+    const driver = new FaultDriver()
+    const compacted = await compactedLog({ deleteRetentionMs: 0 }, driver)
+    const { partition, clock } = compacted
+    append(partition, [{ key: 'a', value: '1' }], { producerId: 7, transactional: true })
+    putAll(partition, filler(20))
+    await partition.syncForCheckpoint() // A snapshot in which the transaction is open.
+    end(partition, 7, 'commit')
+    append(partition, [{ key: 'a', value: '2' }], { producerId: 7 })
+    putAll(partition, filler(40))
+    for (let passes = 0; passes < 3; passes++) {
+      clock.advance(1)
+      await compact(compacted)
+    }
+    const { log } = await openLog(driver.processKill(), { clock })
+    // Nothing had to be aborted.
+    expect(partitionOf(log, 't').logEndOffset).toBe(partition.logEndOffset)
   })
 })

@@ -1,7 +1,8 @@
 /**
  * HousekeepingActor has the log look after itself: what lies before the start of a log is deleted,
- * segment by segment, positions and transactions are compacted, files are freed, beside whatever
- * else goes on. No topic here lets go of records by itself, so none may be missing after it.
+ * segment by segment, and files are freed, beside whatever else goes on. No topic here lets go of
+ * records by itself, so none may be missing after it; positions and transactions never fill a
+ * segment, so that compaction finds nothing to replace.
  *
  * Only seeds from `FIRST_SEED` on have it: those below are what mutants are known by (mutants.ts).
  */

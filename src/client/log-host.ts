@@ -331,8 +331,7 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
   ): Promise<ImportReport> {
     this.checkOpen('log.importRecords')
     const topic = this.#rawTopic(ref, 'log.importRecords')
-    const producer = this.producer({ acks: 'all' })
-    return await importLines(topic, source, options, { producer, clock: this.clock })
+    return await importLines(topic, source, options, this)
   }
 
   /** The handle that has bytes, whatever types the one given has. */

@@ -11,6 +11,7 @@ import { checkOptions, describeValue } from './check-options.ts'
 import { aborted } from './log-verify.ts'
 import { signalOf } from './position.ts'
 import type { Producer } from './producer.ts'
+import type { ProducerOptions } from './producer-options.ts'
 import { recordOf, type TextRecord } from './record-text.ts'
 import { isBytes } from './serde.ts'
 import { piecesOf, TextLines } from './text-lines.ts'
@@ -29,7 +30,15 @@ export interface ImportReport {
   readonly durationMs: number
 }
 
+/** The open log. */
+interface ImportHost {
+  readonly clock: Clock
+  producer(options: ProducerOptions): Producer
+}
+
 const CALL = 'log.importRecords'
+/** For any record that a line can say; what waits is bounded by the window. */
+const BUFFER_BYTES = 536_870_912
 /** What is on its way to the topic at most, in lines and in bytes of text. */
 const WINDOW_LINES = 1_000
 const WINDOW_BYTES = 4_194_304
@@ -41,9 +50,10 @@ export async function importLines(
   topic: Topic,
   source: unknown,
   options: ImportOptions | undefined,
-  using: { readonly producer: Producer; readonly clock: Clock },
+  host: ImportHost,
 ): Promise<ImportReport> {
-  const { producer, clock } = using
+  const { clock } = host
+  const producer = host.producer({ acks: 'all', bufferBytes: BUFFER_BYTES })
   const startedMs = clock.monotonicNow()
   const work = new Import(topic, producer)
   try {

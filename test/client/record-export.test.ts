@@ -216,6 +216,13 @@ describe('import', () => {
     })
   })
 
+  it('takes a record that is larger than the buffer of most producers', async () => {
+    const log = openLog()
+    const orders = await log.createTopic('orders', { maxMessageBytes: 100_000_000 })
+    await log.importRecords('orders', `{"value":"${'b'.repeat(33_600_000)}"}`)
+    expect(orders.partition(0).get(0)?.value?.length).toBe(33_600_000)
+  })
+
   it('has nothing behind a record that is too large, so that one can go on from its line', async () => {
     const log = openLog()
     const orders = await log.createTopic('orders', { maxMessageBytes: 1_000 })

@@ -28,7 +28,8 @@ const [newest] = restored
 console.log(`restored up to: ${newest?.value?.toString()}`)
 
 for await (const line of log.exportRecords('visits', { from: { last: 1 } })) {
-  const { offset, value }: { offset: number; value: string } = JSON.parse(line)
+  // A line is an object of one record.
+  const { offset, value } = JSON.parse(line) as { offset: number; value: string }
   console.log(`as text: ${offset} ${value}`)
 }
 await log.close()

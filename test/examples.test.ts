@@ -49,7 +49,7 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
   'compaction.ts': [
     '601 records, first at offset 0',
     '1 partition compacted',
-    'offset 0 is undefined, the log ends at 601',
+    'offset 0 is gone, the log ends at 601',
     'apple costs 200, plum is gone',
     'segments deleted, 0 held back',
   ],

@@ -42,12 +42,19 @@ export function exportLines(
 
 async function* linesOf(records: RecordStream<LogRecord>): AsyncGenerator<string, void, undefined> {
   for await (const record of records) {
-    const { keyBytes, valueBytes, topic: name, partition, offset } = record
-    const sizeBytes = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0)
+    const { topic: name, partition, offset } = record
+    const sizeBytes = textBytesOf(record)
     if (sizeBytes > MAX_RECORD_BYTES) {
       const message = `${CALL}: record ${offset} of ${name}-${partition} has ${sizeBytes} bytes, too many for a line of text: use log.backup`
       throw new LogError('RECORD_TOO_LARGE', message, { sizeBytes, maxBytes: MAX_RECORD_BYTES })
     }
     yield lineOf(record)
   }
+}
+
+/** Bytes that the line of a record has to show. */
+function textBytesOf({ keyBytes, valueBytes, headers }: LogRecord): number {
+  let bytes = (keyBytes?.length ?? 0) + (valueBytes?.length ?? 0)
+  for (const [name, value] of headers) bytes += name.length + (value?.length ?? 0)
+  return bytes
 }

@@ -17,10 +17,7 @@ const NOBODYS_FILES: ReadonlySet<string> = new Set([
   '.gitkeep',
 ])
 /** What taking the lock, or making the first file, leaves when it is interrupted. */
-const OUR_FIRST_FILES: ReadonlySet<string> = new Set([
-  'meta.properties.tmp',
-  'metadata.json.tmp',
-])
+const OUR_FIRST_FILES: ReadonlySet<string> = new Set(['meta.properties.tmp', 'metadata.json.tmp'])
 
 /** True for what may lie in a directory that counts as empty; locks of ours do not count either. */
 export function isNobodysFile(name: string): boolean {

@@ -122,6 +122,15 @@ describe('export', () => {
     expect(all).toContain('aborted')
   })
 
+  it('refuses a record whose headers are too many bytes for a line', async () => {
+    const log = openLog()
+    const topic = await log.createTopic('large', { maxMessageBytes: 80_000_000 })
+    const half = Buffer.alloc(34_000_000)
+    topic.partition(0).append({ value: 'v', headers: { one: half, two: half } })
+    const error = await linesOf(log.exportRecords('large')).catch((cause: unknown) => cause)
+    expect(error).toMatchObject({ code: 'RECORD_TOO_LARGE' })
+  })
+
   it('gives the bytes of a topic, whatever types its handle has', async () => {
     const log = openLog()
     await log.createTopic('orders')

@@ -196,13 +196,18 @@ export class TransactionIndex {
     return this.#file
   }
 
+  /** No marker that is in the log lies behind it; where that is not known, recovery sees to it. */
+  get #endOffset(): number {
+    return this.#witness.abortedCount === null ? Infinity : this.#openedAt
+  }
+
   /** What cannot be an entry, and all behind it, is left out; then nothing vouches for the rest. */
   #load(): IndexFile {
     const { driver, path } = this.#place
     const file = IndexFile.load(driver, path, ABORTED_TRANSACTION_BYTES)
     const { abortedCount, abortedCrc } = this.#witness
     // One that is vouched to be empty may hold what could not be cut off: nothing of it counts.
-    const sound = abortedCount === 0 ? 0 : soundSlots(file, this.#place.baseOffset)
+    const sound = abortedCount === 0 ? 0 : soundSlots(file, this.#place.baseOffset, this.#endOffset)
     const isVouched = sound === abortedCount && checksum(file, sound) === abortedCrc
     if (!isVouched) this.#knownFrom = this.#openedAt
     if (sound < file.slotCount) {
@@ -217,12 +222,13 @@ export class TransactionIndex {
 const UNKNOWN: AbortedWitness = { abortedCount: null, abortedCrc: 0 }
 
 /** As many entries from the start as can be what was written. */
-function soundSlots(file: IndexFile, baseOffset: number): number {
+function soundSlots(file: IndexFile, baseOffset: number, endOffset: number): number {
   const bytes = bytesOf(file)
   let lastMarker = baseOffset - 1
   for (let slot = 0; slot < file.slotCount; slot++) {
     const entry = entryAt(bytes, slot * ABORTED_TRANSACTION_BYTES)
-    if (entry === undefined || !(entry.lastOffset > lastMarker)) return slot
+    if (entry === undefined || entry.lastOffset >= endOffset) return slot
+    if (entry.lastOffset <= lastMarker) return slot
     lastMarker = entry.lastOffset
   }
   return file.slotCount

@@ -100,6 +100,7 @@ describe('an index of aborted transactions', () => {
     ['has a flipped bit in a producer', (driver) => flip(driver, 34 + 9, 4)],
     ['has a flipped bit in a version', (driver) => flip(driver, 68 + 1, 1)],
     ['has a flipped bit in a marker', (driver) => flip(driver, 25, 0x80)],
+    ['has a last marker far behind the end', (driver) => flip(driver, 68 + 23, 0x80)],
   ]
 
   it.each(WRONG)('is not taken for true where its file %s', async (_, change) => {

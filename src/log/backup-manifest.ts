@@ -29,7 +29,7 @@ export const BACKUP_MANIFEST_FILE = 'streambed.backup'
 const FIRST_LINE = 'streambed backup 1'
 const LINES_A_TURN = 4_096
 /** A name, or a name in a folder. */
-const PATH = /^[A-Za-z0-9._-]+(?:\/[A-Za-z0-9._-]+)?$/
+const PATH = /^[A-Za-z0-9._-]{1,255}(?:\/[A-Za-z0-9._-]{1,255})?$/
 const DOTS = /(?:^|\/)\.{1,2}(?:\/|$)/
 const HEX = /^[0-9a-f]{8}$/
 const COUNT = /^(?:0|[1-9]\d{0,15})$/

@@ -82,7 +82,8 @@ describe.each(['clean close', 'kill'])('a log with transactions after a %s', (en
         await world.finish()
         await log.close()
       }),
-      { numRuns: Math.ceil(budget.propertyRuns / 50) },
+      // The first two once had a flipped bit in a marker: an abort failed, a record was hidden.
+      { numRuns: Math.ceil(budget.propertyRuns / 50), examples: [[12], [1674194695]] },
     )
     expect(harmed).toBeGreaterThan(0)
   })

@@ -23,7 +23,10 @@ const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 /** These replace what the projects that read in another way replace. */
 const OWN_READS = ['test/client/log-reads.test.ts', 'test/storage/{disk-driver,mapp*}.test.ts']
 /** Minutes of histories over a simulated disk, which is read in one way. */
-const SIMULATED = ['test/client/transactions/{commit-protocol,isolation,model}.test.ts']
+const SIMULATED = [
+  'test/client/transactions/{commit-protocol,isolation,model}.test.ts',
+  'test/client/{groups,housekeeping}/model.test.ts',
+]
 
 type Project = NonNullable<NonNullable<ViteUserConfig['test']>['projects']>[number]
 

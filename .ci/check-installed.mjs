@@ -1,5 +1,5 @@
 /**
- * Runs the suites of the engine (test/client, test/log) against the package as it would be
+ * Runs the suites of the engine (`SUITES`) against the package as it would be
  * published: the packed tarball, installed with scripts off, once with its optional packages and once
  * without any. Its own src/ takes the place of the checkout's, and what it imports is found among
  * the packages that were installed with it; of the checkout only tests and tools are used.
@@ -21,7 +21,11 @@ import { dirname, join } from 'node:path'
 
 const TOOLS = ['vitest', 'vite', 'fast-check', 'typescript', 'tsx', 'zod', '@types']
 const OPTIONAL = ['koffi', '@node-rs/crc32', 'lz4-napi', 'snappy', '@bokuweb/zstd-wasm']
-const SUITES = ['test/client', 'test/log']
+/** What packages make a difference to is chosen below the client: all of it runs without them. */
+const SUITES = {
+  'without-scripts': ['test/client'],
+  'without-optional': ['test/client', 'test/log'],
+}
 
 const checkout = dirname(import.meta.dirname)
 const work = mkdtempSync(join(tmpdir(), 'streambed-installed-'))
@@ -55,7 +59,7 @@ function testInstalled(tarball, name, options) {
     symlinkSync(join(checkout, 'node_modules', tool), join(packages, tool))
   }
   const vitest = join(checkout, 'node_modules/vitest/vitest.mjs')
-  run(project, process.execPath, vitest, 'run', '--project', 'unit', ...SUITES)
+  run(project, process.execPath, vitest, 'run', '--project', 'unit', ...SUITES[name])
 }
 
 function run(cwd, command, ...args) {

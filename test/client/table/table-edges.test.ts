@@ -5,29 +5,12 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { EventLog } from '../../../src/client/event-log.ts'
 import { serdes, type Serde } from '../../../src/client/serde.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'
-import { nextTurn } from '../../../src/log/clock.ts'
 import { testLog } from '../../../src/testing/test-log.ts'
 import { FaultDisk } from '../../../src/testing/fault-disk.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { closeWhenDone } from '../open-log.ts'
 import { refusal, rejection } from '../refusal.ts'
-
-const Prices = defineTopic('prices', {
-  key: serdes.string,
-  value: serdes.json<{ cents: number }>(),
-  cleanupPolicy: 'compact',
-})
-const Words = defineTopic('words', {
-  key: serdes.string,
-  value: serdes.string,
-  cleanupPolicy: 'compact',
-  partitions: 3,
-})
-
-/** Lets what goes on in the background come to its end. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await nextTurn()
-}
+import { Prices, settled, Words } from './table-topics.ts'
 
 describe('a table', () => {
   it('catches up in the background with a commit that brings much', async () => {

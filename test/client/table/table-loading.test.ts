@@ -5,11 +5,11 @@ import { describe, expect, it } from 'vitest'
 import type { EventLog } from '../../../src/client/event-log.ts'
 import { serdes } from '../../../src/client/serde.ts'
 import { defineTopic } from '../../../src/client/topic-definition.ts'
-import { nextTurn } from '../../../src/log/clock.ts'
 import { FaultDisk } from '../../../src/testing/fault-disk.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { closeWhenDone } from '../open-log.ts'
 import { rejection } from '../refusal.ts'
+import { settled } from './table-topics.ts'
 
 const Words = defineTopic('words', {
   key: serdes.string,
@@ -44,11 +44,6 @@ async function filled(): Promise<Filled> {
   const log = await disk.open({ clock })
   closeWhenDone(log)
   return { disk, log }
-}
-
-/** Lets everything go on that waits for nothing but turns of the event loop. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await nextTurn()
 }
 
 describe('a table that is loaded', () => {

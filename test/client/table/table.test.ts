@@ -9,27 +9,11 @@ import { nextTurn } from '../../../src/log/clock.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
 import { LOG_KINDS, openLog } from '../open-log.ts'
 import { refusal, rejection } from '../refusal.ts'
-
-const Prices = defineTopic('prices', {
-  key: serdes.string,
-  value: serdes.json<{ cents: number }>(),
-  cleanupPolicy: 'compact',
-})
-const Words = defineTopic('words', {
-  key: serdes.string,
-  value: serdes.string,
-  cleanupPolicy: 'compact',
-  partitions: 3,
-})
+import { Prices, settled, Words } from './table-topics.ts'
 
 /** What a table has, as a plain object. */
 function plain<V>(table: Table<string, V>): Record<string, V> {
   return Object.fromEntries(table)
-}
-
-/** Lets what goes on in the background come to its end. */
-async function settled(): Promise<void> {
-  for (let turn = 0; turn < 50; turn++) await nextTurn()
 }
 
 describe.each(LOG_KINDS)('a table of a log on %s', (kind) => {

@@ -50,6 +50,11 @@ export interface LogSource {
   readonly isGapless: boolean
   /** First offset still readable. */
   readonly logStartOffset: number
+  /**
+   * Takes more of what another process has appended into `segments` or the tail, about a megabyte
+   * at a time; false where there is no more, and always in a log that is written here.
+   */
+  extend(): boolean
 }
 
 /** How a cursor reads. */

@@ -4,6 +4,7 @@
 import { invalidArgument, LogError } from '../errors/log-error.ts'
 import type { BatchProducer } from '../format/record-batch-builder.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
+import type { PartitionEnd } from './readable-partition.ts'
 
 /** The partition that an error is about. */
 export interface PartitionName {
@@ -13,12 +14,16 @@ export interface PartitionName {
 
 /** What a call on an ended partition fails with. */
 export function endedError(
-  log: PartitionName & { readonly end: 'closed' | 'deleted' | undefined },
-): LogError<'CLOSED' | 'TOPIC_NOT_FOUND'> {
+  log: PartitionName & { readonly end: PartitionEnd | undefined },
+): LogError<'CLOSED' | 'TOPIC_NOT_FOUND' | 'IO'> {
   const { topic, partition, end } = log
   if (end === 'deleted') {
     const message = `topic ${topic} was deleted; a topic created anew by that name needs a new handle`
     return new LogError('TOPIC_NOT_FOUND', message, { topic })
+  }
+  if (end === 'lost') {
+    const message = `the directory of the log is gone: ${topic}-${partition} cannot be read any more`
+    return new LogError('IO', message, {})
   }
   const message = `the log is closed: ${topic}-${partition} can be neither read nor written`
   return new LogError('CLOSED', message, { topic, partition })

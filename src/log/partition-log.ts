@@ -14,7 +14,7 @@ import { ActiveSegment } from './active-segment.ts'
 import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
-import { LogCursor, type CursorOptions, type LogSource } from './log-cursor.ts'
+import { LogCursor, type CursorOptions } from './log-cursor.ts'
 import { encodeMarkerBatch } from './marker-batch.ts'
 import { PartitionDurability } from './partition-durability.ts'
 import { batchTooLarge, endedError, readOnlySince } from './partition-errors.ts'
@@ -22,6 +22,7 @@ import type { PartitionContext, PartitionState } from './partition-state.ts'
 import type { OriginalBatch } from './producer-state.ts'
 import type { ProducerSnapshots } from './producer-snapshots.ts'
 import type { ProducerStates } from './producer-states.ts'
+import type { ReadablePartition } from './readable-partition.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { SegmentList } from './segment-list.ts'
 import { Tail } from './tail.ts'
@@ -30,7 +31,7 @@ import { UndecidedCommits } from './undecided-commits.ts'
 export type { PartitionContext, PartitionState } from './partition-state.ts'
 
 /** The log of one partition. */
-export class PartitionLog implements LogSource {
+export class PartitionLog implements ReadablePartition {
   readonly topic: string
   readonly partition: number
   readonly topicId: string
@@ -40,6 +41,8 @@ export class PartitionLog implements LogSource {
   readonly tail: Tail
   /** Made here, and nobody else's since. */
   readonly isOwn: boolean
+  /** Whoever writes a log cuts nothing off it. */
+  readonly cuts: readonly number[] = []
   #isGapless: boolean
   #rewriteCount = 0
   /** What is known of producers; only this log notes anything. */
@@ -145,7 +148,6 @@ export class PartitionLog implements LogSource {
   get end(): 'closed' | 'deleted' | undefined {
     return this.#end
   }
-
   /** Settings that were changed while the log is open; the next segment takes all of them. */
   applyConfig(config: ResolvedTopicConfig): void {
     this.#config = config
@@ -243,6 +245,13 @@ export class PartitionLog implements LogSource {
     return this.#aborted.covers(producerId, baseOffset)
   }
 
+  /** Nobody else writes it: nothing is to be found out. */
+  refresh(): void {}
+  /** As `refresh`. */
+  extend(): boolean {
+    return false
+  }
+
   /** A reader of whole batches from `offset` on. */
   cursor(offset: number, options?: CursorOptions): LogCursor {
     return new LogCursor(this, offset, options)
@@ -262,7 +271,6 @@ export class PartitionLog implements LogSource {
     assert(offset <= this.#logEndOffset, 'only what was appended can become durable')
     return this.#durability.makeDurable(offset)
   }
-
   /** Recovery reads nothing below it: everything there is synced, indexes included. */
   get recoveryPoint(): number {
     return this.#durability.recoveryPoint
@@ -275,7 +283,6 @@ export class PartitionLog implements LogSource {
   syncForCheckpoint(): Promise<void> {
     return this.#durability.syncForCheckpoint()
   }
-
   /** True while so much is unsynced that whoever can wait should. */
   get isOverloaded(): boolean {
     return this.#durability.isOverloaded
@@ -351,22 +358,17 @@ export class PartitionLog implements LogSource {
     this.#aborted = undefined
     this.#notify()
   }
-
   /** Offsets may be left out from now on. */
   markCompacted(): void {
     this.#isGapless = false
   }
-
   /** Releases every file. */
   closeFiles(): void {
     for (const segment of this.segments) segment.close()
   }
-
   /** Bytes of all .log files, without what is preallocated. */
   get logBytes(): number {
-    let bytes = 0
-    for (const segment of this.segments) bytes += segment.sizeBytes
-    return bytes
+    return this.segments.sizeBytes
   }
 
   #assertAppendable(): void {

@@ -50,7 +50,7 @@ export interface KnownProducers {
 
 /** Of a partition without a producer, and without a snapshot. */
 export function noProducers(log: ReplayedLog): KnownProducers {
-  const found = { offsets: [], behindBytes: sizeOf(log.segments), savedCount: 0 }
+  const found = { offsets: [], behindBytes: log.segments.sizeBytes, savedCount: 0 }
   return {
     producers: new ProducerStates(log),
     snapshots: new ProducerSnapshots(log.driver, log.directory, found, log.segments),
@@ -151,7 +151,7 @@ class ProducerReplay {
   *run(): Procedure<void> {
     const { segments } = this.#log
     const tail = new Tail(new TailBudget(0))
-    const source = { ...this.#log, tail, logStartOffset: this.#from }
+    const source = { ...this.#log, tail, logStartOffset: this.#from, extend: () => false }
     const cursor = new LogCursor(source, this.#from, { passesBadSectors: true })
     let sliceBytes = 0
     for (;;) {
@@ -189,10 +189,4 @@ class ProducerReplay {
 
 function isClosed({ currentTransactionFirstOffset }: ProducerSnapshotEntry): boolean {
   return currentTransactionFirstOffset < 0
-}
-
-function sizeOf(segments: SegmentList): number {
-  let bytes = 0
-  for (const { sizeBytes } of segments) bytes += sizeBytes
-  return bytes
 }

@@ -19,6 +19,12 @@ export class SegmentList {
   get count(): number {
     return this.#segments.length
   }
+  /** Bytes of batches in all of them. */
+  get sizeBytes(): number {
+    let bytes = 0
+    for (const segment of this.#segments) bytes += segment.sizeBytes
+    return bytes
+  }
   get first(): Segment {
     return this.#at(0)
   }

@@ -8,6 +8,7 @@ import { groupThroughput } from './group-throughput.ts'
 import { groupTimes } from './group-times.ts'
 import { openTime } from './open-time.ts'
 import { randomGet } from './random-get.ts'
+import { readersThrough, readersWake, readersWriter } from './readers.ts'
 import { retentionTime } from './retention-time.ts'
 import { scanThroughput } from './scan-throughput.ts'
 import { sendThroughput } from './send-throughput.ts'
@@ -29,4 +30,7 @@ export const questions: readonly Question[] = [
   tableLoad,
   groupThroughput,
   groupTimes,
+  readersWriter,
+  readersWake,
+  readersThrough,
 ]

@@ -12,7 +12,10 @@ import type { Store } from '../runner/question.ts'
  * Records of a batch while a store is filled: what a producer's batches of 64 KiB hold at 100 B.
  */
 const FILL_BATCH_BYTES = 65_536
-const TOPIC = 'bench'
+/** The topic's name. */
+export const TOPIC = 'bench'
+/** Not a log's: a file that is written and watched. */
+export const BARE_FILE = 'bare'
 /** A thousand records of 1 KiB in one batch are a little more than the default allows. */
 const MAX_MESSAGE_BYTES = 2_097_152
 

@@ -28,6 +28,8 @@ export interface Measurement {
   readonly systemNs: number
   /** Where it was looked at: strain.ts. */
   readonly strain?: Strain
+  /** Other figures, by the headings of their columns. */
+  readonly also?: Readonly<Record<string, number>>
 }
 
 /** What work costs others in its process. */

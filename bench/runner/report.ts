@@ -41,7 +41,11 @@ export function caseReport(
 ): readonly string[] {
   const isStrained = rows.some(({ strain }) => strain !== undefined)
   const answer = question.answer === 'time' ? TIME : THROUGHPUT
-  const columns = [...answer, ...(isStrained ? STRAIN : []), ...RATIOS]
+  const others = [...new Set(rows.flatMap(({ also }) => Object.keys(also)))].map((name): Column => [
+    name,
+    ({ also }) => otherFigure(also[name]),
+  ])
+  const columns = [...answer, ...(isStrained ? STRAIN : []), ...others, ...RATIOS]
   const table = [
     [caseName, ...columns.map(([title]) => title)],
     ...rows.map((row) => [row.name, ...columns.map(([, text]) => text(row))]),
@@ -74,6 +78,10 @@ function grouped(value: number): string {
 
 function heldMs(ns: number | undefined): string {
   return ns === undefined ? '-' : (ns / 1e6).toFixed(1)
+}
+
+function otherFigure(summary: Summary | undefined): string {
+  return summary === undefined ? '-' : withSpread(summary, short)
 }
 
 function short(value: number): string {

@@ -28,6 +28,8 @@ export interface Row {
   readonly againstLimit: number
   /** Medians, where it was looked at. */
   readonly strain?: Strain
+  /** Of other figures, by their headings. */
+  readonly also: Readonly<Record<string, Summary>>
 }
 
 const NS_PER_SECOND = 1e9
@@ -55,7 +57,15 @@ export function rowsOf(answers: readonly Answer[]): readonly Row[] {
     userAgainstBestPeer: ratio(answer, bestPeer, userPerRecord),
     againstLimit: ratio(answer, limit, perSecond),
     ...strainOf(answer),
+    also: alsoOf(answer),
   }))
+}
+
+function alsoOf({ rounds }: Answer): Row['also'] {
+  const names = Object.keys(rounds[0]?.also ?? {})
+  return Object.fromEntries(
+    names.map((name) => [name, summary(rounds.map(({ also }) => also?.[name] ?? NaN))]),
+  )
 }
 
 function strainOf({ rounds }: Answer): Pick<Row, 'strain'> {

@@ -1,0 +1,264 @@
+/**
+ * What readers in other processes and threads cost and how fast they are: three questions.
+ *
+ *   readers-writer   how much slower is a writer that is followed? Readers run at the lowest
+ *                    priority: what the writer loses is what they do to it, not its turn on the
+ *                    cores of the machine. The ratios are those to no readers at all.
+ *   readers-wake     how long after its append is a record in the hands of a live reader, when
+ *                    nothing else happens? The time is the median; limit: a bare `fs.watch` and a
+ *                    positioned read of one file.
+ *   readers-through  from the first append to the last record in a reader: all of them, read with
+ *                    `for await`. Limit: a live reader in the writer's own process.
+ *
+ * CPU of readers is in columns of its own. Readers compare what they read, by its checksum too.
+ */
+import { openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import {
+  followingProcess,
+  followingThread,
+  type Follower,
+  type FollowerErrand,
+  type FollowerReport,
+} from './contestants/followers.ts'
+import { BARE_FILE, StreambedLog } from './contestants/streambed.ts'
+import { Dataset } from './runner/dataset.ts'
+import type { Measurement, Question } from './runner/question.ts'
+import { timed, turn } from './runner/stopwatch.ts'
+
+const VALUE_BYTES = 100
+const BATCH_RECORDS = 500
+/** Appended in one turn of the event loop, as of a server that has something else to do as well. */
+const BATCHES_A_TURN = 2
+const STAMP_BYTES = 8
+
+type Fleet = readonly [name: string, processCount: number, logCount: number]
+
+const NOBODY: Fleet = ['no reader', 0, 0]
+const ONE: Fleet = ['1 reader', 1, 1]
+const TEN: Fleet = ['10 readers, a process each', 10, 1]
+const HUNDRED: Fleet = ['100 readers in 10 processes', 10, 10]
+/** About 6 GB of memory, and 100 of the inotify instances that a user may have. */
+const HUNDRED_PROCESSES: Fleet = ['100 readers, a process each', 100, 1]
+
+/** The writer's side. */
+export const readersWriter: Question = {
+  name: 'readers-writer',
+  asks: 'appends in batches while others follow the log live, in other processes',
+  answer: 'throughput',
+  cases: ({ quick }) => {
+    const recordCount = quick ? 500_000 : 2_000_000
+    const others = [ONE, TEN, HUNDRED, ...(quick ? [] : [HUNDRED_PROCESSES])]
+    return [
+      {
+        name: '100 B, batches of 500',
+        contestants: [
+          {
+            name: NOBODY[0],
+            role: 'peer',
+            measure: (at) => followedWrites(at, NOBODY, recordCount),
+          },
+          ...others.map((fleet) => ({
+            name: fleet[0],
+            role: 'ours' as const,
+            measure: (at: string) => followedWrites(at, fleet, recordCount),
+          })),
+        ],
+      },
+    ]
+  },
+}
+
+/** How soon. */
+export const readersWake: Question = {
+  name: 'readers-wake',
+  asks: 'from the append of one record to a live reader that waits for it',
+  answer: 'time',
+  cases: ({ quick }) =>
+    [
+      { everyMs: 1, sampleCount: quick ? 1_500 : 4_000 },
+      { everyMs: 100, sampleCount: quick ? 60 : 200 },
+    ].map((pace) => ({
+      name: `a record every ${pace.everyMs} ms`,
+      contestants: [
+        { name: 'another process', role: 'ours', measure: (at) => wakes(at, pace, 'process') },
+        { name: 'attached worker', role: 'ours', measure: (at) => wakes(at, pace, 'thread') },
+        { name: 'bare fs.watch', role: 'limit', measure: (at) => bareWakes(at, pace) },
+      ],
+    })),
+}
+
+/** How much. */
+export const readersThrough: Question = {
+  name: 'readers-through',
+  asks: 'from an append in one process to a reader in another one, all records',
+  answer: 'throughput',
+  cases: ({ quick }) => {
+    const recordCount = quick ? 1_000_000 : 4_000_000
+    return [
+      {
+        name: '100 B, batches of 500',
+        contestants: [
+          {
+            name: 'another process',
+            role: 'ours',
+            measure: (at) => through(at, recordCount, 'process'),
+          },
+          {
+            name: 'attached worker',
+            role: 'ours',
+            measure: (at) => through(at, recordCount, 'thread'),
+          },
+          { name: 'same process', role: 'limit', measure: (at) => throughHere(at, recordCount) },
+        ],
+      },
+    ]
+  },
+}
+
+interface Pace {
+  readonly everyMs: number
+  readonly sampleCount: number
+}
+
+const dataset = new Dataset(VALUE_BYTES)
+
+/** Appends batches from record `from` to `to`, a few a turn. */
+async function writeRange({ partition }: StreambedLog, from: number, to: number): Promise<void> {
+  const batches = dataset.batches(BATCH_RECORDS)
+  for (let batch = from / BATCH_RECORDS; batch < to / BATCH_RECORDS; batch += 1) {
+    partition.append(batches[batch % batches.length] ?? [])
+    if (batch % BATCHES_A_TURN === 0) await turn()
+  }
+}
+
+function reads(directory: string, recordCount: number): FollowerErrand {
+  const warmUpCount = recordCount / 2
+  const what = { directory, recordCount, warmUpCount, valueBytes: VALUE_BYTES }
+  return { does: 'read', ...what, logCount: 1, isLast: false }
+}
+
+async function followedWrites(
+  directory: string,
+  [, processCount, logCount]: Fleet,
+  recordCount: number,
+): Promise<Measurement> {
+  const open = await StreambedLog.open(directory)
+  const errand = { ...reads(directory, 2 * recordCount), logCount, isLast: true }
+  const followers: Follower[] = []
+  for (let started = 0; started < processCount; started += 1) {
+    followers.push(await followingProcess(errand))
+  }
+  await writeRange(open, 0, recordCount)
+  const measurement = await timed(recordCount, dataset.byteCount(recordCount), () =>
+    writeRange(open, recordCount, 2 * recordCount),
+  )
+  const reports = await Promise.all(followers.map(({ report }) => report))
+  open.check(dataset, 2 * recordCount)
+  await open.close()
+  const cpuNs = reports.reduce((sum, report) => sum + report.cpuNs, 0)
+  return { ...measurement, also: { "readers' CPU ns": cpuNs / recordCount } }
+}
+
+async function wakes(directory: string, pace: Pace, where: Where): Promise<Measurement> {
+  const open = await StreambedLog.open(directory)
+  const errand = wakeErrand(directory, pace, 'wake')
+  const follower = await followerOf(open, errand, where)
+  const stamp = Buffer.alloc(STAMP_BYTES)
+  await paced(pace, () => {
+    stamp.writeDoubleBE(Number(process.hrtime.bigint()))
+    open.partition.append({ value: stamp })
+  })
+  const measurement = latencyOf(await follower.report)
+  await open.close()
+  return measurement
+}
+
+async function bareWakes(directory: string, pace: Pace): Promise<Measurement> {
+  const descriptor = openSync(join(directory, BARE_FILE), 'w')
+  const stamp = Buffer.alloc(2 * STAMP_BYTES)
+  writeSync(descriptor, stamp)
+  const follower = await followingProcess(wakeErrand(directory, pace, 'watch'))
+  await paced(pace, (number) => {
+    stamp.writeDoubleBE(Number(process.hrtime.bigint()))
+    stamp.writeDoubleBE(number, STAMP_BYTES)
+    writeSync(descriptor, stamp, 0, stamp.length, 0)
+  })
+  return latencyOf(await follower.report)
+}
+
+type Where = 'process' | 'thread'
+
+function followerOf(open: StreambedLog, errand: FollowerErrand, where: Where): Promise<Follower> {
+  if (where === 'process') return followingProcess(errand)
+  return followingThread({ ...errand, handle: open.log.share() })
+}
+
+function wakeErrand(
+  directory: string,
+  { sampleCount }: Pace,
+  does: 'wake' | 'watch',
+): FollowerErrand {
+  const warmUpCount = Math.floor(sampleCount / 4)
+  return { ...reads(directory, sampleCount + warmUpCount), does, warmUpCount }
+}
+
+/** Calls `write` for each sample, and a quarter as often before. */
+async function paced(
+  { everyMs, sampleCount }: Pace,
+  write: (number: number) => void,
+): Promise<void> {
+  const callCount = sampleCount + Math.floor(sampleCount / 4)
+  for (let number = 0; number < callCount; number += 1) {
+    await setTimeout(everyMs)
+    write(number)
+  }
+}
+
+function latencyOf({ latenciesNs, cpuNs, wallNs }: FollowerReport): Measurement {
+  const at = (quantile: number): number =>
+    latenciesNs[Math.floor(latenciesNs.length * quantile)] ?? NaN
+  const also = { 'p99 ms': at(0.99) / 1e6, "reader's % of a core": (cpuNs / wallNs) * 100 }
+  return { recordCount: 1, byteCount: 0, wallNs: at(0.5), userNs: 0, systemNs: 0, also }
+}
+
+async function through(directory: string, recordCount: number, where: Where): Promise<Measurement> {
+  const open = await StreambedLog.open(directory)
+  const follower = await followerOf(open, reads(directory, 2 * recordCount), where)
+  const cpu = process.cpuUsage()
+  const startedNs = Number(process.hrtime.bigint())
+  await writeRange(open, 0, 2 * recordCount)
+  const { user, system } = process.cpuUsage(cpu)
+  const { doneAtNs, cpuNs } = await follower.report
+  await open.close()
+  return {
+    recordCount: 2 * recordCount,
+    byteCount: dataset.byteCount(2 * recordCount),
+    wallNs: doneAtNs - startedNs,
+    userNs: user * 1_000,
+    systemNs: system * 1_000,
+    also: { "reader's CPU ns": cpuNs / recordCount },
+  }
+}
+
+async function throughHere(directory: string, recordCount: number): Promise<Measurement> {
+  const open = await StreambedLog.open(directory)
+  const reading = readHere(open, 2 * recordCount)
+  const measurement = await timed(2 * recordCount, dataset.byteCount(2 * recordCount), async () => {
+    await writeRange(open, 0, 2 * recordCount)
+    await reading
+  })
+  open.check(dataset, 2 * recordCount)
+  await open.close()
+  return measurement
+}
+
+async function readHere({ partition }: StreambedLog, recordCount: number): Promise<void> {
+  let left = recordCount
+  for await (const { value } of partition.read({ live: true })) {
+    if (value === null) throw new Error('a value is missing')
+    left -= 1
+    if (left === 0) return
+  }
+}

@@ -5,7 +5,7 @@
  */
 import { LogError } from '../errors/log-error.ts'
 import { nextTurn } from '../log/clock.ts'
-import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadablePartition } from '../log/readable-partition.ts'
 import { keylessKept, type Warn } from './log-warnings.ts'
 import { RecordSource } from './record-source.ts'
 import type { TopicState } from './topic-state.ts'
@@ -46,7 +46,7 @@ export async function warnOfKeyless(state: TopicState, warn: Warn): Promise<void
   }
 }
 
-function sourceOf(state: TopicState, log: PartitionLog): RecordSource {
+function sourceOf(state: TopicState, log: ReadablePartition): RecordSource {
   const { types } = state.view(null)
   return new RecordSource(log, types, {
     range: {

@@ -8,8 +8,8 @@ import { attributesOf, batchSizeBytesOf, isControlBatch } from '../format/record
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import { cleanableOf } from '../log/cleaner/cleanable.ts'
 import { isCompacted, type AppliedPolicy } from '../log/cleanup-policy.ts'
-import type { LogTopic } from '../log/open-topics.ts'
-import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadableTopic } from '../log/readable-partition.ts'
+import type { ReadablePartition } from '../log/readable-partition.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { LogDescription } from './log-reports.ts'
 
@@ -21,18 +21,18 @@ type DescribedPartition = DescribedTopic['partitions'][number]
 /** What an open log knows of its housekeeping. */
 export interface DescribedLog {
   readonly nowMs: number
-  readonly policyOf: (topic: LogTopic) => AppliedPolicy
+  readonly policyOf: (topic: ReadableTopic) => AppliedPolicy
   /** The first offset that was not compacted. */
-  readonly firstDirtyOffset: (log: PartitionLog) => number
+  readonly firstDirtyOffset: (log: ReadablePartition) => number
 }
 
 /** Describes these topics. */
-export function describeLog(topics: readonly LogTopic[], log: DescribedLog): LogDescription {
+export function describeLog(topics: readonly ReadableTopic[], log: DescribedLog): LogDescription {
   const described = topics.map((topic) => describeTopic(topic, log))
   return { bytes: sumOf(described, 'bytes'), topics: described }
 }
 
-function describeTopic(topic: LogTopic, log: DescribedLog): DescribedTopic {
+function describeTopic(topic: ReadableTopic, log: DescribedLog): DescribedTopic {
   const { name, id, config } = topic
   const policy = log.policyOf(topic)
   const measured = topic.partitions.map((one) => describePartition(one, policy, log))
@@ -54,7 +54,7 @@ function describeTopic(topic: LogTopic, log: DescribedLog): DescribedTopic {
 }
 
 function describePartition(
-  log: PartitionLog,
+  log: ReadablePartition,
   policy: AppliedPolicy,
   { nowMs, firstDirtyOffset }: DescribedLog,
 ): Omit<DescribedPartition, 'share'> {
@@ -80,7 +80,7 @@ function describePartition(
 }
 
 function compactionOf(
-  log: PartitionLog,
+  log: ReadablePartition,
   dirtyFrom: number,
   nowMs: number,
 ): DescribedPartition['compaction'] {
@@ -90,7 +90,7 @@ function compactionOf(
 }
 
 /** What the first records of partitions had for a time, while they are the first. */
-const known = new WeakMap<PartitionLog, FirstRecord>()
+const known = new WeakMap<ReadablePartition, FirstRecord>()
 
 interface FirstRecord {
   readonly logStartOffset: number
@@ -99,7 +99,7 @@ interface FirstRecord {
 }
 
 /** Null where there is none, or where damage hides it: a description is given all the same. */
-function firstTimestamp(log: PartitionLog): number | null {
+function firstTimestamp(log: ReadablePartition): number | null {
   const { logStartOffset } = log
   const segment = log.segments.first
   const found = known.get(log)
@@ -114,7 +114,7 @@ function firstTimestamp(log: PartitionLog): number | null {
   }
 }
 
-function timestampOfFirstRecord(log: PartitionLog): number | null {
+function timestampOfFirstRecord(log: ReadablePartition): number | null {
   if (log.logStartOffset === log.logEndOffset) return null
   const cursor = log.cursor(log.logStartOffset, { readBytes: READ_BYTES })
   const reader = new RecordBatchReader()

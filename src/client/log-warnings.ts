@@ -9,7 +9,7 @@ import { afterTurn } from '../log/clock.ts'
 import { type Damage, fileDamage } from '../log/damage.ts'
 import type { OpenReport } from '../log/directory-open.ts'
 import type { HousekeepingEvent } from '../log/housekeeping.ts'
-import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadablePartition } from '../log/readable-partition.ts'
 import type { RetentionEvent } from '../log/retention-run.ts'
 import type { LogWarning } from './log-options.ts'
 
@@ -68,7 +68,7 @@ export function warnOfRecovery(warn: Warn, report: OpenReport): void {
 }
 
 /** A sync failed: the partition is read-only. */
-export function partitionReadOnly(partition: PartitionLog, error: LogError): LogWarning {
+export function partitionReadOnly(partition: ReadablePartition, error: LogError): LogWarning {
   const { topic, partition: index, durableOffset, logEndOffset } = partition
   return {
     code: 'PARTITION_READ_ONLY',
@@ -181,7 +181,7 @@ export function fellBackToReads(reason: string): LogWarning {
 
 /** The position of a group is not in the log any more; it goes on where its policy says. */
 export function offsetReset(
-  { topic, partition, logStartOffset, logEndOffset }: PartitionLog,
+  { topic, partition, logStartOffset, logEndOffset }: ReadablePartition,
   group: string,
   { from, to }: { readonly from: number; readonly to: number },
 ): LogWarning {

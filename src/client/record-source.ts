@@ -21,7 +21,7 @@ import {
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
 import { endedError, offsetRemoved } from '../log/partition-errors.ts'
-import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadablePartition } from '../log/readable-partition.ts'
 import type { BatchRun } from '../log/tail.ts'
 import { offsetForTimestamp, type OnDamage } from '../log/timestamp-lookup.ts'
 import { undecodable } from '../log/undecodable-batch.ts'
@@ -42,7 +42,7 @@ const NO_RUN: BatchRun = { buffer: Buffer.alloc(0), start: 0, end: 0 }
 
 /** The records of one partition within a range. */
 export class RecordSource {
-  readonly log: PartitionLog
+  readonly log: ReadablePartition
   readonly #options: SourceOptions
   readonly #reader = new RecordBatchReader()
   readonly #memory: RecordMemory
@@ -62,7 +62,7 @@ export class RecordSource {
    * The positions are those of this moment.
    * @throws {LogError} OFFSET_OUT_OF_RANGE where the range starts outside the log.
    */
-  constructor(log: PartitionLog, types: RecordTypes, options: SourceOptions) {
+  constructor(log: ReadablePartition, types: RecordTypes, options: SourceOptions) {
     const { range, live } = options
     this.log = log
     this.#memory = new RecordMemory(types, log.partition)
@@ -277,7 +277,7 @@ export class RecordSource {
 
 /** Where a read starts. @throws {LogError} OFFSET_OUT_OF_RANGE for what the log does not have. */
 export function startOffset(
-  log: PartitionLog,
+  log: ReadablePartition,
   range: Range,
   onDamage: OnDamage | undefined,
 ): number {
@@ -304,7 +304,11 @@ interface EndOfRead {
  * parts of a range make up the whole, whatever the order of the times. Where there is none yet, the
  * first record to come that is as late ends the read.
  */
-function endPosition(log: PartitionLog, range: Range, onDamage: OnDamage | undefined): EndOfRead {
+function endPosition(
+  log: ReadablePartition,
+  range: Range,
+  onDamage: OnDamage | undefined,
+): EndOfRead {
   const { to } = range
   if (to === null) return { to: Infinity, stopTimestamp: Infinity }
   if (typeof to === 'number') return { to, stopTimestamp: Infinity }
@@ -313,7 +317,7 @@ function endPosition(log: PartitionLog, range: Range, onDamage: OnDamage | undef
   return { to: Infinity, stopTimestamp: to.timestamp }
 }
 
-function visibleEnd(log: PartitionLog, { visibility, isolation }: Range): number {
+function visibleEnd(log: ReadablePartition, { visibility, isolation }: Range): number {
   const isCommitted = isolation === 'read_committed'
   const end = isCommitted ? log.lastStableOffset : log.highWatermark
   if (visibility === 'written') return end
@@ -322,7 +326,7 @@ function visibleEnd(log: PartitionLog, { visibility, isolation }: Range): number
 }
 
 /** Refuses an offset below the log's start or above `lastAllowed`. */
-export function checkReadable(log: PartitionLog, offset: number, lastAllowed: number): void {
+export function checkReadable(log: ReadablePartition, offset: number, lastAllowed: number): void {
   const { logStartOffset, logEndOffset, topic, partition } = log
   if (offset >= logStartOffset && offset <= lastAllowed) return
   if (offset < logStartOffset) throw offsetRemoved(log, offset)

@@ -12,13 +12,14 @@ import {
   type WrittenCheckpoint,
 } from './log-checkpoints.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { ReadablePartition } from './readable-partition.ts'
 
 /** How far compaction has come. */
 export class CleanerProgress {
   readonly #driver: StorageDriver
   /** As they were when the log was opened, by folder. */
   readonly #checkpointed: ReadonlyMap<string, number>
-  readonly #offsets = new Map<PartitionLog, number>()
+  readonly #offsets = new Map<ReadablePartition, number>()
   readonly #written: WrittenCheckpoint = { bytes: null }
 
   /** What the checkpoint of `driver` says counts for the partitions that `admit` takes in. */
@@ -32,7 +33,7 @@ export class CleanerProgress {
    * nothing, for good: what comes to be there later was never compacted, and a tombstone among it
    * would go before what it deletes.
    */
-  admit(logs: readonly PartitionLog[]): void {
+  admit(logs: readonly ReadablePartition[]): void {
     for (const log of logs) {
       const offset = this.#checkpointed.get(log.directory)
       const isThere = offset !== undefined && offset <= log.segments.active.baseOffset
@@ -41,7 +42,7 @@ export class CleanerProgress {
   }
 
   /** The first offset of `log` that was not compacted. */
-  of(log: PartitionLog): number {
+  of(log: ReadablePartition): number {
     const offset = this.#offsets.get(log)
     const { logStartOffset, segments } = log
     const isThere = offset !== undefined && offset >= logStartOffset

@@ -106,7 +106,7 @@ export function readCleanerOffsets(driver: StorageDriver): ReadonlyMap<string, n
 export function* writeCleanerOffsets(
   driver: StorageDriver,
   partitions: readonly PartitionLog[],
-  offsets: ReadonlyMap<PartitionLog, number>,
+  offsets: Pick<ReadonlyMap<PartitionLog, number>, 'get'>,
   written: WrittenCheckpoint,
 ): Procedure<void> {
   const entries: OffsetCheckpointEntry[] = []

@@ -34,6 +34,7 @@ import type { TopicConfig } from './log-config.ts'
 import { type GivenTopic, type LogTopic, onlyOne, OpenTopics } from './open-topics.ts'
 import type { PartitionContext, PartitionLog, PartitionState } from './partition-log.ts'
 import { ProducerIds } from './producer-ids.ts'
+import type { ReadableTopic } from './readable-partition.ts'
 import { RemovedFolders } from './removed-folders.ts'
 import { StoredTopics } from './stored-topics.ts'
 import { TailBudget } from './tail.ts'
@@ -189,7 +190,7 @@ export class LogDirectory {
   }
 
   /** What may happen to old records of a topic; 'none' also where it is gone. */
-  policyOf(topic: LogTopic): AppliedPolicy {
+  policyOf(topic: ReadableTopic): AppliedPolicy {
     const { name } = topic
     return this.#topics.find(name) === topic ? appliedPolicy(name, this.#stored.of(name)) : 'none'
   }

@@ -12,14 +12,14 @@ import {
 } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from './log-cursor.ts'
-import type { PartitionLog } from './partition-log.ts'
+import type { ReadablePartition } from './readable-partition.ts'
 import type { BatchRun } from './tail.ts'
 
 /**
  * The users' records from the log's start to its end now. `check` is called between reads, and may
  * throw.
  */
-export async function countRecords(log: PartitionLog, check: () => void): Promise<number> {
+export async function countRecords(log: ReadablePartition, check: () => void): Promise<number> {
   const endOffset = log.highWatermark
   let offset = log.logStartOffset
   let total = 0
@@ -40,7 +40,7 @@ export async function countRecords(log: PartitionLog, check: () => void): Promis
 }
 
 async function countBetween(
-  log: PartitionLog,
+  log: ReadablePartition,
   from: number,
   limit: number,
   check: () => void,
@@ -75,7 +75,12 @@ async function nextOf(cursor: LogCursor, limit: number): Promise<BatchRun | unde
 }
 
 /** Records of the one batch that the log's start lies in. */
-function countFrom(log: PartitionLog, buffer: Buffer, at: number, startOffset: number): number {
+function countFrom(
+  log: ReadablePartition,
+  buffer: Buffer,
+  at: number,
+  startOffset: number,
+): number {
   const reader = new RecordBatchReader()
   reader.reset(buffer, at, log.config.maxDecompressedBytes)
   let count = 0

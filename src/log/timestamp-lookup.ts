@@ -17,7 +17,7 @@ import type { TimestampAndOffset } from '../storage/time-index.ts'
 import { knownTimestampOf } from './batch-summary.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
 import type { LogCursor } from './log-cursor.ts'
-import type { PartitionLog } from './partition-log.ts'
+import type { ReadablePartition } from './readable-partition.ts'
 import type { BatchRun } from './tail.ts'
 import { undecodable } from './undecodable-batch.ts'
 
@@ -38,7 +38,7 @@ const HINT_BYTES = 8_192
  *   decoded; UNSUPPORTED_FORMAT without its codec.
  */
 export function offsetForTimestamp(
-  log: PartitionLog,
+  log: ReadablePartition,
   timestamp: number,
   onDamage?: OnDamage,
 ): number | null {
@@ -52,7 +52,7 @@ export function offsetForTimestamp(
 }
 
 /** An offset of the segment before which everything is earlier than `timestamp`. */
-function startOfSearch(log: PartitionLog, segment: Segment, timestamp: number): number {
+function startOfSearch(log: ReadablePartition, segment: Segment, timestamp: number): number {
   if (segment.needsIndexRebuild) rebuildIndexes(segment)
   const before = segment.timeIndex.floor(timestamp - 1)
   if (before === undefined) return segment.baseOffset
@@ -62,7 +62,7 @@ function startOfSearch(log: PartitionLog, segment: Segment, timestamp: number): 
 }
 
 /** An entry is a hint: the batch that holds its offset has to have its timestamp. */
-function isTrue(log: PartitionLog, entry: TimestampAndOffset): boolean {
+function isTrue(log: ReadablePartition, entry: TimestampAndOffset): boolean {
   const cursor = log.cursor(entry.offset, { borrow: true, readBytes: HINT_BYTES })
   try {
     const run = cursor.next(entry.offset + 1)
@@ -75,12 +75,12 @@ function isTrue(log: PartitionLog, entry: TimestampAndOffset): boolean {
 
 /** A walk over the records of a segment, from an offset on. */
 class TimestampSearch {
-  readonly #log: PartitionLog
+  readonly #log: ReadablePartition
   readonly #timestamp: number
   readonly #onDamage: OnDamage | undefined
   readonly #reader = new RecordBatchReader()
 
-  constructor(log: PartitionLog, timestamp: number, onDamage: OnDamage | undefined) {
+  constructor(log: ReadablePartition, timestamp: number, onDamage: OnDamage | undefined) {
     this.#log = log
     this.#timestamp = timestamp
     this.#onDamage = onDamage

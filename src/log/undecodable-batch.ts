@@ -12,11 +12,11 @@ import {
 } from '../format/record-batch.ts'
 import type { Segment } from '../storage/segment.ts'
 import { isSafeHeader } from './batch-walk.ts'
-import type { PartitionLog } from './partition-log.ts'
+import type { ReadablePartition } from './readable-partition.ts'
 
 /** The error for the batch of `offset`: CORRUPT, or UNSUPPORTED_FORMAT without its codec. */
 export function undecodable(
-  log: PartitionLog,
+  log: ReadablePartition,
   offset: number,
   cause: CorruptBytes,
 ): LogError<'CORRUPT' | 'UNSUPPORTED_FORMAT'> {

@@ -14,7 +14,7 @@ import type {
   OffsetCommit,
   PartitionPosition,
 } from '../../log/committed-offsets.ts'
-import type { PartitionLog } from '../../log/partition-log.ts'
+import type { ReadablePartition } from '../../log/readable-partition.ts'
 import { offsetForTimestamp } from '../../log/timestamp-lookup.ts'
 import { checkOptions } from '../check-options.ts'
 import type {
@@ -37,7 +37,7 @@ export interface GroupAdminHost {
   /** Makes the topic of committed offsets where it is missing. */
   prepareOffsets(): Promise<void>
   /** A topic by name; undefined where there is none. */
-  findTopic(name: string): { readonly partitions: readonly PartitionLog[] } | undefined
+  findTopic(name: string): { readonly partitions: readonly ReadablePartition[] } | undefined
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void
 }
 
@@ -163,7 +163,7 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
   }
 
   /** Every partition of the topics of the handle, and of those that the group has committed in. */
-  #partitions(): readonly PartitionLog[] {
+  #partitions(): readonly ReadablePartition[] {
     const committed = this.#host.offsets.of(this.id).map(({ topic }) => topic)
     const names = [...new Set([...this.#group.topics(), ...committed])].sort()
     return names.flatMap((name) => this.#host.findTopic(name)?.partitions ?? [])
@@ -174,13 +174,20 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
     const commits: OffsetCommit[] = []
     for (const log of this.#partitions()) {
       const offset = this.#offsetFor(target, log)
-      if (offset !== null) commits.push(commitOf(log, offset))
+      if (offset !== null) commits.push(this.#commitOf(log, offset))
     }
     return commits
   }
 
+  #commitOf({ topic, partition }: ReadablePartition, offset: number): OffsetCommit {
+    return this.#host.offsets.check({ topic, partition, offset, leaderEpoch: -1, metadata: '' })
+  }
+
   /** Where `target` is in a partition; null where it stays as it is. */
-  #offsetFor(target: Exclude<ResetTarget, { kind: 'offsets' }>, log: PartitionLog): number | null {
+  #offsetFor(
+    target: Exclude<ResetTarget, { kind: 'offsets' }>,
+    log: ReadablePartition,
+  ): number | null {
     const { logStartOffset, highWatermark } = log
     if (target.kind === 'earliest') return logStartOffset
     if (target.kind === 'latest') return highWatermark
@@ -231,11 +238,6 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
       { group: this.id },
     )
   }
-}
-
-function commitOf(log: PartitionLog, offset: number): OffsetCommit {
-  const { topic, partition } = log
-  return { topic, partition, offset, leaderEpoch: log.epochs.at(offset - 1), metadata: '' }
 }
 
 /** A position as users see it. */

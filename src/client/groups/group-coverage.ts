@@ -7,7 +7,7 @@
  */
 import { LogError } from '../../errors/log-error.ts'
 import type { CommittedOffsets, OffsetCommit } from '../../log/committed-offsets.ts'
-import type { PartitionLog } from '../../log/partition-log.ts'
+import type { ReadablePartition } from '../../log/readable-partition.ts'
 import type { OffsetsOutcome } from '../../log/staged-offsets.ts'
 import type { TopicPartition } from '../group-types.ts'
 import type { Coverage } from './coverage.ts'
@@ -24,7 +24,7 @@ export interface PartitionHolder {
 /** The log, as far as positions in it are covered. */
 interface CoveredLog {
   readonly offsets: CommittedOffsets
-  findTopic(name: string): { readonly partitions: readonly PartitionLog[] } | undefined
+  findTopic(name: string): { readonly partitions: readonly ReadablePartition[] } | undefined
 }
 
 /** The group. */
@@ -37,7 +37,7 @@ interface HoldingGroup {
 
 interface GivenPlace {
   readonly commit: OffsetCommit
-  readonly log: PartitionLog | undefined
+  readonly log: ReadablePartition | undefined
   readonly holder: PartitionHolder | undefined
 }
 
@@ -90,7 +90,7 @@ export class GroupCoverage implements Coverage {
     }
   }
 
-  #logOf({ topic, partition }: TopicPartition): PartitionLog | undefined {
+  #logOf({ topic, partition }: TopicPartition): ReadablePartition | undefined {
     return this.#log.findTopic(topic)?.partitions[partition]
   }
 

@@ -4,7 +4,7 @@
 import type { LogError } from '../../errors/log-error.ts'
 import type { CommittedOffsets } from '../../log/committed-offsets.ts'
 import type { TopicConfig } from '../../log/log-config.ts'
-import type { LogTopic } from '../../log/open-topics.ts'
+import type { ReadableTopic } from '../../log/readable-partition.ts'
 import type { Warn } from '../log-warnings.ts'
 import type { Producer } from '../producer.ts'
 import type { StreamHost } from '../record-stream.ts'
@@ -21,9 +21,9 @@ export interface GroupHost extends StreamHost {
   /** Makes the topic of committed offsets where it is missing. */
   prepareOffsets(): Promise<void>
   /** Topics that users see, by name. */
-  topics(): readonly LogTopic[]
+  topics(): readonly ReadableTopic[]
   /** A topic by name, whoever writes it; undefined where there is none. */
-  findTopic(name: string): LogTopic | undefined
+  findTopic(name: string): ReadableTopic | undefined
   /** What is behind a name, definition or handle. @throws {LogError} TOPIC_NOT_FOUND. */
   topicView(ref: unknown, where: string): TopicView
   /** What a name, definition or handle names, whether or not it exists. */

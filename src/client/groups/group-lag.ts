@@ -1,12 +1,12 @@
 /**
  * How far a group, or one of its members, is behind: from a position to the highWatermark.
  */
-import type { PartitionLog } from '../../log/partition-log.ts'
+import type { ReadablePartition } from '../../log/readable-partition.ts'
 import type { Lag } from '../group-types.ts'
 
 /** Where somebody goes on in a partition. */
 export interface ReadingPlace {
-  readonly log: PartitionLog
+  readonly log: ReadablePartition
   readonly offset: number
 }
 

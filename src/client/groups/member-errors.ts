@@ -2,7 +2,7 @@
  * What a member of a group refuses with, and the way out of it.
  */
 import { LogError } from '../../errors/log-error.ts'
-import type { LogTopic } from '../../log/open-topics.ts'
+import type { ReadableTopic } from '../../log/readable-partition.ts'
 import type { TopicPartition } from '../group-types.ts'
 
 /** The member whose call is refused. */
@@ -16,7 +16,7 @@ export interface RefusingMember {
 export function notOwned(
   { groupId, memberId }: RefusingMember,
   { topic, partition }: TopicPartition,
-  known: LogTopic | undefined,
+  known: ReadableTopic | undefined,
   call: string,
 ): LogError {
   if (known === undefined) {

@@ -11,7 +11,7 @@
 import { assert } from '../../errors/invariant.ts'
 import { LogError } from '../../errors/log-error.ts'
 import type { Clock } from '../../log/clock.ts'
-import type { PartitionLog } from '../../log/partition-log.ts'
+import type { ReadablePartition } from '../../log/readable-partition.ts'
 import type { OffsetsOutcome } from '../../log/staged-offsets.ts'
 import { offsetReset, type Warn } from '../log-warnings.ts'
 import type { StoredRecord } from '../log-record.ts'
@@ -39,7 +39,7 @@ export interface FeedOptions {
 
 /** One partition of a member. */
 export class PartitionFeed {
-  readonly log: PartitionLog
+  readonly log: ReadablePartition
   readonly topic: string
   readonly partition: number
   readonly generation: number
@@ -79,7 +79,12 @@ export class PartitionFeed {
   #startedAt: number | undefined
 
   /** Without a position: `locate` or `seek` gives one. */
-  constructor(log: PartitionLog, types: RecordTypes, generation: number, options: FeedOptions) {
+  constructor(
+    log: ReadablePartition,
+    types: RecordTypes,
+    generation: number,
+    options: FeedOptions,
+  ) {
     this.log = log
     this.topic = log.topic
     this.partition = log.partition

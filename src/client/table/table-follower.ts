@@ -12,7 +12,7 @@
 import { assert } from '../../errors/invariant.ts'
 import { nextTurn } from '../../log/clock.ts'
 import { endedError } from '../../log/partition-errors.ts'
-import type { PartitionLog } from '../../log/partition-log.ts'
+import type { ReadablePartition } from '../../log/readable-partition.ts'
 import { tableEnded } from '../log-warnings.ts'
 import { RecordSource } from '../record-source.ts'
 import type { Segment } from '../../storage/segment.ts'
@@ -30,7 +30,7 @@ const SLICE_ENTRIES = 4_096
 
 /** One partition of the topic. */
 interface Followed {
-  readonly log: PartitionLog
+  readonly log: ReadablePartition
   readonly source: RecordSource
   /** Those there were when it began. */
   segments: readonly Segment[]

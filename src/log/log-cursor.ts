@@ -9,7 +9,7 @@
  *   I3  what is handed out is memory of this cursor until its next call or, where it may lend, of
  *       a mapping: those bytes never get to anybody but a lookup
  */
-import type { LogError } from '../errors/log-error.ts'
+import { LogError } from '../errors/log-error.ts'
 import {
   BATCH_HEADER_BYTES,
   baseOffsetOf,
@@ -23,12 +23,12 @@ import type { Segment } from '../storage/segment.ts'
 import { isSafeHeader } from './batch-walk.ts'
 import { findBehindDamage } from './damage-search.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
+import type { CursorOptions, LogSource } from './log-source.ts'
 import type { ReadableLog } from './log-window.ts'
 import { damagedBatch, offsetRemoved } from './partition-errors.ts'
 import { ReusedBuffer } from './reused-buffer.ts'
 import { SectorReads } from './sector-reads.ts'
-import type { SegmentList } from './segment-list.ts'
-import type { BatchRun, Tail } from './tail.ts'
+import type { BatchRun } from './tail.ts'
 
 /** Bytes of one sequential read: larger gains nothing, smaller costs calls (docs/decisions). */
 const READ_BYTES = 262_144
@@ -39,37 +39,6 @@ const READ_AHEAD_BYTES = 1_048_576
 
 /** Headers that are looked at and forgotten: nothing runs between the two. */
 const HEADER: Buffer = Buffer.allocUnsafeSlow(BATCH_HEADER_BYTES)
-
-/** What a cursor reads from. */
-export interface LogSource {
-  readonly topic: string
-  readonly partition: number
-  readonly tail: Tail
-  readonly segments: SegmentList
-  /** No offset was ever left out: a gap is damage. */
-  readonly isGapless: boolean
-  /** First offset still readable. */
-  readonly logStartOffset: number
-  /**
-   * Takes more of what another process has appended into `segments` or the tail, about a megabyte
-   * at a time; false where there is no more, and always in a log that is written here.
-   */
-  extend(): boolean
-}
-
-/** How a cursor reads. */
-export interface CursorOptions {
-  /**
-   * Does not even copy where it can: what `next` returns is borrowed until the next call of
-   * anything that reads or changes this log, and empty then. For looking things up; never to be
-   * handed out.
-   */
-  readonly borrow?: boolean
-  /** Bytes of one read; a larger batch is read whole all the same. */
-  readonly readBytes?: number
-  /** What the device cannot read is CORRUPT too, for whoever does without it; not `nextAhead`. */
-  readonly passesBadSectors?: boolean
-}
 
 /** One read to make. */
 interface ReadPlan {
@@ -125,10 +94,33 @@ export class LogCursor {
    *   they were removed: the log starts behind them.
    */
   next(limitOffset: number): BatchRun | undefined {
+    try {
+      return this.#next(limitOffset)
+    } catch (error) {
+      if (!this.#isWorthAnotherTry(error)) throw error
+      return this.#next(limitOffset)
+    }
+  }
+
+  /**
+   * As `next`, waiting for the device off the event loop. Where the segment leaves the log
+   * meanwhile, what was read of it counts for nothing.
+   */
+  async nextAhead(limitOffset: number): Promise<BatchRun | undefined> {
+    try {
+      return await this.#nextAhead(limitOffset)
+    } catch (error) {
+      if (!this.#isWorthAnotherTry(error)) throw error
+      return await this.#nextAhead(limitOffset)
+    }
+  }
+
+  #next(limitOffset: number): BatchRun | undefined {
     while (this.#offset < limitOffset) {
       const fromTail = this.#fromTail(limitOffset)
       if (fromTail !== undefined) return fromTail
       const plan = this.#plan(this.#readBytes)
+      if (plan === undefined && this.#source.extend()) continue
       if (plan === undefined) break
       const { segment, byteLength, position } = plan
       const lent = this.#borrows ? segment.borrow(byteLength, position) : undefined
@@ -141,15 +133,12 @@ export class LogCursor {
     return undefined
   }
 
-  /**
-   * As `next`, waiting for the device off the event loop. Where the segment leaves the log
-   * meanwhile, what was read of it counts for nothing.
-   */
-  async nextAhead(limitOffset: number): Promise<BatchRun | undefined> {
+  async #nextAhead(limitOffset: number): Promise<BatchRun | undefined> {
     while (this.#offset < limitOffset) {
       const fromTail = this.#fromTail(limitOffset)
       if (fromTail !== undefined) return fromTail
       const plan = this.#plan(READ_AHEAD_BYTES)
+      if (plan === undefined && this.#source.extend()) continue
       if (plan === undefined) break
       const buffer = await this.#readAhead(plan)
       if (buffer === undefined) continue
@@ -158,6 +147,14 @@ export class LogCursor {
     }
     this.#room.letGo()
     return undefined
+  }
+
+  /** Another process may have changed the files under this reader: then it starts over, once. */
+  #isWorthAnotherTry(error: unknown): boolean {
+    if (!LogError.is(error, 'IO') && !LogError.is(error, 'CORRUPT')) return false
+    if (!this.#source.lookAgain()) return false
+    this.#segment = undefined
+    return true
   }
 
   /** Undefined where the segment is not part of the log any more: its file may be closed. */
@@ -200,10 +197,12 @@ export class LogCursor {
     const run = this.#source.tail.read(this.#offset, limitOffset, this.#readBytes, this.#room)
     if (run === undefined) return undefined
     this.#segment = undefined
-    let at = run.start
-    while (at < run.end) {
+    return this.#passed(run)
+  }
+
+  #passed(run: BatchRun): BatchRun {
+    for (let at = run.start; at < run.end; at += batchSizeBytesOf(run.buffer, at)) {
       this.#offset = nextOffsetOf(run.buffer, at)
-      at += batchSizeBytesOf(run.buffer, at)
     }
     return run
   }
@@ -289,6 +288,7 @@ export class LogCursor {
     limitOffset: number,
   ): BatchRun | undefined {
     const { segment } = plan
+    if (byteLength === 0) throw this.#corrupt(segment, plan.position, 'incomplete')
     if (this.#hintedOffset >= 0 && !this.#hintHolds(buffer, byteLength)) {
       rebuildIndexes(segment)
       this.#segment = undefined
@@ -308,14 +308,7 @@ export class LogCursor {
     if (this.#source.isGapless && baseOffsetOf(buffer, start) > this.#offset) {
       throw this.#corrupt(segment, plan.position + start, 'gap')
     }
-    let at = start
-    let nextOffset = this.#offset
-    while (at < end) {
-      nextOffset = nextOffsetOf(buffer, at)
-      at += batchSizeBytesOf(buffer, at)
-    }
-    this.#offset = nextOffset
-    return { buffer, start, end }
+    return this.#passed({ buffer, start, end })
   }
 
   #hintHolds(buffer: Buffer, byteLength: number): boolean {
@@ -327,8 +320,9 @@ export class LogCursor {
 
   /** Walks and checks the batches read; returns the end of the last whole one below the limit. */
   #checkRun(plan: ReadPlan, buffer: Buffer, byteLength: number, limitOffset: number): number {
-    const { offsetIndex } = plan.segment
-    const isLastRead = plan.position + byteLength >= plan.segment.sizeBytes
+    const { offsetIndex, sizeBytes } = plan.segment
+    // Somebody cut the file where less came: nothing more of the batch ever will.
+    const isLastRead = byteLength < plan.byteLength || plan.position + byteLength >= sizeBytes
     let slot = offsetIndex.slotForPosition(plan.position)
     let slotIsWhole = offsetIndex.positionOfSlot(slot) === plan.position
     let at = 0

@@ -19,7 +19,8 @@ import {
   nextOffsetOf,
   producerIdOf,
 } from '../format/record-batch.ts'
-import type { CursorOptions, LogCursor } from './log-cursor.ts'
+import type { LogCursor } from './log-cursor.ts'
+import type { CursorOptions } from './log-source.ts'
 import { MarkerReader } from './marker-batch.ts'
 import type { BatchRun } from './tail.ts'
 

@@ -14,7 +14,8 @@ import { ActiveSegment } from './active-segment.ts'
 import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
-import { LogCursor, type CursorOptions } from './log-cursor.ts'
+import { LogCursor } from './log-cursor.ts'
+import { type CursorOptions, nothingNew } from './log-source.ts'
 import { encodeMarkerBatch } from './marker-batch.ts'
 import { PartitionDurability } from './partition-durability.ts'
 import { batchTooLarge, endedError, readOnlySince } from './partition-errors.ts'
@@ -245,12 +246,10 @@ export class PartitionLog implements ReadablePartition {
     return this.#aborted.covers(producerId, baseOffset)
   }
 
-  /** Nobody else writes it: nothing is to be found out. */
+  /** Nobody else writes it: nothing is to be found out, neither here nor by the two below. */
   refresh(): void {}
-  /** As `refresh`. */
-  extend(): boolean {
-    return false
-  }
+  readonly extend: () => boolean = nothingNew
+  readonly lookAgain: () => boolean = nothingNew
 
   /** A reader of whole batches from `offset` on. */
   cursor(offset: number, options?: CursorOptions): LogCursor {

@@ -19,6 +19,7 @@ import { completeProcedure, type Procedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { nextTurn } from './clock.ts'
 import { LogCursor } from './log-cursor.ts'
+import { nothingNew } from './log-source.ts'
 import {
   ProducerSnapshots,
   readSnapshot,
@@ -31,6 +32,8 @@ import { Tail, TailBudget } from './tail.ts'
 
 /** Bytes read before other work of the process gets its turn. */
 const SLICE_BYTES = 1_048_576
+/** Nobody appends meanwhile. */
+const ALL_THERE = { extend: nothingNew, lookAgain: nothingNew }
 
 /** A partition whose segments are known. */
 export interface ReplayedLog {
@@ -151,7 +154,7 @@ class ProducerReplay {
   *run(): Procedure<void> {
     const { segments } = this.#log
     const tail = new Tail(new TailBudget(0))
-    const source = { ...this.#log, tail, logStartOffset: this.#from, extend: () => false }
+    const source = { ...this.#log, tail, logStartOffset: this.#from, ...ALL_THERE }
     const cursor = new LogCursor(source, this.#from, { passesBadSectors: true })
     let sliceBytes = 0
     for (;;) {

@@ -7,7 +7,8 @@
  *   I2  what changes does so within a call of `refresh` or `extend`, or before `onChange` is told
  */
 import type { ResolvedTopicConfig } from './log-config.ts'
-import type { CursorOptions, LogCursor, LogSource } from './log-cursor.ts'
+import type { LogCursor } from './log-cursor.ts'
+import type { CursorOptions, LogSource } from './log-source.ts'
 
 /** How a partition ended for its readers; 'lost': its directory is gone. */
 export type PartitionEnd = 'closed' | 'deleted' | 'lost'

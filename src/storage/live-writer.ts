@@ -5,7 +5,7 @@
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { LogError } from '../errors/log-error.ts'
-import { ownIdentity, processIsAlive } from './boot-identity.ts'
+import { isSameBoot, ownIdentity, processIsAlive } from './boot-identity.ts'
 import { fileFailure } from './file-failure.ts'
 import { readLockRecord } from './lock-record.ts'
 
@@ -25,6 +25,23 @@ export function findLiveWriter(directory: string): LiveWriter | undefined {
   // A copy of a directory has a copy of its record, which locks nobody out.
   if (record === null || record.directory !== identityOf(path)) return undefined
   return processIsAlive(record, ownIdentity()) === 'dead' ? undefined : record
+}
+
+/**
+ * Whose the lock with `token` on `directory` is: this process's, another's, or, as it was given
+ * back, nobody's.
+ * @throws {LogError} IO where the record cannot be read.
+ */
+export function holderOfLock(directory: string, token: string): 'here' | 'elsewhere' | 'nobody' {
+  const record = readLockRecord(resolve(directory))
+  if (record?.token !== token) return 'nobody'
+  const here = ownIdentity()
+  const isHere =
+    record.pid === here.pid &&
+    record.processStart === here.processStart &&
+    record.pidNamespace === here.pidNamespace &&
+    isSameBoot(record, here)
+  return isHere ? 'here' : 'elsewhere'
 }
 
 /** @throws {LogError} LOCKED where somebody writes there. */

@@ -61,6 +61,8 @@ export interface WriterLockOptions {
 export interface WriterLock {
   /** 'kernel': ends with the process, at once. 'portable': only the record could be had. */
   readonly kind: 'kernel' | 'portable'
+  /** Of this lock alone, ever: what its record is known by. */
+  readonly token: string
   /** Lets the next opener in. Everything must have been written before. May be called twice. */
   release(): Promise<void>
 }
@@ -165,7 +167,7 @@ async function tryToLock(attempt: Attempt): Promise<WriterLock | Refusal> {
 class HeldLocks implements WriterLock {
   readonly #attempt: Attempt
   readonly #identity: string
-  readonly #token = randomUUID()
+  readonly token: string = randomUUID()
   readonly #kernel: KernelLock[] = []
   #kind: WriterLock['kind'] = 'portable'
   #isInTable = false
@@ -206,7 +208,7 @@ class HeldLocks implements WriterLock {
     let failure: unknown
     // The record first (I1), and the kernel's locks even if that fails: then nobody lives by it.
     try {
-      if (this.#mayHaveRecord) runLockSteps(removeLockRecord(this.#attempt.directory, this.#token))
+      if (this.#mayHaveRecord) runLockSteps(removeLockRecord(this.#attempt.directory, this.token))
     } catch (error) {
       failure = error
     }
@@ -244,7 +246,7 @@ class HeldLocks implements WriterLock {
     const { directory, startedAt, fileMode, isForced } = this.#attempt
     const record: LockRecord = {
       ...ownIdentity(),
-      token: this.#token,
+      token: this.token,
       startedAt,
       directory: this.#identity,
       socketScope: this.#scopeOf('socket'),

@@ -244,6 +244,11 @@ export class LogHost implements TopicHost, ProducerHost, ScrubHost, GroupHost {
     return this.#directory.offsets
   }
 
+  /** The same: this process writes the log. */
+  writableOffsets(): CommittedOffsets {
+    return this.#directory.offsets
+  }
+
   /** Makes the topic of committed offsets where it is missing; of a log in memory, at once. */
   async prepareOffsets(): Promise<void> {
     this.checkOpen('consumerGroup')

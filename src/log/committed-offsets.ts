@@ -17,7 +17,7 @@ import type { BatchProducer } from '../format/record-batch-builder.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import type { Clock } from './clock.ts'
 import type { Damage } from './damage.ts'
-import { GroupPositions, type GroupPosition } from './group-positions.ts'
+import { GroupPositions, positionOf, type GroupPosition } from './group-positions.ts'
 import { OFFSETS_TOPIC } from './internal-topics.ts'
 import {
   checkedEpoch,
@@ -29,6 +29,7 @@ import {
 import { loadOffsets, type IsCommitted } from './offsets-load.ts'
 import { OffsetsWriter, type PositionChange, type StagedChange } from './offsets-writer.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { CommittedOffset, PartitionPosition, ReadableOffsets } from './readable-offsets.ts'
 import {
   PendingOffsets,
   StagedTransaction,
@@ -39,22 +40,6 @@ import {
 
 export type { OffsetCommit } from './offset-checks.ts'
 export type { TransactionOffsets } from './staged-offsets.ts'
-
-/** A position as a group committed it. */
-export interface CommittedOffset {
-  /** The next offset to read. */
-  readonly offset: number
-  /** Of the last record before `offset`; -1 where that is not known. */
-  readonly leaderEpoch: number
-  readonly metadata: string
-  readonly commitTimestampMs: number
-}
-
-/** The position of a partition. */
-export interface PartitionPosition extends CommittedOffset {
-  readonly topic: string
-  readonly partition: number
-}
 
 /** A commit that was appended: what `durable` has to see to. */
 export interface CommitPosition {
@@ -81,7 +66,7 @@ export interface OffsetsHost {
 }
 
 /** The positions of all groups of one log. */
-export class CommittedOffsets {
+export class CommittedOffsets implements ReadableOffsets {
   readonly #host: OffsetsHost
   readonly #writer = new OffsetsWriter()
   readonly #positions = new GroupPositions()
@@ -113,11 +98,7 @@ export class CommittedOffsets {
 
   /** Every position of the group, by topic and partition. Owned. */
   of(groupId: string): readonly PartitionPosition[] {
-    return this.#positions
-      .of(groupId)
-      .map(({ topic, partition, offset, leaderEpoch, metadata, commitTimestampMs }) => {
-        return { topic, partition, offset, leaderEpoch, metadata, commitTimestampMs }
-      })
+    return this.#positions.of(groupId).map(positionOf)
   }
 
   /**

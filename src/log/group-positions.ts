@@ -5,6 +5,7 @@
  * and is as if it were not there.
  */
 import { encodeOffsetKey } from '../format/offset-commit.ts'
+import type { PartitionPosition } from './readable-offsets.ts'
 
 /** No offset: the group never committed one, or it was taken back. */
 const NO_OFFSET = -1
@@ -51,6 +52,12 @@ interface Group {
   readonly topics: Map<string, Map<number, GroupPosition>>
   /** When it was last seen to do anything, by the monotonic clock. */
   activeAtMs: number
+}
+
+/** A position as others may keep it. Owned. */
+export function positionOf(position: GroupPosition): PartitionPosition {
+  const { topic, partition, offset, leaderEpoch, metadata, commitTimestampMs } = position
+  return { topic, partition, offset, leaderEpoch, metadata, commitTimestampMs }
 }
 
 /** The positions of every group. */

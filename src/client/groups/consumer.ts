@@ -196,14 +196,14 @@ export class Consumer<R extends AnyRecord = AnyRecord>
     const commits = offsetsToCommit(member, offsets, isDurable)
     if (commits.length === 0) return
     const position = member.commit(commits)
-    if (isDurable) await member.host.offsets.durable(position)
+    if (isDurable) await member.offsets.durable(position)
   }
 
   /** What the group committed of the partitions that this consumer has. */
   committed(): readonly TopicPartitionOffset[] {
-    const { host, groupId } = this.#member
+    const { offsets, groupId } = this.#member
     return this.assignment.flatMap(({ topic, partition }) => {
-      const committed = host.offsets.get(groupId, topic, partition)
+      const committed = offsets.get(groupId, topic, partition)
       return committed === undefined ? [] : [shownPosition({ topic, partition, ...committed })]
     })
   }

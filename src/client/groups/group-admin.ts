@@ -8,12 +8,8 @@
  *   I3  while a transaction of a member that left is being committed, its outcome is waited for
  */
 import { LogError } from '../../errors/log-error.ts'
-import type {
-  CommittedOffsets,
-  CommitPosition,
-  OffsetCommit,
-  PartitionPosition,
-} from '../../log/committed-offsets.ts'
+import type { CommittedOffsets, OffsetCommit } from '../../log/committed-offsets.ts'
+import type { PartitionPosition, ReadableOffsets } from '../../log/readable-offsets.ts'
 import type { ReadablePartition } from '../../log/readable-partition.ts'
 import { offsetForTimestamp } from '../../log/timestamp-lookup.ts'
 import { checkOptions } from '../check-options.ts'
@@ -25,13 +21,16 @@ import type {
   TopicPartitionOffset,
 } from '../group-types.ts'
 import type { Coverage, CoveredGroup } from './coverage.ts'
+import { UNKNOWN_EPOCH } from './given-offsets.ts'
 import { GroupCoverage, type PartitionHolder } from './group-coverage.ts'
 import { lagOf, type ReadingPlace } from './group-lag.ts'
 import { resetTargetOf, type ResetTarget } from './reset-target.ts'
 
 /** What administration needs of the open log. */
 export interface GroupAdminHost {
-  readonly offsets: CommittedOffsets
+  readonly offsets: ReadableOffsets
+  /** To be changed. @throws {LogError} READ_ONLY. */
+  writableOffsets(call: string): CommittedOffsets
   /** @throws {LogError} CLOSED. */
   checkOpen(call: string): void
   /** Makes the topic of committed offsets where it is missing. */
@@ -73,17 +72,18 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
 
   /** State, members, positions and lag; `Dead` for a group without members and positions. */
   describe(): GroupDescription {
-    const committed = this.offsets()
+    this.#checkOpen('describe')
+    const positions = this.#host.offsets.of(this.id)
     const activity = this.#group.activity()
     const isEmpty = activity === undefined || activity.state === 'Empty'
-    const nothing = isEmpty && committed.length === 0
+    const nothing = isEmpty && positions.length === 0
     return {
       id: this.id,
       kind: 'consumer',
       state: nothing ? 'Dead' : (activity?.state ?? 'Empty'),
       members: activity?.members ?? [],
-      committed,
-      lag: this.lag(),
+      committed: positions.map(shownPosition),
+      lag: this.#lagFrom(positions),
     }
   }
 
@@ -99,9 +99,15 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
    */
   lag(): Lag {
     this.#checkOpen('lag')
+    return this.#lagFrom(this.#host.offsets.of(this.id))
+  }
+
+  #lagFrom(positions: readonly PartitionPosition[]): Lag {
     const places: ReadingPlace[] = []
-    for (const log of this.#partitions()) {
-      const committed = this.#host.offsets.get(this.id, log.topic, log.partition)
+    const committedIn = byPlace(positions)
+    for (const log of this.#partitions(positions)) {
+      log.refresh() // After the positions: none lies above what is counted to.
+      const committed = committedIn.get(placeOf(log))
       const start =
         this.#group.autoOffsetReset === 'latest' ? log.highWatermark : log.logStartOffset
       places.push({ log, offset: committed?.offset ?? start })
@@ -123,17 +129,18 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
     options?: { dryRun?: boolean | undefined },
   ): Promise<readonly TopicPartitionOffset[]> {
     const where = this.#checkOpen('resetOffsets')
+    const offsets = this.#host.writableOffsets(where)
     checkOptions(options, ['dryRun'], where)
     const target = resetTargetOf(to, where)
     if (this.#group.topics().length === 0) this.#checkKnown()
     this.#checkEmpty(where)
-    const pending = this.#host.offsets.pendingIn(this.id)
+    const pending = offsets.pendingIn(this.id)
     if (pending !== undefined) await pending // I3
-    if (options?.dryRun === true) return this.#commitsTo(target, where).map(shownPosition)
+    if (options?.dryRun === true) return this.#commitsTo(target, offsets, where).map(shownPosition)
     await this.#host.prepareOffsets()
     this.#checkEmpty(where) // I1: somebody may have joined meanwhile.
-    const commits = this.#commitsTo(target, where)
-    await this.#durable(commits.length === 0 ? null : this.#host.offsets.commit(this.id, commits))
+    const commits = this.#commitsTo(target, offsets, where)
+    if (commits.length > 0) await offsets.durable(offsets.commit(this.id, commits)) // I2
     return commits.map(shownPosition)
   }
 
@@ -143,13 +150,13 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
    *   READ_ONLY, CLOSED.
    */
   async delete(): Promise<void> {
-    this.#checkOpen('delete')
-    const pending = this.#host.offsets.pendingIn(this.id)
+    const offsets = this.#host.writableOffsets(this.#checkOpen('delete'))
+    const pending = offsets.pendingIn(this.id)
     if (pending !== undefined) await pending // I3; without one it is gone at the call.
     const where = this.#checkOpen('delete')
     this.#checkEmpty(where)
     this.#checkKnown()
-    await this.#durable(this.#host.offsets.remove(this.id))
+    await offsets.durable(offsets.remove(this.id)) // I2
   }
 
   /** What a transaction commits of it. */
@@ -158,35 +165,37 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
     return new GroupCoverage(this.#host, this.#group, commits)
   }
 
-  async #durable(position: CommitPosition | null): Promise<void> {
-    if (position !== null) await this.#host.offsets.durable(position) // I2
-  }
-
   /** Every partition of the topics of the handle, and of those that the group has committed in. */
-  #partitions(): readonly ReadablePartition[] {
-    const committed = this.#host.offsets.of(this.id).map(({ topic }) => topic)
+  #partitions(positions: readonly PartitionPosition[]): readonly ReadablePartition[] {
+    const committed = positions.map(({ topic }) => topic)
     const names = [...new Set([...this.#group.topics(), ...committed])].sort()
     return names.flatMap((name) => this.#host.findTopic(name)?.partitions ?? [])
   }
 
-  #commitsTo(target: ResetTarget, where: string): readonly OffsetCommit[] {
-    if (target.kind === 'offsets') return target.offsets.map((given) => this.#given(given, where))
+  #commitsTo(
+    target: ResetTarget,
+    offsets: CommittedOffsets,
+    where: string,
+  ): readonly OffsetCommit[] {
+    if (target.kind === 'offsets')
+      return target.offsets.map((given) => this.#given(offsets.check(given), where))
     const commits: OffsetCommit[] = []
-    for (const log of this.#partitions()) {
-      const offset = this.#offsetFor(target, log)
-      if (offset !== null) commits.push(this.#commitOf(log, offset))
+    for (const log of this.#partitions(offsets.of(this.id))) {
+      const { topic, partition } = log
+      const committed = offsets.get(this.id, topic, partition)
+      const offset = this.#offsetFor(target, log, committed?.offset)
+      if (offset === null) continue
+      const given = { topic, partition, offset, leaderEpoch: UNKNOWN_EPOCH, metadata: '' }
+      commits.push(offsets.check(given))
     }
     return commits
-  }
-
-  #commitOf({ topic, partition }: ReadablePartition, offset: number): OffsetCommit {
-    return this.#host.offsets.check({ topic, partition, offset, leaderEpoch: -1, metadata: '' })
   }
 
   /** Where `target` is in a partition; null where it stays as it is. */
   #offsetFor(
     target: Exclude<ResetTarget, { kind: 'offsets' }>,
     log: ReadablePartition,
+    committed: number | undefined,
   ): number | null {
     const { logStartOffset, highWatermark } = log
     if (target.kind === 'earliest') return logStartOffset
@@ -195,13 +204,11 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
       const onDamage = this.#host.damageFound.bind(this.#host)
       return offsetForTimestamp(log, target.timestamp, onDamage) ?? highWatermark
     }
-    const committed = this.#host.offsets.get(this.id, log.topic, log.partition)
     if (committed === undefined) return null
-    return Math.min(Math.max(committed.offset + target.shift, logStartOffset), highWatermark)
+    return Math.min(Math.max(committed + target.shift, logStartOffset), highWatermark)
   }
 
-  #given(given: OffsetCommit, where: string): OffsetCommit {
-    const checked = this.#host.offsets.check(given)
+  #given(checked: OffsetCommit, where: string): OffsetCommit {
     const { topic, partition, offset } = checked
     const log = this.#host.findTopic(topic)?.partitions[partition]
     const { logStartOffset = 0, logEndOffset = 0 } = log ?? {}
@@ -238,6 +245,14 @@ export class GroupAdministration implements GroupAdmin, CoveredGroup {
       { group: this.id },
     )
   }
+}
+
+function byPlace(positions: readonly PartitionPosition[]): ReadonlyMap<string, PartitionPosition> {
+  return new Map(positions.map((position) => [placeOf(position), position]))
+}
+
+function placeOf({ topic, partition }: TopicPartition): string {
+  return `${topic}/${partition}` // No topic's name has a slash.
 }
 
 /** A position as users see it. */

@@ -8,6 +8,7 @@
  *       longer than it was given
  */
 import { invalidArgument, LogError } from '../../errors/log-error.ts'
+import type { CommittedOffsets } from '../../log/committed-offsets.ts'
 import type { GroupDescription } from '../group-types.ts'
 import { describeValue } from '../check-options.ts'
 import { GroupAdministration, type GroupActivity } from './group-admin.ts'
@@ -90,7 +91,8 @@ export class GroupCoordinator {
 
   /**
    * A member that has not joined yet, once offsets can be committed.
-   * @throws {LogError} TOPIC_NOT_FOUND, CONFIG_MISMATCH, CLOSED; what making a topic throws.
+   * @throws {LogError} TOPIC_NOT_FOUND, CONFIG_MISMATCH, CLOSED; READ_ONLY where another process
+   *   writes the log; what making a topic throws.
    */
   async newMember(
     settings: GroupSettings,
@@ -99,13 +101,14 @@ export class GroupCoordinator {
   ): Promise<GroupMember> {
     const where = `log.consumerGroup('${settings.id}').join`
     this.checkOpen(where)
+    const offsets = this.host.writableOffsets(where)
     settings.subscription.check(where)
     await this.host.prepareOffsets()
     this.checkOpen(where)
     settings.subscription.check(where)
     this.#memberCount += 1
     const memberId = `${settings.id}-${String(this.#memberCount).padStart(MEMBER_DIGITS, '0')}`
-    return this.#group(settings).member(settings, { memberId, instanceId }, use)
+    return this.#group(settings, offsets).member(settings, { memberId, instanceId }, use)
   }
 
   /** Until the function returned is called, closing the log finishes `run` first. */
@@ -162,13 +165,13 @@ export class GroupCoordinator {
     return [...this.#groups.values()].flatMap((group) => group.members(use))
   }
 
-  #group(settings: GroupSettings): LiveGroup {
+  #group(settings: GroupSettings, offsets: CommittedOffsets): LiveGroup {
     const { id } = settings
     const known = this.#groups.get(id)
     if (known !== undefined) return known
-    const group = new LiveGroup(this.host, settings, () => {
+    const group = new LiveGroup(this.host, offsets, settings, () => {
       if (this.#groups.get(id) === group) this.#groups.delete(id)
-      this.host.offsets.becameEmpty(id)
+      offsets.becameEmpty(id)
     })
     this.#groups.set(id, group)
     return group

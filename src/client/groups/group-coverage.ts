@@ -23,7 +23,7 @@ export interface PartitionHolder {
 
 /** The log, as far as positions in it are covered. */
 interface CoveredLog {
-  readonly offsets: CommittedOffsets
+  writableOffsets(call: string): CommittedOffsets
   findTopic(name: string): { readonly partitions: readonly ReadablePartition[] } | undefined
 }
 
@@ -52,12 +52,12 @@ export class GroupCoverage implements Coverage {
 
   /**
    * @throws {LogError} REBALANCED where the group has members, and none of them has a partition;
-   *   OFFSET_OUT_OF_RANGE, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND, INVALID_ARGUMENT.
+   *   OFFSET_OUT_OF_RANGE, TOPIC_NOT_FOUND, PARTITION_NOT_FOUND, INVALID_ARGUMENT; READ_ONLY.
    */
   constructor(log: CoveredLog, group: HoldingGroup, commits: readonly OffsetCommit[]) {
     this.groupId = group.id
-    this.offsets = log.offsets
-    this.commits = commits.map((commit) => log.offsets.check(commit))
+    this.offsets = log.writableOffsets('transaction.commitOffsets')
+    this.commits = commits.map((commit) => this.offsets.check(commit))
     this.#log = log
     this.#group = group
     this.#places = this.commits.map((commit) => {

@@ -1,9 +1,10 @@
 /**
- * GroupHost: what consumer groups need of the open log they belong to. Implemented by log-host.ts.
+ * GroupHost: what consumer groups need of the open log they belong to, written here or followed.
  */
 import type { LogError } from '../../errors/log-error.ts'
 import type { CommittedOffsets } from '../../log/committed-offsets.ts'
 import type { TopicConfig } from '../../log/log-config.ts'
+import type { ReadableOffsets } from '../../log/readable-offsets.ts'
 import type { ReadableTopic } from '../../log/readable-partition.ts'
 import type { Warn } from '../log-warnings.ts'
 import type { Producer } from '../producer.ts'
@@ -13,7 +14,10 @@ import type { TopicView } from '../topic-state.ts'
 
 /** The open log, as its groups see it. */
 export interface GroupHost extends StreamHost {
-  readonly offsets: CommittedOffsets
+  /** Where groups go on reading, to look at. */
+  readonly offsets: ReadableOffsets
+  /** The same, for `call` to change. @throws {LogError} READ_ONLY where others write the log. */
+  writableOffsets(call: string): CommittedOffsets
   readonly defaultProducer: Producer
   readonly warn: Warn
   /** @throws {LogError} CLOSED. */

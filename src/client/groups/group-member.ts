@@ -10,7 +10,7 @@
  *   I4  where `onRevoked` fails, nothing of those partitions is committed: it comes again
  */
 import type { LogError } from '../../errors/log-error.ts'
-import type { CommitPosition, OffsetCommit } from '../../log/committed-offsets.ts'
+import type { CommitPosition, CommittedOffsets, OffsetCommit } from '../../log/committed-offsets.ts'
 import type { TopicPartition } from '../group-types.ts'
 import { AutoCommit } from './auto-commit.ts'
 import type { GroupHost } from './group-host.ts'
@@ -39,6 +39,8 @@ export interface MemberParts {
   readonly instanceId: string | undefined
   readonly groupId: string
   readonly host: GroupHost
+  /** Where the group goes on reading. */
+  readonly offsets: CommittedOffsets
   readonly membership: GroupMembership
   readonly subscription: Subscription
   readonly options: CheckedGroupOptions
@@ -53,6 +55,7 @@ export class GroupMember implements MemberPort {
   readonly groupId: string
   readonly options: CheckedGroupOptions
   readonly host: GroupHost
+  readonly offsets: CommittedOffsets
   readonly reads: MemberReads = new MemberReads()
   readonly autoCommit: AutoCommit
   readonly handOver: HandOver
@@ -78,6 +81,7 @@ export class GroupMember implements MemberPort {
     this.groupId = groupId
     this.options = options
     this.host = host
+    this.offsets = parts.offsets
     const { clock } = host
     this.autoCommit = new AutoCommit(clock, options.autoCommit, (feeds) => this.#write(feeds))
     this.handOver = new HandOver({
@@ -95,7 +99,7 @@ export class GroupMember implements MemberPort {
         : new StallWatch(clock, maxPollIntervalMs, () => this.#stalled())
     this.partitions = new MemberPartitions({
       subscription: parts.subscription,
-      offsets: host.offsets,
+      offsets: parts.offsets,
       reads: this.reads,
       feedOptions: {
         groupId,
@@ -206,7 +210,7 @@ export class GroupMember implements MemberPort {
    */
   commit(commits: readonly OffsetCommit[]): CommitPosition {
     const feeds = commits.map((commit) => this.#owned(this.partitions.find(commit), commit))
-    const position = this.host.offsets.commit(this.groupId, commits)
+    const position = this.offsets.commit(this.groupId, commits)
     for (const [index, { offset }] of commits.entries()) feeds[index]?.committed(offset)
     this.autoCommit.written(feeds)
     return position
@@ -375,7 +379,7 @@ export class GroupMember implements MemberPort {
       .map(({ topic, partition, handled }) => {
         return { topic, partition, offset: handled, leaderEpoch: -1, metadata: '' }
       })
-    if (commits.length > 0) this.host.offsets.commit(this.groupId, commits)
+    if (commits.length > 0) this.offsets.commit(this.groupId, commits)
     for (const feed of feeds) feed.isUnwritten = false
   }
 

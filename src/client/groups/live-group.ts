@@ -5,6 +5,7 @@
  *   I1  all its members agree on topics, assignor and isolation
  *   I2  several joins in one turn of the event loop are one rebalance
  */
+import type { CommittedOffsets } from '../../log/committed-offsets.ts'
 import { housekeepingFailed } from '../log-warnings.ts'
 import { assignorOf } from './assignors.ts'
 import type { TopicPartition } from '../group-types.ts'
@@ -30,14 +31,21 @@ export type MemberUse = 'consumer' | 'run'
 export class LiveGroup {
   readonly settings: GroupSettings
   readonly #host: GroupHost
+  readonly #offsets: CommittedOffsets
   readonly #membership: GroupMembership
   readonly #members = new Map<GroupMember, MemberUse>()
   readonly #emptied: () => void
 
   /** `emptied` is called when the last member has left. */
-  constructor(host: GroupHost, settings: GroupSettings, emptied: () => void) {
+  constructor(
+    host: GroupHost,
+    offsets: CommittedOffsets,
+    settings: GroupSettings,
+    emptied: () => void,
+  ) {
     this.settings = settings
     this.#host = host
+    this.#offsets = offsets
     this.#emptied = emptied
     this.#membership = new GroupMembership({
       assignor: assignorOf(settings.options.assignor, where(settings.id)),
@@ -79,6 +87,7 @@ export class LiveGroup {
       ...name,
       groupId: settings.id,
       host: this.#host,
+      offsets: this.#offsets,
       membership: this.#membership,
       subscription: settings.subscription,
       options: settings.options,

@@ -29,7 +29,7 @@ class MemberCoverage implements Coverage {
 
   constructor(member: GroupMember, places: readonly CoveredPlace[]) {
     this.groupId = member.groupId
-    this.offsets = member.host.offsets
+    this.offsets = member.offsets
     this.#member = member
     this.#places = places
     this.commits = places.map(({ feed: { topic, partition }, offset }) => {
@@ -82,7 +82,7 @@ export function coverAll(member: GroupMember): Coverage {
   for (const feed of member.partitions) {
     if (!feed.hasPosition) continue
     const { topic, partition, position: offset } = feed
-    const committed = member.host.offsets.get(member.groupId, topic, partition)?.offset
+    const committed = member.offsets.get(member.groupId, topic, partition)?.offset
     if (offset === committed) continue
     // A partition where nothing was done yet need not keep the transaction from being committed.
     if (committed === undefined && !feed.hasMoved && !feed.isUnwritten) continue

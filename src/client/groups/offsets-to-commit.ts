@@ -31,7 +31,7 @@ function placesOf(member: GroupMember, isDurable: boolean): readonly OffsetCommi
   for (const feed of member.partitions) {
     if (!feed.hasPosition) continue
     const { topic, partition, position } = feed
-    const committed = member.host.offsets.get(member.groupId, topic, partition)?.offset
+    const committed = member.offsets.get(member.groupId, topic, partition)?.offset
     // What is committed already need not be durable, nor stay: an older place may be on its way.
     if (!isDurable && !feed.isUnwritten && position === committed) continue
     commits.push({ topic, partition, offset: position, leaderEpoch: UNKNOWN_EPOCH, metadata: '' })

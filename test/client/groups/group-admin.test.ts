@@ -37,6 +37,7 @@ function admin(group: Partial<AdministeredGroup> = {}): GroupAdministration {
   const host = {
     offsets: log.offsets,
     checkOpen: () => undefined,
+    writableOffsets: () => log.offsets,
     prepareOffsets: () => Promise.resolve(),
     findTopic: (name: string) => log.topic(name),
     damageFound: () => undefined,

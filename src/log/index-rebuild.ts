@@ -1,7 +1,7 @@
 /**
  * Rebuilds the indexes of a segment from its log alone, by a walk over the batch headers: where a
  * live reader or writer finds an index file that is missing or wrong. Recovery does without; it
- * builds them while it checks the batches.
+ * builds them while it checks the batches. Also what the end of a sealed segment tells of all of it.
  */
 import {
   BATCH_HEADER_BYTES,
@@ -14,6 +14,7 @@ import type { Segment } from '../storage/segment.ts'
 import { emptyContents, type SegmentContents } from '../storage/segment-contents.ts'
 import { summaryOfBatch } from './batch-summary.ts'
 import { LogWindow } from './log-window.ts'
+import { startOfCheck } from './recovery-start.ts'
 import { SegmentScan } from './segment-scan.ts'
 
 /**
@@ -23,8 +24,22 @@ import { SegmentScan } from './segment-scan.ts'
  * @throws {LogError} IO where the log cannot be read: the segment is as it was.
  */
 export function rebuildIndexes(segment: Segment): void {
+  rebuildFrom(segment, emptyContents(segment.baseOffset))
+}
+
+/**
+ * Finds out the largest timestamp of a sealed `segment` by its indexes and the batches behind the
+ * last one they name, or by all of its batches where they lead nowhere.
+ * @throws {LogError} IO where the log cannot be read: the segment is as it was.
+ */
+export function findLargestTimestamp(segment: Segment): void {
+  const { sizeBytes, nextOffset } = segment
+  rebuildFrom(segment, startOfCheck(segment, sizeBytes, nextOffset).start)
+}
+
+function rebuildFrom(segment: Segment, start: SegmentContents): void {
   const { contents } = segment
-  segment.rewind(emptyContents(segment.baseOffset))
+  segment.rewind(start)
   try {
     walk(segment, contents)
   } catch (error) {

@@ -9,15 +9,17 @@
  *   I2  slots are only appended, or cut from the end
  *   I3  a file with a part of an index looks like a whole one: what is rebuilt for a segment that
  *       recovery takes as it is stays in memory until it takes the place of the file as a whole
+ *   I4  one that is another process's is read once, whole, and never touched again
  */
 import { assert } from '../errors/invariant.ts'
+import { LogError } from '../errors/log-error.ts'
 import {
   applyReplacement,
   prepareReplacement,
   readWholeFile,
   UNREADABLE_FILE,
 } from './checkpoint-file.ts'
-import { isDeviceFailure } from './file-failure.ts'
+import { errorCodeOf, isDeviceFailure } from './file-failure.ts'
 import { type Procedure, runProcedure } from './procedure.ts'
 import type { StorageDriver, StorageFile } from './storage-driver.ts'
 import { parentOf } from './storage-path.ts'
@@ -25,6 +27,8 @@ import { parentOf } from './storage-path.ts'
 /** Slots held back at most before they are written: a crash loses no more hints than this. */
 const WRITE_BEHIND_BYTES = 65_536
 const FIRST_CAPACITY_SLOTS = 32
+/** What a file that is another process's may fail with, and count as missing. */
+const OUT_OF_REACH: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM', 'ENOENT', 'ESTALE'])
 
 /** Slots of one size, appended in memory and written behind. */
 export class IndexFile {
@@ -40,6 +44,8 @@ export class IndexFile {
   /** A sync is on its way, which may fail yet. */
   #isFlushing = false
   #isDetached = false
+  /** See I4. It is detached as well. */
+  #isReadOnly = false
   #isClosed = false
   #wasMissing: boolean
 
@@ -93,6 +99,29 @@ export class IndexFile {
       index.detach()
     }
     return index
+  }
+
+  /**
+   * As `load`, of a file that another process writes, or may write: whatever becomes of the slots
+   * stays in memory (I4).
+   */
+  static readOnly(driver: StorageDriver, path: string, slotBytes: number): IndexFile {
+    const index = new IndexFile(driver, path, slotBytes, undefined)
+    index.#isReadOnly = true
+    index.replaceLater()
+    const bytes = foreignBytes(driver, path)
+    if (bytes === undefined) return index
+    index.#wasMissing = false
+    index.#slotCount = Math.floor(bytes.byteLength / slotBytes)
+    index.#hold(bytes)
+    return index
+  }
+
+  /** Of one that is another process's: as if there were no file. */
+  discard(): void {
+    assert(this.#isReadOnly, 'I4: there is nothing to write to')
+    this.#slotCount = 0
+    this.#wasMissing = true
   }
 
   #load(): void {
@@ -185,6 +214,7 @@ export class IndexFile {
 
   /** True while the file differs from what is known to be on stable storage. */
   get isUnflushed(): boolean {
+    if (this.#isReadOnly) return false
     const isBehind = this.#unflushed || this.#isFlushing || this.#slotCount > this.#writtenSlots
     return this.#isDetached || isBehind
   }
@@ -195,6 +225,7 @@ export class IndexFile {
    * @throws {LogError} IO or NO_SPACE: it may be called again.
    */
   flush(): Promise<void> {
+    if (this.#isReadOnly) return Promise.resolve()
     return this.#isDetached ? runProcedure(this.#replace(true)) : this.#flushInPlace()
   }
 
@@ -205,6 +236,7 @@ export class IndexFile {
    * @throws {LogError} IO or NO_SPACE: it may be called again.
    */
   flushBytes(): Promise<void> {
+    if (this.#isReadOnly) return Promise.resolve()
     return this.#isDetached ? runProcedure(this.#replace(false)) : this.#flushInPlace()
   }
 
@@ -280,7 +312,22 @@ export class IndexFile {
     )
     const grown = Buffer.alloc(capacity)
     this.#bytes.copy(grown)
-    this.#bytes = grown
-    this.#view = new DataView(grown.buffer, grown.byteOffset, grown.byteLength)
+    this.#hold(grown)
+  }
+
+  #hold(bytes: Buffer): void {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  }
+}
+
+/** All bytes of a file that its writer may take away meanwhile; undefined without it. */
+function foreignBytes(driver: StorageDriver, path: string): Buffer | undefined {
+  try {
+    const bytes = readWholeFile(driver, path)
+    return bytes === UNREADABLE_FILE ? undefined : bytes
+  } catch (error) {
+    if (!LogError.is(error, 'IO') || !OUT_OF_REACH.has(errorCodeOf(error.cause))) throw error
+    return undefined
   }
 }

@@ -39,6 +39,11 @@ export class OffsetIndex {
     return new OffsetIndex(IndexFile.load(driver, path, OFFSET_INDEX_ENTRY_BYTES), baseOffset)
   }
 
+  /** As `load`, of a file that another process writes: it is never touched. */
+  static readOnly(driver: StorageDriver, path: string, baseOffset: number): OffsetIndex {
+    return new OffsetIndex(IndexFile.readOnly(driver, path, OFFSET_INDEX_ENTRY_BYTES), baseOffset)
+  }
+
   get slotCount(): number {
     return this.#file.slotCount
   }

@@ -10,8 +10,12 @@
  * cannot be what was written, have to be rebuilt from the log before anything is looked up in them
  * or added. Those of a sealed segment are let go when too many are loaded and nobody uses them,
  * and with them what is known of the batches that passed their CRC: both are found out again.
+ * Those of a log that another process writes are read and never written; what was rebuilt of them
+ * is let go like the rest.
  *   I1  an entry of the time index is offered with every entry of the offset index, and at the end
  *       of the segment once more
+ *   I2  the time index is written out first: whoever reads the files, the offset index first, finds
+ *       no entry there without the time entry that was offered with it
  */
 import { LogError } from '../errors/log-error.ts'
 import { segmentFileName, type SegmentSuffix } from '../format/segment-name.ts'
@@ -29,7 +33,12 @@ export interface SegmentPlace {
   readonly baseOffset: number
   /** Behind the names of files that are not the log's, or not yet: `….log.cleaned`. */
   readonly suffix?: `.${string}`
+  /** Its files are another process's: they are read, and never changed or cut from here. */
+  readonly readOnly?: boolean
 }
+
+/** Where the batches of a segment end. */
+export type SegmentEnd = Pick<SegmentContents, 'sizeBytes' | 'nextOffset'>
 
 /** Path of one of a segment's files. */
 export function segmentPath(
@@ -50,6 +59,10 @@ export class SegmentIndexes implements LoadedIndexes {
   #time: TimeIndex | undefined
   #isTrusted = false
   #isFinal = false
+  /** Where the log ends, as far as that is known: entries beyond are no entries. */
+  #end: SegmentEnd
+  /** What the files of another process hold leads nowhere. */
+  #isMisleading = false
   #isClosed = false
   lastUse = 0
 
@@ -61,6 +74,7 @@ export class SegmentIndexes implements LoadedIndexes {
   ) {
     this.#place = place
     this.#budget = budget
+    this.#end = contents
     this.aborted = new TransactionIndex(
       { ...place, path: segmentPath(place, '.txnindex') },
       contents,
@@ -92,9 +106,11 @@ export class SegmentIndexes implements LoadedIndexes {
     return this.#time ?? this.#loadTime()
   }
 
-  /** The segment is sealed: what is in the files does not change any more. */
-  becomeFinal(): void {
+  /** The segment is sealed, and ends there: what is in the files does not change any more. */
+  becomeFinal(end: SegmentEnd = this.#end): void {
     this.#isFinal = true
+    this.#end = { sizeBytes: end.sizeBytes, nextOffset: end.nextOffset }
+    this.#isMisleading = false // Its writer has written all of it by now.
     if (this.loadedBytes > 0) this.#budget.took(this)
   }
 
@@ -119,6 +135,7 @@ export class SegmentIndexes implements LoadedIndexes {
 
   /** Lets go of what is in memory, whole or not: the files are read, and judged, anew. */
   forget(): void {
+    this.#isMisleading = this.#place.readOnly === true
     this.#budget.gave(this)
     this.#letGo()
   }
@@ -177,6 +194,7 @@ export class SegmentIndexes implements LoadedIndexes {
 
   /** Starts both anew in memory; the files stay as they are until `flush`. */
   startAnew(): void {
+    if (this.#place.readOnly === true) this.#isMisleading = true
     this.offset.startAnew()
     this.time.file.detach()
     this.#isTrusted = true
@@ -184,8 +202,9 @@ export class SegmentIndexes implements LoadedIndexes {
 
   /** @throws {LogError} NO_SPACE or IO: the entries stay in memory, a later call tries again. */
   writeOut(): void {
+    if (this.#place.readOnly === true) return
+    this.time.file.writeOut() // I2
     this.offset.file.writeOut()
-    this.time.file.writeOut()
     this.aborted.writeOut()
   }
 
@@ -235,16 +254,25 @@ export class SegmentIndexes implements LoadedIndexes {
   }
 
   #loadOffset(): OffsetIndex {
-    const { driver, baseOffset } = this.#place
-    const loaded = OffsetIndex.load(driver, segmentPath(this.#place, '.index'), baseOffset)
+    const { driver, baseOffset, readOnly } = this.#place
+    const how = readOnly === true ? 'readOnly' : 'load'
+    const loaded = OffsetIndex[how](driver, segmentPath(this.#place, '.index'), baseOffset)
+    const { sizeBytes, nextOffset } = this.#end
+    if (readOnly === true && (this.#isMisleading || !loaded.isSound(sizeBytes, nextOffset))) {
+      loaded.file.discard()
+    }
     this.#offset = loaded
     this.#budget.took(this)
     return loaded
   }
 
   #loadTime(): TimeIndex {
-    const { driver, baseOffset } = this.#place
-    const loaded = TimeIndex.load(driver, segmentPath(this.#place, '.timeindex'), baseOffset)
+    const { driver, baseOffset, readOnly } = this.#place
+    const how = readOnly === true ? 'readOnly' : 'load'
+    const loaded = TimeIndex[how](driver, segmentPath(this.#place, '.timeindex'), baseOffset)
+    if (readOnly === true && (this.#isMisleading || !loaded.isSound(this.#end.nextOffset))) {
+      loaded.file.discard()
+    }
     this.#time = loaded
     this.#budget.took(this)
     return loaded

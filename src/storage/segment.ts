@@ -13,9 +13,12 @@
  *   I3  each index entry names a batch that starts below sizeBytes
  *   I4  whole batches never change again, nor are they cut while this is open; a sealed segment's
  *       .log has exactly sizeBytes
+ * Of a segment that another process writes, or wrote (`readOnly` in its place), the files are read
+ * alone: what is admitted and sealed is so in memory, and the .log may be longer than sizeBytes.
  */
 import { assert } from '../errors/invariant.ts'
 import type { AbortedTransaction } from '../format/aborted-transaction.ts'
+import { KnownContents } from './known-contents.ts'
 import type { OffsetIndex } from './offset-index.ts'
 import {
   type BatchBytes,
@@ -44,12 +47,8 @@ export class Segment {
   readonly #log: StorageFile
   readonly #ahead: SpaceAhead
   readonly #indexes: SegmentIndexes
-  #sizeBytes = 0
-  #nextOffset = 0
-  #largestTimestamp = -1
-  #offsetOfLargestTimestamp = -1
-  #firstTimestamp = -1
-  #recordCount: number | null = 0
+  readonly #isReadOnly: boolean
+  readonly #known: KnownContents
   #sealed = false
   #indexNextBatch = false
   #damaged = false
@@ -64,8 +63,9 @@ export class Segment {
     this.#log = files.log
     this.#ahead = new SpaceAhead(files.log, settings)
     this.#indexes = files.indexes
+    this.#isReadOnly = place.readOnly === true
     this.baseOffset = place.baseOffset
-    this.#take(contents)
+    this.#known = new KnownContents(contents)
   }
 
   /**
@@ -91,7 +91,8 @@ export class Segment {
 
   /** Existing files whose contents are known; indexes are read when first used. */
   static open(place: SegmentPlace, settings: SegmentSettings, contents: SegmentContents): Segment {
-    const log = place.driver.openFile(segmentPath(place, '.log'), 'write')
+    const mode = place.readOnly === true ? 'read' : 'write'
+    const log = place.driver.openFile(segmentPath(place, '.log'), mode)
     const indexes = new SegmentIndexes(place, contents)
     return new Segment(place, settings, { log, indexes }, contents)
   }
@@ -111,25 +112,33 @@ export class Segment {
     return segment
   }
 
+  /**
+   * Where the largest timestamp is not known, `find` is called when it is first asked for: it
+   * rewinds the segment as far as is needed, and admits what follows.
+   */
+  findLargestTimestampBy(find: (segment: Segment) => void): void {
+    this.#known.findLargestBy(() => find(this))
+  }
+
   /** Bytes of whole batches. */
   get sizeBytes(): number {
-    return this.#sizeBytes
+    return this.#known.sizeBytes
   }
   /** One past the last offset held. */
   get nextOffset(): number {
-    return this.#nextOffset
+    return this.#known.nextOffset
   }
   /** Largest record timestamp; -1 where there is none. */
   get largestTimestamp(): number {
-    return this.#largestTimestamp
+    return this.#known.largestTimestamp
   }
   /** Largest timestamp of the first batch; -1 where there is none. */
   get firstTimestamp(): number {
-    return this.#firstTimestamp
+    return this.#known.firstTimestamp
   }
   /** User records held; null where nobody counted them. */
   get recordCount(): number | null {
-    return this.#recordCount
+    return this.#known.recordCount
   }
   /** Nothing is appended any more. */
   get isSealed(): boolean {
@@ -146,13 +155,14 @@ export class Segment {
 
   /** What a clean marker records, so that the next open needs to read nothing. */
   get contents(): SegmentContents {
+    const { sizeBytes, nextOffset, firstTimestamp, recordCount, largest } = this.#known
     return {
-      sizeBytes: this.#sizeBytes,
-      nextOffset: this.#nextOffset,
-      largestTimestamp: this.#largestTimestamp,
-      offsetOfLargestTimestamp: this.#offsetOfLargestTimestamp,
-      firstTimestamp: this.#firstTimestamp,
-      recordCount: this.#recordCount,
+      sizeBytes,
+      nextOffset,
+      largestTimestamp: largest.timestamp,
+      offsetOfLargestTimestamp: largest.offset,
+      firstTimestamp,
+      recordCount,
       ...this.#indexes.aborted.witness,
     }
   }
@@ -176,7 +186,7 @@ export class Segment {
    * before any lookup or append.
    */
   get needsIndexRebuild(): boolean {
-    return !this.#indexes.isUsable(this.#sizeBytes, this.#nextOffset)
+    return !this.#indexes.isUsable(this.#known.sizeBytes, this.#known.nextOffset)
   }
 
   /**
@@ -185,45 +195,36 @@ export class Segment {
    * there. Indexes that start over leave their files alone until `flushIndexes`.
    */
   rewind(to: SegmentContents): void {
-    this.#take(to)
+    this.#known.take(to)
     if (to.sizeBytes === 0) this.#indexes.startAnew()
     else this.#indexes.truncateToOffset(to.nextOffset)
   }
 
   /** After a walk that failed: the segment is what it was, and its indexes are to be rebuilt. */
   undoRewind(contents: SegmentContents): void {
-    this.#take(contents)
+    this.#known.take(contents)
     this.#indexNextBatch = false
     this.#indexes.forget()
   }
 
-  #take(contents: SegmentContents): void {
-    this.#sizeBytes = contents.sizeBytes
-    this.#nextOffset = contents.nextOffset
-    this.#largestTimestamp = contents.largestTimestamp
-    this.#offsetOfLargestTimestamp = contents.offsetOfLargestTimestamp
-    this.#firstTimestamp = contents.firstTimestamp
-    this.#recordCount = contents.recordCount
-  }
-
   /** After a walk that may not have reached the end: the segment ends where it did. */
   restoreEnd(sizeBytes: number, nextOffset: number): void {
-    if (sizeBytes !== this.#sizeBytes) this.#recordCount = null
-    this.#sizeBytes = sizeBytes
-    this.#nextOffset = nextOffset
+    if (sizeBytes !== this.#known.sizeBytes) this.#known.recordCount = null
+    this.#known.sizeBytes = sizeBytes
+    this.#known.nextOffset = nextOffset
   }
 
   /** Goes on behind damage: the batch at `position` is admitted next, and gets an index entry. */
   skipDamageTo(position: number): void {
-    assert(position >= this.#sizeBytes, 'a walk goes forward')
-    this.#sizeBytes = position
+    assert(position >= this.#known.sizeBytes, 'a walk goes forward')
+    this.#known.sizeBytes = position
+    this.#known.recordCount = null
     this.#indexNextBatch = true
-    this.#recordCount = null
   }
 
   /** False where a batch of `sizeBytes` would pass the largest position Kafka can name. */
   hasRoomFor(sizeBytes: number): boolean {
-    return this.#sizeBytes + sizeBytes <= MAX_POSITION
+    return this.#known.sizeBytes + sizeBytes <= MAX_POSITION
   }
 
   /**
@@ -235,8 +236,8 @@ export class Segment {
    */
   append(batch: BatchBytes, reservedBytes = 0): number {
     assert(!this.#sealed, 'I4: a sealed segment never changes')
-    assert(batch.lastOffset >= this.#nextOffset, 'I1: offsets ascend')
-    const position = this.#sizeBytes
+    assert(batch.lastOffset >= this.#known.nextOffset, 'I1: offsets ascend')
+    const position = this.#known.sizeBytes
     this.#ahead.write(batch, position, reservedBytes)
     this.admit(batch)
     return position
@@ -245,7 +246,7 @@ export class Segment {
   /** Keeps `reservedBytes` free behind its batches. @throws {LogError} NO_SPACE or IO. */
   reserve(reservedBytes: number): void {
     assert(!this.#sealed, 'I4: a sealed segment never changes')
-    this.#ahead.reserve(this.#sizeBytes, reservedBytes)
+    this.#ahead.reserve(this.#known.sizeBytes, reservedBytes)
   }
 
   /** Notes an aborted transaction, before its marker is appended. @throws As `reserve`. */
@@ -268,13 +269,8 @@ export class Segment {
    * What `append` does after its write, and recovery for each batch it accepts.
    */
   admit(batch: BatchSummary): void {
-    const { lastOffset, maxTimestamp } = batch
-    const position = this.#sizeBytes
-    if (maxTimestamp > this.#largestTimestamp) {
-      this.#largestTimestamp = maxTimestamp
-      this.#offsetOfLargestTimestamp = lastOffset
-    }
-    if (position === 0) this.#firstTimestamp = maxTimestamp
+    const position = this.#known.sizeBytes
+    this.#known.noteTimestamp(batch)
     const { lastIndexedPosition } = this.#indexes.offset
     // Data before index: a crash in between costs one entry, so a longer walk. Measured from the
     // last indexed batch, which recovery can do too: a rebuilt index equals the one written live.
@@ -282,15 +278,9 @@ export class Segment {
     const isDue = position - lastIndexedPosition > this.#settings.indexIntervalBytes
     if (isDue || this.#indexNextBatch) {
       this.#indexNextBatch = false
-      this.#indexes.add({ offset: lastOffset, position }, this.#largest)
+      this.#indexes.add({ offset: batch.lastOffset, position }, this.#known.largest)
     }
-    this.#sizeBytes = position + batch.sizeBytes
-    this.#nextOffset = lastOffset + 1
-    if (this.#recordCount !== null) this.#recordCount += batch.recordCount
-  }
-
-  get #largest(): { readonly timestamp: number; readonly offset: number } {
-    return { timestamp: this.#largestTimestamp, offset: this.#offsetOfLargestTimestamp }
+    this.#known.admit(batch)
   }
 
   /**
@@ -300,9 +290,9 @@ export class Segment {
   seal(): void {
     if (this.#sealed) return
     this.completeIndexes()
-    if (!this.#damaged) this.trim()
+    if (!this.#damaged && !this.#isReadOnly) this.trim()
     this.#sealed = true
-    this.#indexes.becomeFinal()
+    this.#indexes.becomeFinal(this.#known)
     // A damaged one is for somebody to look at and to repair: it stays out of mappings.
     if (!this.#damaged) this.#log.freeze?.()
   }
@@ -314,7 +304,7 @@ export class Segment {
 
   /** Offers the closing time entry and writes both indexes out. */
   completeIndexes(): void {
-    this.#indexes.offer(this.#largest)
+    this.#indexes.offer(this.#known.largest)
     this.#indexes.writeOut()
   }
 
@@ -368,7 +358,9 @@ export class Segment {
   /** As `borrow`, with whatever lies around it: allocates nothing. */
   lend(byteLength: number, position: number): BorrowedBytes | undefined {
     // Whole batches stay as they are, before the segment is sealed too (I4).
-    if (!this.#sealed && !this.#damaged) this.#log.settle?.(this.#sizeBytes)
+    if (!this.#sealed && !this.#damaged && !this.#isReadOnly) {
+      this.#log.settle?.(this.#known.sizeBytes)
+    }
     return this.#log.borrow?.(position, byteLength)
   }
 
@@ -384,7 +376,7 @@ export class Segment {
 
   /** Cuts everything behind whole batches, the preallocated zeros included. */
   trim(): void {
-    this.#ahead.cutTo(this.#sizeBytes)
+    this.#ahead.cutTo(this.#known.sizeBytes)
   }
 
   /** Its files have their final names now. */

@@ -42,6 +42,11 @@ export class TimeIndex {
     return new TimeIndex(IndexFile.load(driver, path, TIME_INDEX_ENTRY_BYTES), baseOffset)
   }
 
+  /** As `load`, of a file that another process writes: it is never touched. */
+  static readOnly(driver: StorageDriver, path: string, baseOffset: number): TimeIndex {
+    return new TimeIndex(IndexFile.readOnly(driver, path, TIME_INDEX_ENTRY_BYTES), baseOffset)
+  }
+
   get file(): IndexFile {
     return this.#file
   }

@@ -9,6 +9,8 @@
  *   I1  entries ascend by lastOffset, which is the marker's
  *   I2  every abort whose marker is at `knownFrom` or behind it has an entry
  *   I3  an entry is in the file before its marker is in the log
+ * Of a log that another process writes nothing is known here, and nothing is read: nobody vouches
+ * for the file, and who reads the log meets its markers.
  */
 import { assert } from '../errors/invariant.ts'
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
@@ -31,6 +33,8 @@ export interface TransactionIndexPlace {
   readonly directory: string
   readonly path: string
   readonly baseOffset: number
+  /** As in `SegmentPlace`. */
+  readonly readOnly?: boolean
 }
 
 /** What a clean close knows of a .txnindex. */
@@ -66,6 +70,7 @@ export class TransactionIndex {
 
   /** See I2. The file is read where it may have entries. */
   get knownFrom(): number {
+    if (this.#place.readOnly === true) return Infinity
     if (this.#witness.abortedCount !== 0) this.#loaded()
     return this.#knownFrom
   }
@@ -78,6 +83,7 @@ export class TransactionIndex {
 
   /** What is known, ascending by markers: complete from `knownFrom` on. Owned. */
   get entries(): readonly AbortedTransaction[] {
+    if (this.#place.readOnly === true) return []
     if (this.#file === undefined && this.#witness.abortedCount === 0) return []
     const file = this.#loaded()
     const bytes = bytesOf(file)

@@ -64,4 +64,22 @@ export interface FollowContext {
    * the whole directory, and ends it where that is so, before this returns.
    */
   missing(): void
+  /**
+   * What the checkpoint files of the log say of a partition, read when it is asked: for what nobody
+   * has published.
+   */
+  checkpointed(place: Pick<FollowedPlace, 'directory'>): CheckpointedPartition
+  /**
+   * A gap was met in the offsets of a partition that is held for gapless: the log looks into its
+   * metadata once more, and calls `markCompacted` before this returns where that says so by now.
+   */
+  gapFound(place: Pick<FollowedPlace, 'topicId'>): void
+}
+
+/** What is on stable storage of a partition, whatever boot it was written in. */
+export interface CheckpointedPartition {
+  /** Everything is synced below it; 0 where nobody says. */
+  readonly recoveryPoint: number
+  /** First offset still readable; undefined where nobody says, so that the files do. */
+  readonly logStartOffset: number | undefined
 }

@@ -4,7 +4,7 @@
  *   'pread'  positioned reads, nothing else
  *   'auto'   small reads through memory mappings where they are frequent, else positioned reads; no
  *            mappings on a network file system, where another machine may cut a file under them
- *   'mmap'   through memory mappings whatever can be
+ *   'mmap'   through memory mappings whatever can be; like 'auto', nothing in a worker thread
  *
  * Bytes handed out are copies in every case. Only what no longer changes is mapped: sealed
  * segments, and the whole batches of active ones.
@@ -29,6 +29,7 @@ const REFUSALS: Readonly<Record<MappingRefusal, string>> = {
     'the package koffi is not installed, cannot be loaded here, or has no mappings here',
   unsupported: 'this file system or this engine does not map files',
   mismatch: 'mappings of this file system show other bytes than reads of it',
+  'worker-thread': 'this is a worker thread, which would leave its mappings behind if terminated',
 }
 
 const FORBIDDEN = "Node's permission model lets no addon in, so nothing can be mapped"

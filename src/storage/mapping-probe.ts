@@ -4,8 +4,12 @@
  * A mapping is made, compared with what a positioned read gives, detached and removed again. Some
  * network and user-space file systems refuse shared mappings or show old bytes; some engines accept
  * no memory from outside. Any doubt is a refusal, and a refusal is final for the log.
+ *
+ * Nor does a worker thread map: one that is terminated runs nothing any more, and what it had
+ * mapped stays, with the space of files that were deleted since, until the process ends.
  */
 import fs from 'node:fs'
+import { isMainThread } from 'node:worker_threads'
 import { MappedWindow } from './mapped-window.ts'
 import type { NativeBinding } from './native-binding.ts'
 
@@ -17,6 +21,8 @@ export type MappingRefusal =
   | 'unsupported'
   /** The mapping shows other bytes than a read. */
   | 'mismatch'
+  /** Nobody unmaps what a terminated worker leaves. */
+  | 'worker-thread'
 
 /** Bytes compared: one page, where the file is that long. */
 const PROBE_BYTES = 4096
@@ -24,6 +30,7 @@ const PROBE_BYTES = 4096
 /** Tries to map `file`, which holds something; null where that works. */
 export function probeMapping(native: NativeBinding | null, file: string): MappingRefusal | null {
   if (native === null) return 'no-binding'
+  if (!isMainThread) return 'worker-thread'
   let descriptor: number | undefined
   try {
     descriptor = fs.openSync(file, 'r')

@@ -172,6 +172,7 @@ function open(driver: StorageDriver, evidence: Evidence): PartitionLog {
     barrier: new CommitBarrier(clock),
     tailBudget: new TailBudget(1 << 20),
     changed: () => undefined,
+    layoutChanged: () => undefined,
     rolled: () => undefined,
     failed: () => undefined,
   }

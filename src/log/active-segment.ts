@@ -2,9 +2,8 @@
  * ActiveSegment: the end of a partition's log on disk: the segment that takes the next batch, how a
  * batch gets there, and the rolls in between.
  *
- * Owns when a segment is sealed and the next one made, the room that is kept for markers, and the
- * layout epoch that readers in other processes watch. When to roll is roll-policy.ts' to say, what
- * offsets a batch gets the partition's.
+ * Owns when a segment is sealed and the next one made, and the room that is kept for markers. When
+ * to roll is roll-policy.ts' to say, what offsets a batch gets the partition's.
  *   I1  a new segment's directory entry is on the next round's list before its first byte counts
  *   I2  a marker goes into the segment that is active, whatever its size and age: a roll may meet a
  *       full disk, a marker must not
@@ -20,6 +19,7 @@ import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Clock } from './clock.ts'
 import type { EncodedBatch } from './encoded-batch.ts'
 import { rebuildIndexes } from './index-rebuild.ts'
+import type { LayoutEpoch } from './layout-epoch.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { MARKER_BATCH_BYTES } from './marker-batch.ts'
 import { isFull, mustRoll } from './roll-policy.ts'
@@ -52,6 +52,7 @@ export interface ActiveSegmentParts {
   readonly segments: SegmentList
   readonly tail: Tail
   readonly unsynced: UnsyncedFiles
+  readonly layout: LayoutEpoch
   /** A segment was made behind the one that was active. */
   rolled(): void
 }
@@ -60,28 +61,12 @@ export interface ActiveSegmentParts {
 export class ActiveSegment {
   readonly #parts: ActiveSegmentParts
   #activeSinceMs: number
-  #layoutEpoch = 0
   #reservedMarkers = 0
 
   /** Goes on with the last of the segments. */
   constructor(parts: ActiveSegmentParts) {
     this.#parts = parts
     this.#activeSinceMs = parts.clock.now()
-  }
-
-  /** Rises before and after the set of files changes. */
-  get layoutEpoch(): number {
-    return this.#layoutEpoch
-  }
-
-  /** Makes a change of the set of files; returns what it returns. */
-  changeLayout<T>(change: () => T): T {
-    this.#layoutEpoch += 1
-    try {
-      return change()
-    } finally {
-      this.#layoutEpoch += 1
-    }
   }
 
   /**
@@ -211,8 +196,8 @@ export class ActiveSegment {
   }
 
   #add(config: ResolvedTopicConfig, baseOffset: number): Segment {
-    const { driver, clock, directory, segments, unsynced } = this.#parts
-    return this.changeLayout(() => {
+    const { driver, clock, directory, segments, unsynced, layout } = this.#parts
+    return layout.change(() => {
       const segment = Segment.create({ driver, directory, baseOffset }, config)
       unsynced.nameMade()
       segments.add(segment)

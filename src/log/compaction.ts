@@ -114,7 +114,7 @@ export class Compaction {
     if (log.end !== undefined || log.isReadOnly || !canSwap(log)) return undefined
     const { dirtyBytes, isDue, ...others } = this.cleanableOf(log)
     const hasWork = isForced ? dirtyBytes + others.cleanBytes > 0 : isDue
-    if (!hasWork || (!isForced && this.#damaged.get(log) === log.layoutEpoch)) return undefined
+    if (!hasWork || (!isForced && this.#damaged.get(log) === log.layout.epoch)) return undefined
     return { dirtyBytes, isDue, ...others }
   }
 
@@ -166,7 +166,7 @@ export class Compaction {
       })
     } catch (error) {
       if (!this.#isWanted(topic, log)) return undefined // Whatever it met of what is going.
-      if (LogError.is(error, 'CORRUPT')) this.#damaged.set(log, log.layoutEpoch)
+      if (LogError.is(error, 'CORRUPT')) this.#damaged.set(log, log.layout.epoch)
       throw error
     }
   }

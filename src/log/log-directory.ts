@@ -103,6 +103,7 @@ export class LogDirectory {
       barrier: new CommitBarrier(environment.clock),
       tailBudget: new TailBudget(TAIL_BUDGET_BYTES),
       changed: (partition) => this.#publisher?.changed(partition),
+      layoutChanged: (partition) => this.#publisher?.publishNow(partition),
       rolled: () => environment.onRolled(),
       failed: (partition, error) => environment.onPartitionFailed(partition, error),
     }
@@ -140,6 +141,11 @@ export class LogDirectory {
     this.#publisher = publisher
     for (const topic of this.#topics.all())
       for (const partition of topic.partitions) publisher.add(partition, idBytes(topic.id))
+  }
+
+  /** What tells other processes; undefined where there are none, over memory. */
+  get publisher(): WatermarkPublisher | undefined {
+    return this.#publisher
   }
 
   /** The topic of that name, if there is one. */
@@ -185,8 +191,9 @@ export class LogDirectory {
   }
 
   /** Changes settings of topics together; what is not given stays. */
-  alterTopics(changes: readonly GivenTopic[]): Procedure<void> {
-    return this.#topics.alter(changes)
+  *alterTopics(changes: readonly GivenTopic[]): Procedure<void> {
+    yield* this.#topics.alter(changes)
+    this.#publisher?.wake()
   }
 
   /** What may happen to old records of a topic; 'none' also where it is gone. */

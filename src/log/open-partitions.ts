@@ -14,9 +14,14 @@ export function openPartitions(log: LogDirectory): readonly VerifiedPartition[] 
 
 function asVerified({ driver }: LogDirectory, partition: PartitionLog): VerifiedPartition {
   const { topic, topicId, directory, config, isOwn, isGapless, recoveryPoint } = partition
-  const { logStartOffset, logEndOffset, durableOffset, layoutEpoch } = partition
+  const { logStartOffset, logEndOffset, durableOffset } = partition
   const { highWatermark, lastStableOffset } = partition
-  const watermarks = { logStartOffset, logEndOffset, durableOffset, layoutEpoch }
+  const watermarks = {
+    logStartOffset,
+    logEndOffset,
+    durableOffset,
+    layoutEpoch: partition.layout.epoch,
+  }
   const published = {
     ...watermarks,
     highWatermark,

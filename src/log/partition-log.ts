@@ -12,6 +12,7 @@ import { assert } from '../errors/invariant.ts'
 import { AbortedTransactions } from './aborted-transactions.ts'
 import { ActiveSegment } from './active-segment.ts'
 import type { AppendedBatch, EncodedBatch, TransactionMarker } from './encoded-batch.ts'
+import { LayoutEpoch } from './layout-epoch.ts'
 import type { LeaderEpochs } from './leader-epochs.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 import { LogCursor } from './log-cursor.ts'
@@ -40,6 +41,8 @@ export class PartitionLog implements ReadablePartition {
   readonly segments: SegmentList
   readonly epochs: LeaderEpochs
   readonly tail: Tail
+  /** Whoever changes the set of files does so within one of its changes. */
+  readonly layout: LayoutEpoch
   /** Made here, and nobody else's since. */
   readonly isOwn: boolean
   /** Whoever writes a log cuts nothing off it. */
@@ -74,6 +77,7 @@ export class PartitionLog implements ReadablePartition {
     this.isOwn = state.isOwn
     this.#isGapless = state.isGapless
     this.tail = new Tail(context.tailBudget)
+    this.layout = new LayoutEpoch(() => context.layoutChanged(this))
     this.#config = state.config
     this.#leaderEpoch = Math.max(state.epochs.latest, 0)
     this.#logStartOffset = state.logStartOffset
@@ -95,6 +99,7 @@ export class PartitionLog implements ReadablePartition {
         this.snapshots.take('roll', this)
         context.rolled(this)
       },
+      layout: this.layout,
     })
     this.#checkWatermarks()
   }
@@ -128,10 +133,6 @@ export class PartitionLog implements ReadablePartition {
   /** First offset that a power cut could lose; on volatile storage the log's end. */
   get durableOffset(): number {
     return this.#durability.durableOffset
-  }
-  /** Rises before and after the set of files changes. */
-  get layoutEpoch(): number {
-    return this.#active.layoutEpoch
   }
   /** No offset was ever left out: a gap is damage. */
   get isGapless(): boolean {
@@ -337,7 +338,7 @@ export class PartitionLog implements ReadablePartition {
   dropSegments(count: number): readonly Segment[] {
     const first = this.segments.at(count)
     assert(first.baseOffset <= this.#logStartOffset, 'nothing is dropped that can be read')
-    const dropped = this.#active.changeLayout(() => this.segments.dropOldest(count))
+    const dropped = this.layout.change(() => this.segments.dropOldest(count))
     for (const segment of dropped) this.#durability.unsynced.dropped(segment)
     this.epochs.truncateBefore(first.baseOffset)
     this.#notify()
@@ -350,7 +351,7 @@ export class PartitionLog implements ReadablePartition {
    */
   replaceSegments(old: readonly Segment[], fresh: readonly Segment[]): void {
     this.markCompacted()
-    this.#active.changeLayout(() => this.segments.replace(old, fresh))
+    this.layout.change(() => this.segments.replace(old, fresh))
     for (const segment of old) this.#durability.unsynced.dropped(segment)
     this.tail.forgetBelow(old.at(-1)?.nextOffset ?? 0)
     this.#rewriteCount += 1

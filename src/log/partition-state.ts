@@ -22,6 +22,8 @@ export interface PartitionContext {
   readonly tailBudget: TailBudget
   /** A watermark moved. */
   changed(partition: PartitionLog): void
+  /** Its set of files is about to change, or has changed: the layout epoch says so. */
+  layoutChanged(partition: PartitionLog): void
   /** A segment was sealed: a checkpoint may pass its end once it is synced. */
   rolled(partition: PartitionLog): void
   /** A sync failed; the partition is read-only from now on. */

@@ -277,8 +277,12 @@ export class RetentionRuns {
     let stuck: LogError | undefined
     let count = countBelowStart(partition.segments, logStartOffset)
     while (count > 0 && partition.end === undefined && !run.isStopped()) {
-      const dropped = partition.dropSegments(Math.min(count, SEGMENTS_A_TURN))
-      stuck = removal.setAsideOrKeepTrying(partition, dropped)
+      const someCount = Math.min(count, SEGMENTS_A_TURN)
+      const dropped = partition.layout.change(() => {
+        const some = partition.dropSegments(someCount)
+        stuck = removal.setAsideOrKeepTrying(partition, some)
+        return some
+      })
       findings.failed(stuck)
       count -= dropped.length
       findings.deletedSegments += dropped.length

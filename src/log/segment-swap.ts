@@ -69,14 +69,19 @@ export function* swapIn(
   assert(old[0]?.baseOffset === cleaned.baseOffset, 'the new segment starts where the old ones do')
   const files = { driver, directory, baseOffset: cleaned.baseOffset }
   UNSETTLED.add(log)
-  const fresh = yield* commit(files, log, cleaned.contents)
-  if (fresh === undefined) return
-  log.replaceSegments(old, [fresh])
-  removal.setAside(log, old)
-  yield () => driver.flushDirectory(directory)
-  if (log.end !== undefined) return
-  rename(files, '.swap', '')
-  fresh.renamed()
+  log.layout.begin()
+  try {
+    const fresh = yield* commit(files, log, cleaned.contents)
+    if (fresh === undefined) return
+    log.replaceSegments(old, [fresh])
+    removal.setAside(log, old)
+    yield () => driver.flushDirectory(directory)
+    if (log.end !== undefined) return
+    rename(files, '.swap', '')
+    fresh.renamed()
+  } finally {
+    log.layout.end() // From the first new name to the last: no reader takes the files in between.
+  }
   yield () => driver.flushDirectory(directory)
   UNSETTLED.delete(log)
 }

@@ -163,6 +163,7 @@ export class ProducerLog implements ProducerHost {
       barrier: this.barrier,
       tailBudget: new TailBudget(1_000_000_000),
       changed: nothing,
+      layoutChanged: nothing,
       rolled: nothing,
       failed: nothing,
     }

@@ -63,9 +63,9 @@ describe('segments that are dropped', () => {
     const { partition } = await open()
     expect(() => partition.dropSegments(1)).toThrow(/can be read/)
     partition.advanceLogStart(5)
-    const before = partition.layoutEpoch
+    const before = partition.layout.epoch
     expect(partition.dropSegments(2).map(({ baseOffset }) => baseOffset)).toEqual([0, 2])
-    expect(partition.layoutEpoch).toBe(before + 2)
+    expect(partition.layout.epoch).toBe(before + 2)
     expect(basesOf(partition)).toEqual([4, 6])
     expect(offsetsOf(readRecords(partition))).toEqual([5, 6, 7])
     expect(() => partition.dropSegments(2)).toThrow(/has a segment/)

@@ -210,7 +210,7 @@ export class StoredPartition {
     const nothing = (): void => undefined
     const barrier = new CommitBarrier(clock)
     const tailBudget = new TailBudget(1_000_000)
-    const told = { changed: nothing, rolled: nothing, failed: nothing }
+    const told = { changed: nothing, layoutChanged: nothing, rolled: nothing, failed: nothing }
     return new PartitionLog({ driver, clock, barrier, tailBudget, ...told }, state)
   }
 }

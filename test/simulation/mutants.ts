@@ -114,12 +114,8 @@ export const MUTANTS: readonly Mutant[] = [
     rule: 'what the control file publishes as durable is durable',
     section: 3,
     file: 'src/log/watermark-publisher.ts',
-    find: 'this.#control.publish(published.slot, partition)',
-    replace:
-      'this.#control.publish(published.slot, { ...{ durableOffset: partition.logEndOffset }, ' +
-      'logStartOffset: partition.logStartOffset, logEndOffset: partition.logEndOffset, ' +
-      'highWatermark: partition.highWatermark, lastStableOffset: partition.lastStableOffset, ' +
-      'layoutEpoch: partition.layoutEpoch })',
+    find: 'Math.min(durableOffset, undecided.lowestOffset)',
+    replace: 'Math.min(partition.logEndOffset, undecided.lowestOffset)',
     seed: 3,
   },
   {

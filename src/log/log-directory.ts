@@ -148,11 +148,6 @@ export class LogDirectory {
     return this.#publisher
   }
 
-  /** Calls `listener`, and nobody who was given before, behind each publication. */
-  set onPublished(listener: () => void) {
-    if (this.#publisher !== undefined) this.#publisher.onPublished = listener
-  }
-
   /** The topic of that name, if there is one. */
   topic(name: string): LogTopic | undefined {
     return this.#topics.find(name)

@@ -1,6 +1,6 @@
 /**
- * Reading a topic of the log's own from its start, when a log opens: in slices, past what is
- * damaged and past what cannot be decoded.
+ * InternalTopicReading: a topic of the log's own, read from its start: past what is damaged and past
+ * what cannot be decoded. At once in slices, when a log opens; or on and on, as it grows.
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError } from '../errors/log-error.ts'
@@ -8,7 +8,8 @@ import { batchSizeBytesOf } from '../format/record-batch.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { nextTurn } from './clock.ts'
 import type { Damage } from './damage.ts'
-import type { PartitionLog } from './partition-log.ts'
+import type { ReadablePartition } from './readable-partition.ts'
+import type { LogCursor } from './log-cursor.ts'
 import type { BatchRun } from './tail.ts'
 
 /** Bytes read before other work of the process gets its turn. */
@@ -18,28 +19,51 @@ const SLICE_BYTES = 1_048_576
 export interface InternalTopicReader {
   /** The next batch; one that it throws `CorruptBytes` for is left out. */
   takeBatch(buffer: Buffer, at: number): void
-  /** Some of the log cannot be read; what comes next lies behind it. */
-  damaged(damage: Damage): void
+  /** Some of the log cannot be read; what comes next lies at `resumesAt` or behind it. */
+  damaged(error: LogError<'CORRUPT'>, resumesAt: number): void
+}
+
+/** One partition of such a topic, as far as it was read. */
+export class InternalTopicReading {
+  readonly #cursor: LogCursor
+  readonly #reader: InternalTopicReader
+
+  constructor(log: ReadablePartition, reader: InternalTopicReader) {
+    // One bad sector must not keep every topic from being opened.
+    this.#cursor = log.cursor(log.logStartOffset, { passesBadSectors: true })
+    this.#reader = reader
+  }
+
+  /**
+   * Shows the reader the next batches below `limitOffset`; returns their bytes, undefined where
+   * there are none.
+   */
+  next(limitOffset: number): number | undefined {
+    const cursor = this.#cursor
+    try {
+      const run = cursor.next(limitOffset)
+      if (run === undefined) return undefined
+      takeRun(run, this.#reader)
+      return run.end - run.start
+    } catch (error) {
+      if (!LogError.is(error, 'CORRUPT')) throw error
+      this.#reader.damaged(error, cursor.skipDamage())
+      return 0
+    }
+  }
 }
 
 /** Shows `reader` every batch of `log` that can be read, oldest first. */
 export function* readInternalTopic(
-  log: PartitionLog,
+  log: ReadablePartition,
   reader: InternalTopicReader,
 ): Procedure<void> {
-  // One bad sector must not keep every topic from being opened.
-  const cursor = log.cursor(log.logStartOffset, { passesBadSectors: true })
+  const reading = new InternalTopicReading(log, reader)
   let sliceBytes = 0
   for (;;) {
-    try {
-      const run = cursor.next(log.highWatermark)
-      if (run === undefined) return
-      takeRun(run, reader)
-      sliceBytes += run.end - run.start
-    } catch (error) {
-      if (!LogError.is(error, 'CORRUPT')) throw error
-      reader.damaged(damageOf(log, error, cursor.skipDamage()))
-    }
+    const bytes = reading.next(log.highWatermark)
+    if (bytes === undefined) return
+    sliceBytes += bytes
     if (sliceBytes < SLICE_BYTES) continue
     sliceBytes = 0
     yield nextTurn
@@ -56,8 +80,9 @@ function takeRun({ buffer, start, end }: BatchRun, reader: InternalTopicReader):
   }
 }
 
-function damageOf(
-  { topic, partition }: PartitionLog,
+/** What was met at `error`, as opening a log reports it. */
+export function damageOf(
+  { topic, partition }: ReadablePartition,
   error: LogError<'CORRUPT'>,
   resumesAt: number,
 ): Damage {

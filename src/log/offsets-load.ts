@@ -1,6 +1,6 @@
 /**
- * OffsetsLoad: rebuilds the positions of all groups from the topic of committed offsets, when a log
- * opens with it.
+ * OffsetsReading: rebuilds the positions of all groups from the topic of committed offsets, when a
+ * log opens with it, and takes in what comes to it where another process writes it.
  *
  * Reads every record once, oldest first; the last one of a key counts. An application may have
  * written a batch for each of very many commits, so a record that was met before costs neither an
@@ -11,6 +11,7 @@
  *       records again, and misses none
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import type { LogError } from '../errors/log-error.ts'
 import { controlTypeOf } from '../format/control-record.ts'
 import { MAX_OFFSET_STRING_BYTES, OffsetCommitReader } from '../format/offset-commit.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
@@ -18,8 +19,10 @@ import { isTransactionalBatch, producerEpochOf, producerIdOf } from '../format/r
 import type { Procedure } from '../storage/procedure.ts'
 import type { Damage } from './damage.ts'
 import type { GroupPosition, GroupPositions } from './group-positions.ts'
-import { type InternalTopicReader, readInternalTopic } from './internal-topic-read.ts'
+import { damageOf, type InternalTopicReader, readInternalTopic } from './internal-topic-read.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { ReadablePartition } from './readable-partition.ts'
+import type { OnDamage } from './timestamp-lookup.ts'
 
 /** What a record says of a position. */
 interface Said {
@@ -45,36 +48,40 @@ export function* loadOffsets(
   positions: GroupPositions,
   isCommitted: IsCommitted,
 ): Procedure<readonly Damage[]> {
-  return yield* new OffsetsLoad(log, positions, isCommitted).run()
+  const damage: Damage[] = []
+  const reading = new OffsetsReading(log, positions, (error, resumesAt) => {
+    damage.push(damageOf(log, error, resumesAt))
+  })
+  yield* readInternalTopic(log, reading)
+  reading.decide((producerId, producerEpoch) => isCommitted(log, producerId, producerEpoch))
+  return damage
 }
 
-class OffsetsLoad implements InternalTopicReader {
-  readonly #log: PartitionLog
+/** What one partition of the topic says, shown batch by batch, oldest first. */
+export class OffsetsReading implements InternalTopicReader {
+  readonly #log: ReadablePartition
   readonly #positions: GroupPositions
   readonly #byKey = new KeyIndex()
   readonly #batch = new RecordBatchReader()
   readonly #commit = new OffsetCommitReader()
-  readonly #damage: Damage[] = []
-  readonly #isCommitted: IsCommitted
+  readonly #onDamage: OnDamage
   /** What open transactions say, by producer id. */
   readonly #pending = new Map<number, Said[]>()
   /** Of the transactional batch that is being read. */
   #producerEpoch = -1
 
-  constructor(log: PartitionLog, positions: GroupPositions, isCommitted: IsCommitted) {
+  /** Into `positions`, which nothing of must be forgotten while this is in use. */
+  constructor(log: ReadablePartition, positions: GroupPositions, onDamage: OnDamage) {
     this.#log = log
     this.#positions = positions
-    this.#isCommitted = isCommitted
+    this.#onDamage = onDamage
   }
 
-  *run(): Procedure<readonly Damage[]> {
-    yield* readInternalTopic(this.#log, this)
+  /** Everything was shown: takes what is committed of transactions that have no marker. */
+  decide(isCommitted: (producerId: number, producerEpoch: number) => boolean): void {
     for (const [producerId, said] of this.#pending) {
-      for (const one of said) {
-        if (this.#isCommitted(this.#log, producerId, one.producerEpoch)) applyLater(one)
-      }
+      for (const one of said) if (isCommitted(producerId, one.producerEpoch)) applyLater(one)
     }
-    return this.#damage
   }
 
   takeBatch(buffer: Buffer, at: number): void {
@@ -174,10 +181,10 @@ class OffsetsLoad implements InternalTopicReader {
     return buffer.toString('utf8', metadataStart, metadataStart + metadataLength)
   }
 
-  damaged(damage: Damage): void {
+  damaged(error: LogError<'CORRUPT'>, resumesAt: number): void {
     // I2: a marker that aborted them may be gone, and the next one be of another transaction.
     this.#pending.clear()
-    this.#damage.push(damage)
+    this.#onDamage(error, resumesAt)
   }
 }
 

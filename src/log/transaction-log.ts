@@ -12,6 +12,7 @@
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { assert } from '../errors/invariant.ts'
+import type { LogError } from '../errors/log-error.ts'
 import { partitionOfGroup } from '../format/group-partition.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
@@ -26,7 +27,7 @@ import {
 import type { Procedure } from '../storage/procedure.ts'
 import type { Clock } from './clock.ts'
 import type { Damage } from './damage.ts'
-import { type InternalTopicReader, readInternalTopic } from './internal-topic-read.ts'
+import { damageOf, type InternalTopicReader, readInternalTopic } from './internal-topic-read.ts'
 import { TRANSACTIONS_TOPIC } from './internal-topics.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { UpTo } from './staged-offsets.ts'
@@ -138,7 +139,7 @@ class StatesLoad implements InternalTopicReader {
     }
   }
 
-  damaged(damage: Damage): void {
-    this.#damage.push(damage)
+  damaged(error: LogError<'CORRUPT'>, resumesAt: number): void {
+    this.#damage.push(damageOf(this.#log, error, resumesAt))
   }
 }

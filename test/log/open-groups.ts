@@ -1,10 +1,11 @@
 /**
  * Logs for tests with topics that groups commit in, and what the groups have committed, short.
  */
-import type { CommittedOffsets, OffsetCommit } from '../../src/log/committed-offsets.ts'
+import type { OffsetCommit } from '../../src/log/committed-offsets.ts'
 import { OFFSETS_TOPIC, OFFSETS_TOPIC_CONFIG } from '../../src/log/internal-topics.ts'
 import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { LogDirectory } from '../../src/log/log-directory.ts'
+import type { ReadableOffsets } from '../../src/log/readable-offsets.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
 import type { FaultDriver } from '../../src/testing/fault-driver.ts'
@@ -36,7 +37,7 @@ export function at(offset: number, partition: number = 0, topic: string = 'order
 }
 
 /** What every group has committed, short. */
-export function shown(offsets: CommittedOffsets): Readonly<Record<string, readonly string[]>> {
+export function shown(offsets: ReadableOffsets): Readonly<Record<string, readonly string[]>> {
   return Object.fromEntries(
     offsets.groups().map((groupId) => {
       const positions = offsets

@@ -24,14 +24,14 @@ const SHARED_EPOCH = 0
 
 /** Batches of the id that all producers of a log share outside transactions. */
 export class SharedWriter implements BatchWriter {
-  readonly #ids: ProducerIds
+  readonly #log: { readonly producerIds: ProducerIds }
 
-  constructor(ids: ProducerIds) {
-    this.#ids = ids
+  constructor(log: { readonly producerIds: ProducerIds }) {
+    this.#log = log
   }
 
   producerFor(log: PartitionLog): BatchProducer {
-    const producerId = this.#ids.shared()
+    const producerId = this.#log.producerIds.shared()
     const baseSequence = log.nextSequence(producerId, SHARED_EPOCH)
     return { producerId, producerEpoch: SHARED_EPOCH, baseSequence, transactional: false }
   }

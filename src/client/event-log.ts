@@ -1,6 +1,6 @@
 /**
- * EventLog: an open log as users hold it. Opens and closes; everything in between is log-host.ts'
- * business, and log-directory.ts' below it.
+ * EventLog: an open log as users hold it. Opens and closes; everything in between is a
+ * LogHost's business (writer-host.ts), and log-directory.ts' below it.
  *
  * Closing goes outside in: nothing new is accepted, readers end, producers finish, everything is
  * synced and marked as clean, and last of all the lock is given back.

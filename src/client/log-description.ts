@@ -8,8 +8,7 @@ import { attributesOf, batchSizeBytesOf, isControlBatch } from '../format/record
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import { cleanableOf } from '../log/cleaner/cleanable.ts'
 import { isCompacted, type AppliedPolicy } from '../log/cleanup-policy.ts'
-import type { ReadableTopic } from '../log/readable-partition.ts'
-import type { ReadablePartition } from '../log/readable-partition.ts'
+import type { ReadablePartition, ReadableTopic } from '../log/readable-partition.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { LogDescription } from './log-reports.ts'
 

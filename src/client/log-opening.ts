@@ -31,10 +31,11 @@ import { performProcedure, runProcedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { acquireWriterLock, type WriterLock } from '../storage/writer-lock.ts'
 import { enableZstdPackage } from '../storage/zstd-package.ts'
-import { LogHost } from './log-host.ts'
+import type { LogHost } from './log-host.ts'
 import type { CheckedLogOptions } from './log-options.ts'
 import { MEMORY_READS, mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
 import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnings.ts'
+import { WriterHost } from './writer-host.ts'
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
 const MEMORY_DEFAULTS: TopicConfig = { segmentBytes: 16_777_216 }
@@ -70,8 +71,8 @@ export interface GivenStorage {
 }
 
 /** An open log, before it has a handle. */
-export interface OpenedLog {
-  readonly host: LogHost
+export interface OpenedLog<H extends LogHost = LogHost> {
+  readonly host: H
   /** Null for a log in memory. */
   readonly place: OpenedPlace | null
   readonly report: OpenReport
@@ -114,7 +115,7 @@ export function openInMemory(options: CheckedLogOptions): OpenedLog {
   const driver = openMemoryDriver({ now: () => options.clock.now() })
   const events = new LateHost()
   const engine = new LogDirectory(environmentOf(driver, null, options, events), emptyMetadata())
-  const host = new LogHost(engine, options, MEMORY_DEFAULTS, warnTo(options.onWarning))
+  const host = new WriterHost(engine, options, MEMORY_DEFAULTS, warnTo(options.onWarning))
   events.host = host
   host.start()
   for (const topic of options.topics) host.ensureTopicNow(topic, 'EventLog.inMemory: topics')
@@ -164,12 +165,12 @@ function openedOver(
   options: CheckedLogOptions,
   events: LateHost,
   { log: engine, report }: OpenedDirectory,
-): OpenedLog {
+): OpenedLog<WriterHost> {
   const tell = warnTo(options.onWarning)
   const warn: Warn = (warning) => {
     if (!isGone()) tell(warning)
   }
-  const host = new LogHost(engine, options, defaults, warn)
+  const host = new WriterHost(engine, options, defaults, warn)
   host.groups.isGone = isGone
   events.host = host
   warnOfRecovery(warn, report)
@@ -198,7 +199,7 @@ async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise
 async function openEngine(
   { directory, fileSystem }: DiskPlace,
   options: CheckedLogOptions,
-): Promise<Omit<OpenedLog, 'place'> & Pick<OpenedPlace, 'reads'>> {
+): Promise<Omit<OpenedLog<WriterHost>, 'place'> & Pick<OpenedPlace, 'reads'>> {
   const mappings = mappingsFor(options.io, fileSystem)
   const driver = openDiskDriver(directory, { mappings, modes: options })
   try {
@@ -209,7 +210,7 @@ async function openEngine(
     const bootOfDirectory = boot === null ? null : `${boot.slice(0, 36)}@${directoryKey(directory)}`
     const environment = environmentOf(driver, bootOfDirectory, options, events)
     const { log: engine, report } = await runProcedure(openLogDirectory(environment))
-    const host = new LogHost(engine, options, {}, warnTo(options.onWarning))
+    const host = new WriterHost(engine, options, {}, warnTo(options.onWarning))
     events.host = host
     const reads = tryMappings(options.io, mappings, join(directory, META_PROPERTIES_FILE))
     return { host, report, reads }
@@ -221,7 +222,7 @@ async function openEngine(
 
 /** The host is made after the engine that calls it; nothing calls before. */
 class LateHost {
-  host: LogHost | undefined
+  host: WriterHost | undefined
 }
 
 function environmentOf(

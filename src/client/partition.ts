@@ -9,6 +9,7 @@ import { LogError, invalidArgument } from '../errors/log-error.ts'
 import type { Codec } from '../format/compression.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadablePartition } from '../log/readable-partition.ts'
 import { RecordLookup } from '../log/record-lookup.ts'
 import type { SegmentReason } from '../log/segment-reasons.ts'
 import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
@@ -28,6 +29,7 @@ import { checkCodec } from './producer-options.ts'
 import type { RecordInput } from './record-input.ts'
 import { RecordIterator } from './record-iterator.ts'
 import { RecordMemory } from './record-memory.ts'
+import { readOnlyLog } from './read-only-log.ts'
 import { checkReadable, RecordSource } from './record-source.ts'
 import { MergedStream, type RecordStream } from './record-stream.ts'
 import type { RecordTypes } from './record-types.ts'
@@ -89,17 +91,20 @@ export class Partition<
 > {
   readonly topic: N
   readonly index: number
-  readonly #log: PartitionLog
+  readonly #log: ReadablePartition
+  /** The same, to append to; null where another process writes it. */
+  readonly #written: PartitionLog | null
   readonly #state: TopicState
   readonly #types: RecordTypes
   /** Of `get`: made at its first call. */
   #lookup: RecordLookup | undefined
   readonly #foundMemory: RecordMemory
 
-  private constructor(state: TopicState, types: RecordTypes, log: PartitionLog) {
+  private constructor(state: TopicState, types: RecordTypes, log: ReadablePartition) {
     this.topic = log.topic as N // The handle of the topic named N made this one.
     this.index = log.partition
     this.#log = log
+    this.#written = state.written?.partitions[log.partition] ?? null
     this.#state = state
     this.#types = types
     this.#foundMemory = new RecordMemory(types, log.partition)
@@ -109,29 +114,34 @@ export class Partition<
   static of<K, V, N extends string, KI, VI>(
     state: TopicState,
     types: RecordTypes,
-    log: PartitionLog,
+    log: ReadablePartition,
   ): Partition<K, V, N, KI, VI> {
     return new Partition(state, types, log)
   }
 
   /** First offset still readable. */
   get logStartOffset(): number {
+    this.#log.refresh()
     return this.#log.logStartOffset
   }
   /** First offset that readers cannot see yet. Moves at append. */
   get highWatermark(): number {
+    this.#log.refresh()
     return this.#log.highWatermark
   }
   /** First offset that read_committed readers cannot see yet. */
   get lastStableOffset(): number {
+    this.#log.refresh()
     return this.#log.lastStableOffset
   }
   /** The offset the next record gets. */
   get logEndOffset(): number {
+    this.#log.refresh()
     return this.#log.logEndOffset
   }
   /** First offset that a power cut could lose. Moves after a sync. */
   get durableOffset(): number {
+    this.#log.refresh()
     return this.#log.durableOffset
   }
 
@@ -149,9 +159,8 @@ export class Partition<
     records: RecordInput<KI, VI> | readonly RecordInput<KI, VI>[],
     options?: AppendOptions,
   ): AppendResult {
-    this.#state.checkWritable()
+    const log = this.#writable('append')
     const { codec, expectOffset } = this.#appendOptions(options)
-    const log = this.#log
     const batch = PreparedBatch.take()
     try {
       const nowMs = this.#state.host.clock.now()
@@ -222,7 +231,9 @@ export class Partition<
     // A text for each lookup would cost as much as a part of it.
     if (!Number.isSafeInteger(offset) || offset < 0)
       checkOffset(offset, `${this.#name}: get: offset`)
-    checkReadable(this.#log, offset, this.#log.logEndOffset - 1)
+    const log = this.#log
+    if (offset >= this.#state.shownEnd(log) || offset < log.logStartOffset) log.refresh()
+    checkReadable(log, offset, this.#state.shownEnd(log) - 1)
     this.#lookup ??= new RecordLookup(this.#log)
     try {
       const reader = this.#lookup.find(offset)
@@ -240,11 +251,12 @@ export class Partition<
    * reads.
    */
   offsetForTimestamp(timestamp: number | Date): number | null {
-    this.#state.checkUsable()
-    return offsetForTimestamp(
-      this.#log,
-      checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`),
-    )
+    this.#state.checkNow()
+    const log = this.#log
+    log.refresh()
+    const time = checkTime(timestamp, `${this.#name}: offsetForTimestamp: timestamp`)
+    const found = offsetForTimestamp(log, time)
+    return found !== null && found < this.#state.shownEnd(log) ? found : null
   }
 
   /**
@@ -253,12 +265,12 @@ export class Partition<
    * @throws {LogError} OFFSET_OUT_OF_RANGE above the highWatermark.
    */
   async deleteRecords(beforeOffset: number): Promise<number> {
-    this.#state.checkWritable()
+    const log = this.#writable('deleteRecords')
     checkOffset(beforeOffset, `${this.#name}: deleteRecords: beforeOffset`)
-    if (beforeOffset <= this.#log.logStartOffset) return this.#log.logStartOffset
-    checkReadable(this.#log, beforeOffset, this.#log.highWatermark)
-    await this.#state.host.deleteRecordsBefore(this.#state, this.#log, beforeOffset)
-    return this.#log.logStartOffset
+    if (beforeOffset <= log.logStartOffset) return log.logStartOffset
+    checkReadable(log, beforeOffset, log.highWatermark)
+    await this.#state.host.deleteRecordsBefore(this.#state, log, beforeOffset)
+    return log.logStartOffset
   }
 
   /**
@@ -266,7 +278,8 @@ export class Partition<
    * that, when it may go. Reads no records.
    */
   why(): readonly SegmentReason[] {
-    this.#state.checkUsable()
+    this.#state.checkNow()
+    this.#log.refresh()
     return this.#state.host.whySegments(this.#state, this.#log)
   }
 
@@ -276,8 +289,10 @@ export class Partition<
    */
   async flush(): Promise<number> {
     this.#state.checkUsable()
-    await this.#log.makeDurable(this.#log.logEndOffset)
-    return this.#log.durableOffset
+    const log = this.#written
+    if (log === null) throw readOnlyLog(`${this.#name}: flush`)
+    await log.makeDurable(log.logEndOffset)
+    return log.durableOffset
   }
 
   get #name(): string {
@@ -285,10 +300,21 @@ export class Partition<
   }
 
   #source(range: ReturnType<typeof rangeOf>, live: boolean): RecordSource {
-    this.#state.checkUsable()
+    this.#state.checkNow()
     const onDamage = (error: LogError<'CORRUPT'>, resumesAt: number): void =>
       this.#state.host.damageFound(error, resumesAt)
-    return new RecordSource(this.#log, this.#types, { range, live, onDamage })
+    return new RecordSource(this.#log, this.#types, {
+      range: this.#state.shown(range),
+      live,
+      onDamage,
+    })
+  }
+
+  /** @throws {LogError} As `TopicState.checkWritable`. */
+  #writable(call: string): PartitionLog {
+    this.#state.checkWritable(call)
+    if (this.#written === null) throw readOnlyLog(`${this.#name}: ${call}`)
+    return this.#written
   }
 
   #appendOptions(options: AppendOptions | undefined): CheckedAppend {

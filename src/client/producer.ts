@@ -54,8 +54,8 @@ export interface ProducerTopic {
   readonly name: string
   readonly types: RecordTypes
   readonly config: ResolvedTopicConfig
-  /** May grow. */
-  readonly partitions: readonly PartitionLog[]
+  /** Its partitions, to append to; may grow. */
+  readonly logs: readonly PartitionLog[]
   /** False once it is deleted or its log closed: what it was found by may name another one then. */
   readonly isUsable: boolean
 }
@@ -112,7 +112,7 @@ export class Producer implements Sender, AsyncDisposable {
     const settings = checkProducerOptions(options)
     this.#host = host
     this.#settings = settings
-    const writer = settings.idempotent ? new SharedWriter(host.producerIds) : PLAIN_WRITER
+    const writer = settings.idempotent ? new SharedWriter(host) : PLAIN_WRITER
     this.#queue = new SendQueue(host, settings, writer)
     this.#front = new SendFront(host, this.#queue)
     const { signal } = settings

@@ -20,7 +20,7 @@ import {
 } from '../format/record-batch.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { LogCursor } from '../log/log-cursor.ts'
-import { endedError, offsetRemoved } from '../log/partition-errors.ts'
+import { endedError, logShortened, offsetRemoved } from '../log/partition-errors.ts'
 import type { ReadablePartition } from '../log/readable-partition.ts'
 import type { BatchRun } from '../log/tail.ts'
 import { offsetForTimestamp, type OnDamage } from '../log/timestamp-lookup.ts'
@@ -52,6 +52,8 @@ export class RecordSource {
   readonly #stopTimestamp: number
   readonly #readsCommitted: boolean
   #from: number
+  /** Of the log, those that are older than what was read here. */
+  #cutCount: number
   #run: BatchRun = NO_RUN
   #at = 0
   #batchAt = 0
@@ -64,7 +66,9 @@ export class RecordSource {
    */
   constructor(log: ReadablePartition, types: RecordTypes, options: SourceOptions) {
     const { range, live } = options
+    log.refresh()
     this.log = log
+    this.#cutCount = log.cuts.length
     this.#memory = new RecordMemory(types, log.partition)
     this.#options = options
     this.#readsCommitted = range.isolation === 'read_committed'
@@ -90,6 +94,11 @@ export class RecordSource {
   /** Once everything at hand was taken: where the next batches begin, behind a gap as well. */
   get nextOffset(): number {
     return Math.max(this.#from, this.#cursor.offset)
+  }
+
+  /** Where what it may show ends now; its range may end before. */
+  get visibleEnd(): number {
+    return visibleEnd(this.log, this.#options.range)
   }
 
   /** How much the record that was taken last takes. */
@@ -142,8 +151,7 @@ export class RecordSource {
    */
   load(): boolean {
     if (this.#isDone) return false
-    if (this.log.end !== undefined) throw endedError(this.log)
-    this.#catchUp()
+    this.#look()
     for (;;) {
       try {
         return this.#accept(this.#cursor.next(this.#limit()))
@@ -156,8 +164,7 @@ export class RecordSource {
   /** As `load`, waiting for the device off the event loop. */
   async loadAhead(): Promise<boolean> {
     if (this.#isDone) return false
-    if (this.log.end !== undefined) throw endedError(this.log)
-    this.#catchUp()
+    this.#look()
     for (;;) {
       try {
         return this.#accept(await this.#cursor.nextAhead(this.#limit()))
@@ -263,6 +270,28 @@ export class RecordSource {
     this.#options.onDamage(error, this.#cursor.skipDamage())
   }
 
+  /**
+   * What may have happened to the log since the last batches.
+   * @throws {LogError} OFFSET_OUT_OF_RANGE where it was cut below what was read; what it ended with.
+   */
+  #look(): void {
+    const { log } = this
+    if (this.#cursor.offset >= visibleEnd(log, this.#options.range)) log.refresh()
+    if (log.end !== undefined) throw endedError(log)
+    if (log.cuts.length > this.#cutCount) this.#checkCuts()
+    this.#catchUp()
+  }
+
+  #checkCuts(): void {
+    const { nextOffset } = this
+    const { cuts } = this.log
+    for (; this.#cutCount < cuts.length; this.#cutCount++) {
+      const cut = cuts[this.#cutCount] ?? Infinity
+      if (nextOffset > cut) throw logShortened(this.log, nextOffset, cut)
+    }
+    this.#cursor.seek(nextOffset) // Where it stood in a file may be another place now.
+  }
+
   /** Records were deleted under a reader that is slow: it goes on where the log starts now. */
   #catchUp(): void {
     if (this.#cursor.offset >= this.log.logStartOffset) return
@@ -330,9 +359,11 @@ export function checkReadable(log: ReadablePartition, offset: number, lastAllowe
   const { logStartOffset, logEndOffset, topic, partition } = log
   if (offset >= logStartOffset && offset <= lastAllowed) return
   if (offset < logStartOffset) throw offsetRemoved(log, offset)
+  const isHeldBack = offset < logEndOffset
+  const why = isHeldBack ? 'durable yet, and only that is shown' : 'there yet'
   throw new LogError(
     'OFFSET_OUT_OF_RANGE',
-    `offset ${offset} of ${topic}-${partition} is not there yet (the log ends at ${logEndOffset}): ` +
+    `offset ${offset} of ${topic}-${partition} is not ${why} (the log ends at ${logEndOffset}): ` +
       "read from 'earliest' or 'latest' instead",
     { topic, partition, offset, logStartOffset, logEndOffset },
   )

@@ -182,14 +182,14 @@ export class SendQueue implements BatchListener {
   }
 
   #place(topic: ProducerTopic, record: PreparedRecord): PartitionLane {
-    const { name, partitions } = topic
+    const { name, logs } = topic
     const { partition } = record
-    const { length } = partitions
+    const { length } = logs
     const place =
       partition === UNPLACED
         ? this.#partitioner.partition(record, name, length)
         : checkPartition(partition, name, length, 'the record')
-    const log = partitions[place]
+    const log = logs[place]
     assert(log !== undefined, 'the partition was checked')
     return this.#batcher.laneOf(log)
   }

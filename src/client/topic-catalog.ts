@@ -1,11 +1,10 @@
 /**
- * TopicCatalog: the topics of one open log as its users name them: by a string, a definition or a
- * handle. Finds, makes, changes and deletes them, and keeps one handle for each way to see one.
+ * TopicCatalog: makes, changes and deletes the topics of an open log that is written here, as its
+ * users name them. Finding them, and their handles, is topic-handles.ts' business.
  *
  * Changes are procedures; the caller runs one at a time.
  *   I1  a topic is looked for and made inside the same procedure: two calls cannot both make it.
  *       Calls that wait together share one (shared-procedure.ts), each with an outcome of its own
- *   I2  the handle of a deleted topic names nothing, not even a topic made anew under its name
  */
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import { checkTopicName } from '../format/topic-name.ts'
@@ -13,15 +12,16 @@ import { isInternalTopic } from '../log/internal-topics.ts'
 import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
 import type { GivenTopic, LogTopic } from '../log/open-topics.ts'
+import type { ReadableTopic } from '../log/readable-partition.ts'
 import type { Procedure } from '../storage/procedure.ts'
 import { describeValue } from './check-options.ts'
 import { isSmall, warnOfKeyless } from './keyless-records.ts'
 import type { Warn } from './log-warnings.ts'
 import { checkCodec } from './producer-options.ts'
-import { Topic } from './topic.ts'
-import { isTopicDefinition, type TopicDefinition } from './topic-definition.ts'
-import type { Bytes, BytesInput } from './topic-ref.ts'
-import { TopicState, type TopicHost, type TopicView } from './topic-state.ts'
+import type { Topic } from './topic.ts'
+import type { TopicDefinition } from './topic-definition.ts'
+import { named, type TopicHandles } from './topic-handles.ts'
+import type { TopicState } from './topic-state.ts'
 
 /** A topic that somebody wants to exist, checked. */
 export interface WantedTopic {
@@ -47,46 +47,31 @@ export interface UnwantedTopic {
   readonly weight: number
 }
 
-/** The topics of one open log. */
+/** What changes of topics need of the open log. */
+export interface CatalogHost {
+  readonly warn: Warn
+  /** Appends what producers have gathered, as far as they may append. */
+  sendBatches(): void
+}
+
+/** Changes the topics of one open log. */
 export class TopicCatalog {
-  readonly #host: TopicHost
+  readonly #host: CatalogHost
   readonly #directory: LogDirectory
+  readonly #handles: TopicHandles<LogTopic>
   readonly #defaults: TopicConfig
-  readonly #warn: Warn
-  readonly #states = new Map<string, TopicState>()
-  readonly #handles = new WeakMap<TopicView, Topic>()
 
   /** `defaults` are the settings of topics that are created without them. */
-  constructor(host: TopicHost, directory: LogDirectory, defaults: TopicConfig, warn: Warn) {
+  constructor(
+    host: CatalogHost,
+    directory: LogDirectory,
+    handles: TopicHandles<LogTopic>,
+    defaults: TopicConfig,
+  ) {
     this.#host = host
     this.#directory = directory
+    this.#handles = handles
     this.#defaults = defaults
-    this.#warn = warn
-  }
-
-  /** Topics that users see, by name. */
-  list(): readonly LogTopic[] {
-    return this.#directory.topics().filter((topic) => !isInternalTopic(topic.name))
-  }
-
-  /** The handle of an existing topic. @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT. */
-  topic(ref: unknown, where: string): Topic {
-    const view = this.view(ref, where)
-    const known = this.#handles.get(view)
-    if (known !== undefined) return known
-    const made = Topic.of<Bytes, Bytes, string, BytesInput, BytesInput>(view)
-    this.#handles.set(view, made)
-    return made
-  }
-
-  /** What is behind a handle. Hot: producers ask for each record. */
-  view(ref: unknown, where: string): TopicView {
-    const own = this.#ownView(ref)
-    if (own !== undefined) return own
-    const { name, definition } = named(ref, where)
-    const topic = this.#directory.topic(name)
-    if (topic === undefined) throw notFound(name)
-    return this.#state(topic).view(definition)
   }
 
   /**
@@ -98,7 +83,7 @@ export class TopicCatalog {
     config: TopicConfig | undefined,
     { where, isNew }: Pick<WantedTopic, 'where' | 'isNew'>,
   ): WantedTopic {
-    this.#ownView(ref)
+    this.#handles.ownView(ref)
     const { name, definition } = named(ref, where)
     const reason = checkTopicName(name)
     if (reason !== null) {
@@ -149,7 +134,7 @@ export class TopicCatalog {
     return wanted.map((one): PromiseSettledResult<Topic> => {
       if (failures.has(one)) return { status: 'rejected', reason: failures.get(one) }
       const { definition, name, where } = one
-      return { status: 'fulfilled', value: this.topic(definition ?? name, where) }
+      return { status: 'fulfilled', value: this.#handles.topic(definition ?? name, where) }
     })
   }
 
@@ -170,7 +155,7 @@ export class TopicCatalog {
   *#alterAll(changes: ReadonlyMap<string, TopicConfig>): Procedure<void> {
     yield* this.#directory.alterTopics([...changes].map(([name, config]) => ({ name, config })))
     for (const [name, changed] of changes) {
-      this.#states.get(name)?.configChanged()
+      this.#handles.configChanged(name)
       this.#warnOfChange(name, changed)
     }
   }
@@ -190,7 +175,7 @@ export class TopicCatalog {
     for (const [index, [one, name]] of [...names].entries()) {
       const outcome = outcomes[index]
       if (outcome?.status === 'rejected') failures.set(one, outcome.reason)
-      else this.#states.delete(name)
+      else this.#handles.deleted(name)
     }
     return unwanted.map((one): PromiseSettledResult<void> => {
       if (failures.has(one)) return { status: 'rejected', reason: failures.get(one) }
@@ -199,13 +184,13 @@ export class TopicCatalog {
   }
 
   #deletable({ ref, where }: UnwantedTopic): string {
-    const { name } = this.view(ref, where)
+    const { name } = this.#handles.view(ref, where)
     if (!isInternalTopic(name)) return name
     throw invalidArgument(`${where}: ${name} belongs to the log itself`, { name })
   }
 
   *alteration(state: TopicState, changes: TopicConfig): Procedure<void> {
-    state.checkWritable()
+    state.checkWritable('alterConfig')
     const wasCompacted = state.isCompacted
     yield* this.#directory.alterTopics([{ name: state.topic.name, config: changes }])
     if (wasCompacted || !state.isCompacted) {
@@ -215,12 +200,12 @@ export class TopicCatalog {
     // What was sent before is in the log before; from here on a key is asked for.
     this.#host.sendBatches()
     state.configChanged()
-    const counting = warnOfKeyless(state, this.#warn)
+    const counting = warnOfKeyless(state, this.#host.warn)
     if (isSmall(state)) yield () => counting
   }
 
   *growth(state: TopicState, total: number): Procedure<void> {
-    state.checkWritable()
+    state.checkWritable('addPartitions')
     if (total <= state.topic.partitions.length) return
     yield* this.#directory.addPartitions(state.topic.name, total)
     state.grown()
@@ -245,27 +230,9 @@ export class TopicCatalog {
     )
   }
 
-  /**
-   * What is behind a handle of this log. @throws {LogError} TOPIC_NOT_FOUND where it is dead (I2).
-   */
-  #ownView(ref: unknown): TopicView | undefined {
-    const view = Topic.viewOf(ref)
-    if (view === undefined || view.state.host !== this.#host) return undefined
-    view.state.checkUsable()
-    return view
-  }
-
-  #state(topic: LogTopic): TopicState {
-    const known = this.#states.get(topic.name)
-    if (known !== undefined && known.topic === topic) return known
-    const state = new TopicState(this.#host, topic)
-    this.#states.set(topic.name, state)
-    return state
-  }
-
   #warnOfChange(topic: string, changes: TopicConfig): void {
     const shown = Object.entries(changes).map(([name, value]) => `${name} = ${String(value)}`)
-    this.#warn({
+    this.#host.warn({
       code: 'CONFIG_CHANGED',
       message: `settings of topic ${topic} were changed to those asked for: ${shown.join(', ')}`,
       details: { topic, changes },
@@ -286,31 +253,11 @@ function* noting<T>(
   }
 }
 
-/** What a reference names. A handle of another log counts as its definition, or as its name. */
-export function named(ref: unknown, where: string): Pick<WantedTopic, 'name' | 'definition'> {
-  if (typeof ref === 'string') return { name: ref, definition: null }
-  if (isTopicDefinition(ref)) return { name: ref.name, definition: ref }
-  const view = Topic.viewOf(ref)
-  if (view !== undefined) return { name: view.name, definition: view.definition }
-  throw invalidArgument(
-    `${where}: a topic is named by a string, a definition or a handle, not ${describeValue(ref)}`,
-    { topic: ref },
-  )
-}
-
-function notFound(name: string): LogError<'TOPIC_NOT_FOUND'> {
-  return new LogError(
-    'TOPIC_NOT_FOUND',
-    `there is no topic '${name}': createTopic or ensureTopic makes it`,
-    { topic: name },
-  )
-}
-
 /**
  * Settings given that differ from those in force.
  * @throws {LogError} CONFIG_MISMATCH for what is not changed in passing.
  */
-function differences(topic: LogTopic, given: TopicConfig): TopicConfig {
+export function differences(topic: ReadableTopic, given: TopicConfig): TopicConfig {
   const { partitions, cleanupPolicy, ...rest } = given
   const { config, name } = topic
   const actual = topic.partitions.length

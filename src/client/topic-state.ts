@@ -8,44 +8,55 @@ import { isInternalTopic } from '../log/internal-topics.ts'
 import type { LogTopic } from '../log/open-topics.ts'
 import { endedError } from '../log/partition-errors.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadablePartition, ReadableTopic } from '../log/readable-partition.ts'
 import type { ResolvedTopicConfig, TopicConfig } from '../log/log-config.ts'
 import type { SegmentReason } from '../log/segment-reasons.ts'
 import type { Warn } from './log-warnings.ts'
+import type { Range } from './position.ts'
 import type { Producer, ProducerTopic } from './producer.ts'
+import { readOnlyLog } from './read-only-log.ts'
 import { RecordTypes } from './record-types.ts'
 import type { StreamHost } from './record-stream.ts'
 import type { TopicDefinition } from './topic-definition.ts'
 
 const FIRST_SWEEP_COUNT = 32
+const NO_LOGS: readonly PartitionLog[] = []
 
 /** What topics and partitions ask of the log they belong to. */
 export interface TopicHost extends StreamHost {
   readonly clock: Clock
   readonly warn: Warn
   readonly defaultProducer: Producer
-  /** Appends what producers have gathered, as far as they may append. */
-  sendBatches(): void
+  /** What any way of reading this log shows at most. */
+  readonly visibility: Range['visibility']
+  /** Looks whether another process has changed the topic; in a log that is written here, nothing. */
+  lookAgain(topic: TopicState): void
   alterTopic(topic: TopicState, changes: TopicConfig): Promise<void>
   addPartitions(topic: TopicState, total: number): Promise<void>
   deleteRecordsBefore(topic: TopicState, log: PartitionLog, offset: number): Promise<void>
-  whySegments(topic: TopicState, log: PartitionLog): readonly SegmentReason[]
+  whySegments(topic: TopicState, log: ReadablePartition): readonly SegmentReason[]
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void
 }
 
 /** One topic of an open log. */
 export class TopicState {
   readonly host: TopicHost
-  readonly topic: LogTopic
+  readonly topic: ReadableTopic
+  /** The same, to be changed; null where another process writes it. */
+  readonly written: LogTopic | null
   /** By definition; of the untyped view, by this object. */
   readonly #views = new WeakMap<object, TopicView>()
   /** The types of all views that are still in use. */
   #types: WeakRef<RecordTypes>[] = []
   #sweepAtCount = FIRST_SWEEP_COUNT
   readonly #growthListeners = new Set<() => void>()
+  #partitionCount: number
 
-  constructor(host: TopicHost, topic: LogTopic) {
+  constructor(host: TopicHost, topic: ReadableTopic, written: LogTopic | null) {
     this.host = host
     this.topic = topic
+    this.written = written
+    this.#partitionCount = topic.partitions.length
   }
 
   /** The topic with the types of `definition`, or as bytes. The same for the same definition. */
@@ -67,8 +78,15 @@ export class TopicState {
     }
   }
 
+  /** Somebody else may have changed its settings, or added partitions. */
+  changed(): void {
+    this.configChanged()
+    if (this.topic.partitions.length > this.#partitionCount) this.grown()
+  }
+
   /** Partitions were added. */
   grown(): void {
+    this.#partitionCount = this.topic.partitions.length
     for (const listener of this.#growthListeners) listener()
   }
 
@@ -93,17 +111,36 @@ export class TopicState {
     throw new LogError('CLOSED', message, { topic: name })
   }
 
+  /** As `checkUsable`, after a look at what another process may have done to the topic. */
+  checkNow(): void {
+    this.host.lookAgain(this)
+    this.checkUsable()
+  }
+
   /**
-   * As `checkUsable`.
-   * @throws {LogError} INVALID_ARGUMENT for topics that only the engine writes.
+   * As `checkUsable`, for `call`, which changes the topic.
+   * @throws {LogError} INVALID_ARGUMENT for topics that only the engine writes; READ_ONLY.
    */
-  checkWritable(): void {
+  checkWritable(call: string): void {
     this.checkUsable()
     const { name } = this.topic
+    if (this.written === null) throw readOnlyLog(`${name}: ${call}`)
     if (!isInternalTopic(name)) return
     throw invalidArgument(`${name} is written by the log itself; it can only be read`, {
       topic: name,
     })
+  }
+
+  /** A range as this log shows it. */
+  shown<R extends Pick<Range, 'visibility'>>(range: R): R {
+    return this.host.visibility === 'written' ? range : { ...range, visibility: 'durable' }
+  }
+
+  /** First offset that nobody sees who takes uncommitted records too. */
+  shownEnd({ highWatermark, durableOffset }: ReadablePartition): number {
+    return this.host.visibility === 'written'
+      ? highWatermark
+      : Math.min(highWatermark, durableOffset)
   }
 
   /** Whether the last record of each key is what is kept. */
@@ -140,8 +177,12 @@ export class TopicView implements ProducerTopic {
     return this.state.topic.config
   }
 
-  get partitions(): readonly PartitionLog[] {
+  get partitions(): readonly ReadablePartition[] {
     return this.state.topic.partitions
+  }
+
+  get logs(): readonly PartitionLog[] {
+    return this.state.written?.partitions ?? NO_LOGS
   }
 
   get isUsable(): boolean {

@@ -9,7 +9,7 @@ import {
   type ResolvedTopicConfig,
   type TopicConfig,
 } from '../log/log-config.ts'
-import type { PartitionLog } from '../log/partition-log.ts'
+import type { ReadablePartition } from '../log/readable-partition.ts'
 import { countRecords } from '../log/record-count.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { Table } from './group-types.ts'
@@ -84,10 +84,12 @@ export class Topic<
 
   /** The settings in force. Frozen; a new object after each change. */
   get config(): ResolvedTopicConfig {
+    this.#state.host.lookAgain(this.#state)
     return this.#state.topic.config
   }
 
   get partitions(): readonly Partition<K, V, N, KI, VI>[] {
+    this.#state.host.lookAgain(this.#state)
     const logs = this.#state.topic.partitions
     if (this.#partitions.length !== logs.length) {
       this.#partitions = Object.freeze(
@@ -136,7 +138,7 @@ export class Topic<
   send(record: SendInput<KI, VI>): Promise<RecordMetadata> {
     try {
       this.#checkGiven(record, 'send')
-      return this.#producer.send<KI, VI>(this, record)
+      return this.#producer('send').send<KI, VI>(this, record)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -146,7 +148,7 @@ export class Topic<
   sendAll(records: readonly SendInput<KI, VI>[]): Promise<readonly RecordMetadata[]> {
     try {
       this.#checkGiven(records, 'sendAll')
-      return this.#producer.sendAll<KI, VI>(this, records)
+      return this.#producer('sendAll').sendAll<KI, VI>(this, records)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -157,7 +159,8 @@ export class Topic<
    * a partition, interleaved by batches between them. With `live`, it waits for more at the end.
    */
   read(options?: TopicReadOptions): RecordStream<LogRecord<K, V, N>> {
-    const reading = topicReadingOf(options, `${this.name}: read`)
+    const reading = this.#state.shown(topicReadingOf(options, `${this.name}: read`))
+    this.#state.host.lookAgain(this.#state)
     const chosen = this.#chosen(reading)
     return new MergedStream(this.#state.host, reading, () => {
       this.#state.checkUsable()
@@ -195,7 +198,7 @@ export class Topic<
    * @throws {LogError} INVALID_ARGUMENT, also for `partitions`, which only `addPartitions` changes.
    */
   async alterConfig(config: TopicConfig): Promise<void> {
-    this.#state.checkWritable()
+    this.#state.checkWritable('alterConfig')
     const changes = checkTopicConfig(config, `${this.name}: alterConfig`)
     const { compressionType: codec = 'producer' } = changes
     if (codec !== 'producer') checkCodec(codec, `${this.name}: alterConfig: compressionType`)
@@ -219,7 +222,7 @@ export class Topic<
 
   /** Adds partitions up to `total`; the same total does nothing, fewer is INVALID_ARGUMENT. */
   async addPartitions(total: number): Promise<void> {
-    this.#state.checkWritable()
+    this.#state.checkWritable('addPartitions')
     const { partitions = null } = checkTopicConfig(
       { partitions: total },
       `${this.name}: addPartitions`,
@@ -237,11 +240,12 @@ export class Topic<
 
   /** How much the topic holds, from memory. @throws {LogError} CLOSED, TOPIC_NOT_FOUND. */
   size(): TopicSize {
-    this.#state.checkUsable()
+    this.#state.checkNow()
     let offsets = 0
     let bytes = 0
     let segments = 0
     for (const log of this.#state.topic.partitions) {
+      log.refresh()
       offsets += log.logEndOffset - log.logStartOffset
       bytes += log.logBytes
       segments += log.segments.count
@@ -254,7 +258,7 @@ export class Topic<
     const where = `${this.name}: countRecords`
     checkOptions(options, ['signal'], where)
     const signal = signalOf(options?.signal, where)
-    this.#state.checkUsable()
+    this.#state.checkNow()
     const check = (): void => {
       this.#state.checkUsable()
       if (signal?.aborted !== true) return
@@ -262,12 +266,15 @@ export class Topic<
       throw new LogError('ABORTED', `${where} was aborted by its signal`, {}, { cause })
     }
     let total = 0
-    for (const log of this.#state.topic.partitions) total += await countRecords(log, check)
+    for (const log of this.#state.topic.partitions) {
+      log.refresh()
+      total += await countRecords(log, this.#state.shownEnd(log), check)
+    }
     return total
   }
 
-  get #producer(): TopicState['host']['defaultProducer'] {
-    this.#state.checkWritable()
+  #producer(call: string): TopicState['host']['defaultProducer'] {
+    this.#state.checkWritable(call)
     return this.#state.host.defaultProducer
   }
 
@@ -292,7 +299,7 @@ export class Topic<
     return chosen.map((log) => ({ log, from: start }))
   }
 
-  #logOf(index: number): PartitionLog {
+  #logOf(index: number): ReadablePartition {
     const log = this.#state.topic.partitions[index]
     if (log === undefined) throw this.#notFound(index)
     return log
@@ -313,7 +320,7 @@ export class Topic<
     throw invalidArgument(`${this.name}: ${call} was given nothing to send`, { records })
   }
 
-  #source(reading: TopicReading, log: PartitionLog, from: StartPosition): RecordSource {
+  #source(reading: TopicReading, log: ReadablePartition, from: StartPosition): RecordSource {
     return new RecordSource(log, this.#types, {
       range: { ...reading, from },
       live: reading.live,
@@ -323,6 +330,6 @@ export class Topic<
 }
 
 interface ChosenPartition {
-  readonly log: PartitionLog
+  readonly log: ReadablePartition
   readonly from: StartPosition
 }

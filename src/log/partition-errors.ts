@@ -69,6 +69,20 @@ export function offsetRemoved(
   return new LogError('OFFSET_OUT_OF_RANGE', message, details)
 }
 
+/** What a reader fails with that had read further than the log goes since it was cut at `cut`. */
+export function logShortened(
+  log: PartitionName & { readonly logStartOffset: number },
+  offset: number,
+  cut: number,
+): LogError<'OFFSET_OUT_OF_RANGE'> {
+  const { topic, partition, logStartOffset } = log
+  const message =
+    `${topic}-${partition} lost what was behind offset ${cut} when its writer was opened anew, and ` +
+    `this reader was at ${offset}: what it saw behind ${cut} is not in the log; read on from there`
+  const details = { topic, partition, offset, logStartOffset, logEndOffset: cut }
+  return new LogError('OFFSET_OUT_OF_RANGE', message, details)
+}
+
 /** What reading a batch fails with that is not what was written. */
 export function damagedBatch(
   { topic, partition }: PartitionName,

@@ -16,11 +16,14 @@ import type { ReadablePartition } from './readable-partition.ts'
 import type { BatchRun } from './tail.ts'
 
 /**
- * The users' records from the log's start to its end now. `check` is called between reads, and may
- * throw.
+ * The users' records from the log's start to `endOffset`, which is no further than the high
+ * watermark. `check` is called between reads, and may throw.
  */
-export async function countRecords(log: ReadablePartition, check: () => void): Promise<number> {
-  const endOffset = log.highWatermark
+export async function countRecords(
+  log: ReadablePartition,
+  endOffset: number,
+  check: () => void,
+): Promise<number> {
   let offset = log.logStartOffset
   let total = 0
   while (offset < endOffset) {

@@ -11,7 +11,7 @@ import type { LogRecord } from '../../src/client/log-record.ts'
 import { Partition } from '../../src/client/partition.ts'
 import type { Position } from '../../src/client/position.ts'
 import type { Topic } from '../../src/client/topic.ts'
-import type { PartitionLog } from '../../src/log/partition-log.ts'
+import { PartitionLog } from '../../src/log/partition-log.ts'
 import { SeededRandom } from '../../src/testing/seeded-random.ts'
 import { appendAs, appendMarker } from '../log/transactional-batches.ts'
 import {
@@ -346,7 +346,7 @@ function seenOf(record: LogRecord): SeenRecord {
 /** The partitions that handles were made of. */
 function partitionsOf(topic: Topic, made: MockInstance<typeof Partition.of>): PartitionLog[] {
   must(topic.partitions.length === PARTITIONS, 'as many partitions as asked for')
-  const logs = made.mock.calls.map(([, , log]) => log)
+  const logs = made.mock.calls.map(([, , log]) => log).filter((log) => log instanceof PartitionLog)
   made.mockRestore()
   return logs
 }

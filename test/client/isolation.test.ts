@@ -5,6 +5,7 @@
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import { Partition } from '../../src/client/partition.ts'
+import { PartitionLog } from '../../src/log/partition-log.ts'
 import { appendAs, appendMarker } from '../log/transactional-batches.ts'
 import { budget } from '../support/budget.ts'
 import { IsolationWorld } from './isolation-world.ts'
@@ -35,7 +36,7 @@ describe('a live read of what is committed', () => {
     const partition = (await log.createTopic('t')).partition(0)
     const [, , partitionLog] = made.mock.calls[0] ?? []
     made.mockRestore()
-    if (partitionLog === undefined) throw new Error('a handle is made of a partition')
+    if (!(partitionLog instanceof PartitionLog)) throw new Error('a handle is made of a partition')
     const append = (producerId: number, timestamp: number): void => {
       const producer = { producerId, transactional: producerId >= 0 }
       appendAs(partitionLog, producer, [{ timestamp, value: String(timestamp) }])

@@ -126,7 +126,7 @@ class TopicView implements ProducerTopic {
     return this.#topic.config
   }
 
-  get partitions(): readonly PartitionLog[] {
+  get logs(): readonly PartitionLog[] {
     return this.#topic.partitions
   }
 

@@ -97,7 +97,7 @@ describe.each(STORAGE)('a log in %s of which segments go', (kind) => {
                 expectFound(shrinking, lookup, Math.max(step.at, log.logStartOffset))
                 break
               case 'count': {
-                const counted = countRecords(log, () => undefined)
+                const counted = countRecords(log, log.highWatermark, () => undefined)
                 startLater(step.by, true)
                 const count = await counted
                 expect(count).toBeGreaterThanOrEqual(shrinking.visible.length)

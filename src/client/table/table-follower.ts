@@ -14,6 +14,7 @@ import { nextTurn } from '../../log/clock.ts'
 import { endedError } from '../../log/partition-errors.ts'
 import type { ReadablePartition } from '../../log/readable-partition.ts'
 import { tableEnded } from '../log-warnings.ts'
+import type { Range } from '../position.ts'
 import { RecordSource } from '../record-source.ts'
 import type { Segment } from '../../storage/segment.ts'
 import type { TopicView } from '../topic-state.ts'
@@ -136,7 +137,7 @@ export class TableFollower {
     for (const log of this.#view.partitions.slice(this.#followed.length)) {
       const { logStartOffset } = log
       const source = new RecordSource(log, this.#view.types, {
-        range: RANGE,
+        range: this.#view.state.shown(RANGE),
         live: true,
         onDamage: passNoDamage,
       })
@@ -209,8 +210,8 @@ export class TableFollower {
 
   /** Reads a partition up to where it ends at the call. */
   async #drain(followed: Followed): Promise<void> {
-    const { log, source } = followed
-    const end = log.lastStableOffset
+    const { source } = followed
+    const end = source.visibleEnd
     while (hasMore(followed)) {
       if (source.needsLoad) {
         if (source.nextOffset >= end) return
@@ -229,10 +230,10 @@ export class TableFollower {
   #takeRest(slices: number): boolean {
     let takenBytes = 0
     for (const followed of this.#followed) {
-      const { log, source } = followed
+      const { source } = followed
       while (hasMore(followed)) {
         if (takenBytes > SLICE_BYTES * slices) return false
-        const end = log.lastStableOffset
+        const end = source.visibleEnd
         if (source.needsLoad && !source.load()) followed.readTo = end
         takenBytes += this.#take(followed)
       }
@@ -303,19 +304,19 @@ export class TableFollower {
 }
 
 /** Something became visible that was not read. */
-function hasMore({ log, source, readTo }: Followed): boolean {
+function hasMore({ source, readTo }: Followed): boolean {
   if (source.isDone) return false
-  const end = log.lastStableOffset
+  const end = source.visibleEnd
   return !source.needsLoad || (source.nextOffset < end && readTo < end)
 }
 
-const RANGE = {
+const RANGE: Range = {
   from: 'earliest',
   to: null,
   isolation: 'read_committed',
   visibility: 'written',
   onCorrupt: 'stop',
-} as const
+}
 
 function passNoDamage(): void {
   assert(false, 'a table stops at damage')

@@ -34,7 +34,10 @@ export function rebuildIndexes(segment: Segment): void {
  */
 export function findLargestTimestamp(segment: Segment): void {
   const { sizeBytes, nextOffset } = segment
-  rebuildFrom(segment, startOfCheck(segment, sizeBytes, nextOffset).start)
+  const { start } = startOfCheck(segment, sizeBytes, nextOffset)
+  // A time index that a power cut left empty looks like that of a segment without any time.
+  const isTold = start.sizeBytes === 0 || start.largestTimestamp >= 0
+  rebuildFrom(segment, isTold ? start : emptyContents(segment.baseOffset))
 }
 
 function rebuildFrom(segment: Segment, start: SegmentContents): void {

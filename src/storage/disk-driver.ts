@@ -16,7 +16,7 @@ import { assert } from '../errors/invariant.ts'
 import { descriptorBounds, type DescriptorBounds } from './descriptor-limit.ts'
 import { flushAncestorAt, flushDirectoryAt } from './device-sync.ts'
 import { DiskFile } from './disk-file.ts'
-import { DiskNode } from './disk-node.ts'
+import { DiskNode, fileIdOf } from './disk-node.ts'
 import { FileDescriptorPool } from './file-descriptor-pool.ts'
 import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
 import { isSameFile, linkFile } from './file-links.ts'
@@ -137,7 +137,14 @@ class DiskDriver implements StorageDriver {
     try {
       const stat = path === '' ? fs.statSync(absolutePath) : fs.lstatSync(absolutePath)
       const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other'
-      return { kind, sizeBytes: stat.size, modifiedMs: Math.floor(stat.mtimeMs) }
+      return {
+        kind,
+        sizeBytes: stat.size,
+        modifiedMs: Math.floor(stat.mtimeMs),
+        fileId: fileIdOf(stat),
+        // A rename changes the time of the node alone.
+        version: `${stat.mtimeMs}/${stat.ctimeMs}`,
+      }
     } catch (error) {
       const code = errorCodeOf(error)
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined

@@ -87,6 +87,10 @@ export class DiskFile implements StorageFile {
     return this.#node.path
   }
 
+  get fileId(): string {
+    return this.#node.fileId
+  }
+
   /** Costs a system call where nobody in this driver has the file open for writing. */
   get sizeBytes(): number {
     assert(!this.#isClosed, 'file: not used after close')
@@ -99,12 +103,8 @@ export class DiskFile implements StorageFile {
       this.#descriptor.use()
     } catch (error) {
       const action = this.#node.exists ? 'open' : 'create'
-      throw fileFailure(
-        action,
-        this.#node.absolutePath,
-        error,
-        this.#writable ? 'opening-for-writing' : 'other',
-      )
+      const purpose = this.#writable ? 'opening-for-writing' : 'other'
+      throw fileFailure(action, this.#node.absolutePath, error, purpose)
     }
   }
 

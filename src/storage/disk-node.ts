@@ -37,6 +37,12 @@ export class DiskNode {
     this.#absolutePath = join(root, path)
   }
 
+  /** See `StorageFile`. */
+  get fileId(): string {
+    assert(this.#identity !== undefined, 'a file that is open is there')
+    return fileIdOf(this.#identity)
+  }
+
   /** Relative to the log's directory; the last one it had, when it has no name any more. */
   get path(): string {
     return this.#path
@@ -143,6 +149,11 @@ export class DiskNode {
   setHasName(hasName: boolean): void {
     this.#hasName = hasName
   }
+}
+
+/** The text that tells this file or directory from others. */
+export function fileIdOf({ dev, ino }: Pick<Stats, 'dev' | 'ino'>): string {
+  return `${dev}:${ino}`
 }
 
 function assertRegularFile(stat: FileStat): void {

@@ -38,9 +38,10 @@ class MemoryDriver implements StorageDriver {
   readonly #root: DirectoryNode
 
   constructor(now: () => number) {
-    this.#state = { now, isClosed: false }
+    this.#state = { now, isClosed: false, lastId: 0 }
     this.#root = {
       kind: 'directory',
+      id: 0,
       children: new Map(),
       parent: undefined,
       name: '',
@@ -56,7 +57,9 @@ class MemoryDriver implements StorageDriver {
       const parent = this.#parentFor('create', path)
       const node: FileNode = {
         kind: 'file',
+        id: ++this.#state.lastId,
         bytes: new ChunkedBytes(),
+        changeCount: 0,
         parent,
         name: nameOf(path),
         modifiedMs: this.#state.now(),
@@ -74,7 +77,9 @@ class MemoryDriver implements StorageDriver {
     const node = this.#find(path)
     if (node === undefined) return undefined
     const sizeBytes = node.kind === 'file' ? node.bytes.sizeBytes : 0
-    return { kind: node.kind, sizeBytes, modifiedMs: Math.floor(node.modifiedMs) }
+    const version = node.kind === 'file' ? String(node.changeCount) : ''
+    const modifiedMs = Math.floor(node.modifiedMs)
+    return { kind: node.kind, sizeBytes, modifiedMs, fileId: String(node.id), version }
   }
 
   list(directory: string): readonly string[] {
@@ -89,6 +94,7 @@ class MemoryDriver implements StorageDriver {
     const parent = this.#parentFor('create', path)
     this.#put(parent, {
       kind: 'directory',
+      id: ++this.#state.lastId,
       children: new Map(),
       parent,
       name: nameOf(path),

@@ -13,12 +13,17 @@ import type { StorageFile } from './storage-driver.ts'
 export interface MemoryState {
   readonly now: () => number
   isClosed: boolean
+  /** The `id` of the newest node. */
+  lastId: number
 }
 
 /** A file of the tree. */
 export interface FileNode {
   readonly kind: 'file'
+  readonly id: number
   readonly bytes: ChunkedBytes
+  /** How often it was changed. */
+  changeCount: number
   parent: DirectoryNode
   name: string
   modifiedMs: number
@@ -27,6 +32,7 @@ export interface FileNode {
 /** A directory of the tree. */
 export interface DirectoryNode {
   readonly kind: 'directory'
+  readonly id: number
   readonly children: Map<string, MemoryNode>
   /** The root alone has none. */
   parent: DirectoryNode | undefined
@@ -52,6 +58,10 @@ export class MemoryFile implements StorageFile {
 
   get path(): string {
     return pathOf(this.#node)
+  }
+
+  get fileId(): string {
+    return String(this.#node.id)
   }
 
   get sizeBytes(): number {
@@ -90,7 +100,7 @@ export class MemoryFile implements StorageFile {
         systemError('ENOSPC', `no memory left (${error.message})`),
       )
     }
-    this.#node.modifiedMs = this.#driver.now()
+    this.#changed()
   }
 
   resize(sizeBytes: number): void {
@@ -98,7 +108,7 @@ export class MemoryFile implements StorageFile {
     assert(this.#writable, 'resize: opened for writing')
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'resize: an integer >= 0')
     this.#node.bytes.resize(sizeBytes)
-    this.#node.modifiedMs = this.#driver.now()
+    this.#changed()
   }
 
   async flush(): Promise<void> {
@@ -107,6 +117,11 @@ export class MemoryFile implements StorageFile {
 
   close(): void {
     this.#isClosed = true
+  }
+
+  #changed(): void {
+    this.#node.changeCount += 1
+    this.#node.modifiedMs = this.#driver.now()
   }
 
   #assertOpen(): void {

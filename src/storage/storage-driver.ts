@@ -14,6 +14,9 @@
  *       a failed `write` may have left part of its bytes, a failed `flush` says nothing about which
  *   D5  a file with unsynced bytes keeps its descriptor until a flush of it succeeds or it is
  *       closed
+ *   D6  an open file is the file that its path named when it was opened: where another process took
+ *       the name away or gave it to another file, and the driver had let the descriptor go, reading
+ *       is `IO` with cause ENOENT or ESTALE, and never the other file's bytes
  */
 
 /** Bytes of a file as they lie in memory. */
@@ -28,6 +31,8 @@ export interface BorrowedBytes {
 export interface StorageFile {
   /** Relative to the log's directory. Follows `rename` of this file through the driver. */
   readonly path: string
+  /** Which file it is, whatever its name: the `fileId` of the status that its path had. */
+  readonly fileId: string
   /** Of the whole file, preallocated bytes included. */
   readonly sizeBytes: number
   /**
@@ -74,6 +79,16 @@ export interface FileStatus {
   readonly kind: 'file' | 'directory' | 'other'
   readonly sizeBytes: number
   readonly modifiedMs: number
+  /**
+   * Tells what is there from what else has its name, or had it: two that exist at the same time
+   * never share one. The one of a file that is gone may be given to another.
+   */
+  readonly fileId: string
+  /**
+   * Of a file: another text once its bytes or its name have changed, as far as the system tells. Its
+   * clock may stand still for some milliseconds: what changed that lately may change again unseen.
+   */
+  readonly version: string
 }
 
 /** A file that was opened, and its size then. */

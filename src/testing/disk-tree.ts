@@ -23,19 +23,21 @@ import {
 /** A file. */
 export interface FileNode {
   readonly kind: 'file'
+  readonly id: number
   readonly bytes: CachedBytes
+  /** How often it was changed. */
+  changeCount: number
   parent: DirectoryNode | undefined
   name: string
   modifiedMs: number
   /** Open files over it. */
   openCount: number
-  /** Of these, how many were told that nobody cuts it any more. */
-  frozenCount: number
 }
 
 /** A directory. */
 export interface DirectoryNode {
   readonly kind: 'directory'
+  readonly id: number
   readonly children: Map<string, TreeNode>
   /** Since its last flush, in order. */
   edits: NameEdit[]
@@ -65,7 +67,7 @@ export interface CrashReport {
 
 /** See the file's header. */
 export class DiskTree {
-  readonly root: DirectoryNode = directoryNode('', undefined, 0)
+  readonly root: DirectoryNode = directoryNode('', 0, undefined, 0)
   readonly dirtyFiles: Set<FileNode> = new Set()
   readonly dirtyDirectories: Set<DirectoryNode> = new Set()
   /** Bytes of all files that have a name or are open. */
@@ -107,12 +109,13 @@ export class DiskTree {
     const parent = this.#parentOfNew(path)
     const node: FileNode = {
       kind: 'file',
+      id: this.#change + 1,
       bytes: new CachedBytes(),
+      changeCount: 0,
       parent,
       name: nameOf(path),
       modifiedMs: nowMs,
       openCount: 0,
-      frozenCount: 0,
     }
     this.#edit(++this.#change, parent, node.name, node, nowMs)
     return node
@@ -120,7 +123,7 @@ export class DiskTree {
 
   createDirectory(path: string, nowMs: number): void {
     const parent = this.#parentOfNew(path)
-    const node = directoryNode(nameOf(path), parent, nowMs)
+    const node = directoryNode(nameOf(path), this.#change + 1, parent, nowMs)
     this.#edit(++this.#change, parent, node.name, node, nowMs)
   }
 
@@ -304,10 +307,11 @@ export function refused(action: string, path: string, code: string, reason: stri
 
 function directoryNode(
   name: string,
+  id: number,
   parent: DirectoryNode | undefined,
   nowMs: number,
 ): DirectoryNode {
-  return { kind: 'directory', children: new Map(), edits: [], parent, name, modifiedMs: nowMs }
+  return { kind: 'directory', id, children: new Map(), edits: [], parent, name, modifiedMs: nowMs }
 }
 
 function putName(directory: DirectoryNode, name: string, node: TreeNode | undefined): void {

@@ -17,7 +17,7 @@ import type { FileStatus, StorageDriver, StorageFile } from '../storage/storage-
 import { assertStoragePath } from '../storage/storage-path.ts'
 import { DiskMachine, type CrashOptions } from './disk-machine.ts'
 import { isSystemFault, type DiskAction, type DiskCall, type DiskFault } from './disk-faults.ts'
-import { pathOf, refused, type CrashReport, type TreeNode } from './disk-tree.ts'
+import { pathOf, refused, type CrashReport, type FileNode, type TreeNode } from './disk-tree.ts'
 import { FaultFile, type FaultProcess } from './fault-file.ts'
 import type { SeededRandom } from './seeded-random.ts'
 
@@ -33,6 +33,8 @@ export class FaultDriver implements StorageDriver, FaultProcess {
   readonly machine: DiskMachine
   /** @see FaultProcess */
   readonly files: Set<FaultFile> = new Set()
+  /** @see FaultProcess */
+  readonly frozen: Map<FileNode, number> = new Map()
   onCall: ((call: DiskCall) => DiskFault | undefined) | undefined
   flushWait: (() => Promise<unknown>) | undefined
   #isDead = false
@@ -93,7 +95,9 @@ export class FaultDriver implements StorageDriver, FaultProcess {
     const node = this.machine.tree.find(path)
     if (node === undefined) return undefined
     const sizeBytes = node.kind === 'file' ? node.bytes.sizeBytes : 0
-    return { kind: node.kind, sizeBytes, modifiedMs: Math.floor(node.modifiedMs) }
+    const version = node.kind === 'file' ? String(node.changeCount) : ''
+    const modifiedMs = Math.floor(node.modifiedMs)
+    return { kind: node.kind, sizeBytes, modifiedMs, fileId: String(node.id), version }
   }
 
   list(directory: string): readonly string[] {

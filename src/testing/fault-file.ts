@@ -18,6 +18,8 @@ export interface FaultProcess {
   readonly machine: DiskMachine
   /** What it has open. */
   readonly files: Set<FaultFile>
+  /** By file, how many of these were told that nobody cuts it any more: here, that is. */
+  readonly frozen: Map<FileNode, number>
   /** Throws once the process is gone, or its driver closed. */
   checkUsable(): void
   /** Throws once the process is gone. */
@@ -52,6 +54,10 @@ export class FaultFile implements StorageFile {
 
   get path(): string {
     return pathOf(this.#node)
+  }
+
+  get fileId(): string {
+    return String(this.#node.id)
   }
 
   get sizeBytes(): number {
@@ -96,7 +102,7 @@ export class FaultFile implements StorageFile {
     this.#check()
     assert(this.#writable, 'resize: opened for writing')
     assert(Number.isSafeInteger(sizeBytes) && sizeBytes >= 0, 'resize: an integer >= 0')
-    assert(this.#node.frozenCount === 0, 'resize: not of a file that may be mapped')
+    assert(!this.#process.frozen.has(this.#node), 'resize: not of a file that may be mapped')
     const fault = this.#faultOf('resize', true)
     if (fault !== undefined && isSystemFault(fault)) throw this.#failure('resize', fault)
     const { tree } = this.#machine
@@ -104,7 +110,7 @@ export class FaultFile implements StorageFile {
     if (growth > 0 && this.#machine.roomFor(growth) < growth) throw this.#full('resize')
     this.#node.bytes.resize(tree.changing(this.#node), sizeBytes)
     tree.usedBytes += growth
-    this.#node.modifiedMs = this.#machine.now()
+    this.#changed()
   }
 
   async flush(): Promise<void> {
@@ -126,7 +132,7 @@ export class FaultFile implements StorageFile {
     this.#check()
     if (this.#isFrozen) return
     this.#isFrozen = true
-    this.#node.frozenCount += 1
+    this.#freezeBy(1)
   }
 
   close(): void {
@@ -134,13 +140,25 @@ export class FaultFile implements StorageFile {
     this.#isClosed = true
     this.#process.files.delete(this)
     this.#node.openCount -= 1
-    if (this.#isFrozen) this.#node.frozenCount -= 1
+    if (this.#isFrozen) this.#freezeBy(-1)
     this.#machine.tree.closed(this.#node)
   }
 
   #check(): void {
     this.#process.checkUsable()
     assert(!this.#isClosed, 'file: not used after close')
+  }
+
+  #freezeBy(change: 1 | -1): void {
+    const { frozen } = this.#process
+    const count = (frozen.get(this.#node) ?? 0) + change
+    if (count === 0) frozen.delete(this.#node)
+    else frozen.set(this.#node, count)
+  }
+
+  #changed(): void {
+    this.#node.changeCount += 1
+    this.#node.modifiedMs = this.#machine.now()
   }
 
   #faultOf(action: DiskAction, isChange: boolean): DiskFault | undefined {
@@ -171,7 +189,7 @@ export class FaultFile implements StorageFile {
       const before = bytes.sizeBytes
       bytes.write(machine.tree.changing(this.#node), source, sourceStart, fits, position, fate)
       machine.tree.usedBytes += bytes.sizeBytes - before
-      this.#node.modifiedMs = machine.now()
+      this.#changed()
     }
     if (fits < byteLength) throw this.#full('write to')
   }

@@ -39,6 +39,9 @@ class BadSector {
       get path(): string {
         return file.path
       },
+      get fileId(): string {
+        return file.fileId
+      },
       get sizeBytes(): number {
         return file.sizeBytes
       },

@@ -85,6 +85,9 @@ export class ScheduledDriver implements StorageDriver {
       get path(): string {
         return inner.path
       },
+      get fileId(): string {
+        return inner.fileId
+      },
       get sizeBytes(): number {
         return inner.sizeBytes
       },

@@ -86,7 +86,7 @@ describe('readWholeFile', () => {
 
   it('is undefined for a file that goes away between the look and the opening', () => {
     const driver = openMemoryDriver()
-    const status = { kind: 'file', sizeBytes: 1, modifiedMs: 0 } as const
+    const status = { kind: 'file', sizeBytes: 1, modifiedMs: 0, fileId: '1', version: '' } as const
     const racing = Object.assign(Object.create(driver) as typeof driver, {
       status: () => status,
       openFile: (path: string) => driver.openFile(path, 'read'),

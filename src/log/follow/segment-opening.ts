@@ -17,7 +17,7 @@ import { Segment, type SegmentSettings } from '../../storage/segment.ts'
 import { emptyContents, type SegmentContents } from '../../storage/segment-contents.ts'
 import type { SegmentEnd, SegmentPlace } from '../../storage/segment-indexes.ts'
 import type { StorageFile } from '../../storage/storage-driver.ts'
-import { findLargestTimestamp } from '../index-rebuild.ts'
+import { findLargestTimestamp, rebuildIndexes } from '../index-rebuild.ts'
 import { startOfCheck, uncheckedContents } from '../recovery-start.ts'
 
 /** How much of an active segment is believed. */
@@ -29,6 +29,12 @@ export interface FollowedStart {
    * time index that misses entries tells lies.
    */
   readonly trustsIndexes: boolean
+}
+
+/** Where a sealed segment ends. */
+export interface FollowedEnd extends SegmentEnd {
+  /** As for an active one. Default true. */
+  readonly trustsIndexes?: boolean
 }
 
 /**
@@ -67,7 +73,7 @@ export function followActive(
 export function followSealed(
   place: SegmentPlace,
   settings: SegmentSettings,
-  end: SegmentEnd,
+  end: FollowedEnd,
   log?: StorageFile,
 ): Segment {
   const contents: SegmentContents = {
@@ -78,6 +84,8 @@ export function followSealed(
     abortedCount: null,
   }
   const segment = Segment.openSealed({ ...place, readOnly: true }, settings, contents, log)
-  segment.findLargestTimestampBy(findLargestTimestamp)
+  segment.findLargestTimestampBy(
+    end.trustsIndexes === false ? rebuildIndexes : findLargestTimestamp,
+  )
   return segment
 }

@@ -5,7 +5,7 @@
  * Closing goes outside in: nothing new is accepted, readers end, producers finish, everything is
  * synced and marked as clean, and last of all the lock is given back.
  */
-import { holdProcess, systemClock } from '../log/clock.ts'
+import { systemClock } from '../log/clock.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import { breakLock } from '../storage/writer-lock.ts'
 import type { BackupOptions } from './backup.ts'
@@ -25,7 +25,14 @@ import type {
 import { guaranteesOf } from './log-guarantees.ts'
 import type { HousekeepingOptions } from './housekeeping.ts'
 import type { LogHost } from './log-host.ts'
-import { openInMemory, openOnDisk, type OpenedLog, type OpenedPlace } from './log-opening.ts'
+import {
+  closeOpened,
+  openInMemory,
+  openOnDisk,
+  openToRead,
+  type OpenedLog,
+  type OpenedPlace,
+} from './log-opening.ts'
 import { checkLogOptions, type EventLogOptions, type MemoryLogOptions } from './log-options.ts'
 import { repairLog, type RepairOptions } from './log-repair.ts'
 import type {
@@ -81,17 +88,20 @@ export class EventLog implements AsyncDisposable {
 
   /**
    * Opens the log in `directory` for writing; makes the directory where it is missing. One process
-   * at a time: the writer lock is held until `close`, or the end of the process.
+   * at a time: the writer lock is held until `close`, or the end of the process. With
+   * `readOnly: true` any number of processes read what is there and follow what its writer appends;
+   * nothing is made or written then, and whatever would change the log is `READ_ONLY`.
    *
    * @throws {LogError} LOCKED while another one has it; INVALID_ARGUMENT for bad options, a file,
    *   or a directory of something else; READ_ONLY without permission to write; UNSUPPORTED_FORMAT
-   *   for a log of a newer version; NO_SPACE; IO.
+   *   for a log of a newer version; NO_SPACE; IO. Read-only, never LOCKED; IO where the directory is
+   *   missing, TOPIC_NOT_FOUND and CONFIG_MISMATCH for `topics` that are not as defined.
    */
   static async open(directory: string, options?: EventLogOptions): Promise<EventLog> {
     checkDirectory(directory, 'EventLog.open')
     const checked = checkLogOptions(options, 'disk', 'EventLog.open')
-    if (checked.readOnly) throw notAvailable('read-only logs', 'EventLog.open({ readOnly: true })')
-    return new EventLog(await openOnDisk(directory, checked))
+    const opening = checked.readOnly ? openToRead : openOnDisk
+    return new EventLog(await opening(directory, checked))
   }
 
   /**
@@ -148,7 +158,6 @@ export class EventLog implements AsyncDisposable {
    *   INVALID_ARGUMENT for a directory that holds no log; ABORTED; UNSUPPORTED_FORMAT.
    */
   static async verify(directory: string, options?: VerifyOptions): Promise<VerifyReport> {
-    checkDirectory(directory, 'EventLog.verify')
     return await verifyDirectory(directory, options)
   }
 
@@ -164,7 +173,6 @@ export class EventLog implements AsyncDisposable {
    *   NO_SPACE: the log is as it was, or partly repaired. UNSUPPORTED_FORMAT.
    */
   static async repair(directory: string, options?: RepairOptions): Promise<RepairReport> {
-    checkDirectory(directory, 'EventLog.repair')
     return await repairLog(directory, options)
   }
 
@@ -179,8 +187,6 @@ export class EventLog implements AsyncDisposable {
     directory: string,
     options?: BackupOptions,
   ): Promise<BackupReport> {
-    checkDirectory(backup, 'EventLog.restore')
-    checkDirectory(directory, 'EventLog.restore')
     return await restoreLog(backup, directory, options)
   }
 
@@ -380,21 +386,11 @@ export class EventLog implements AsyncDisposable {
       await this.#closing.catch(() => undefined)
       return
     }
-    this.#closing = this.#close(timeoutMs)
+    this.#closing = closeOpened(this.#host, this.#place, timeoutMs)
     await this.#closing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-
-  async #close(timeoutMs: number): Promise<void> {
-    const release = this.directory === null ? () => undefined : holdProcess()
-    try {
-      await this.#host.close(timeoutMs)
-    } finally {
-      await this.#place?.lock?.release()
-      release()
-    }
   }
 }

@@ -18,12 +18,11 @@ export function guaranteesOf(place: OpenedPlace | null): Guarantees {
       lock: 'none',
     }
   }
+  const kept = place.fileSystem.isVolatile ? 'process-crash' : 'power-loss'
   return {
-    acks: {
-      0: 'nothing',
-      1: 'process-crash',
-      all: place.fileSystem.isVolatile ? 'process-crash' : 'power-loss',
-    },
+    acks: place.isReadOnly
+      ? { 0: 'nothing', 1: 'nothing', all: 'nothing' }
+      : { 0: 'nothing', 1: 'process-crash', all: kept },
     syncMethod: place.directory === null ? 'memory' : diskSyncMethod(),
     fileSystem: place.fileSystem.name,
     reads: place.reads.kind,

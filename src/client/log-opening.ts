@@ -18,7 +18,8 @@ import {
   type OpenedDirectory,
   type OpenReport,
 } from '../log/directory-open.ts'
-import type { TopicConfig } from '../log/log-config.ts'
+import type { WakeSource } from '../log/follow/followed-log.ts'
+import { checkTopicConfig, type TopicConfig } from '../log/log-config.ts'
 import { LogDirectory, type LogEnvironment } from '../log/log-directory.ts'
 import { bootId } from '../storage/boot-identity.ts'
 import { openDiskDriver } from '../storage/disk-driver.ts'
@@ -35,6 +36,10 @@ import type { LogHost } from './log-host.ts'
 import type { CheckedLogOptions } from './log-options.ts'
 import { MEMORY_READS, mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
 import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnings.ts'
+import { openReadOnly } from './read-only-opening.ts'
+import { ReaderHost } from './reader-host.ts'
+import { settingsToChange } from './topic-catalog.ts'
+import type { TopicDefinition } from './topic-definition.ts'
 import { WriterHost } from './writer-host.ts'
 
 /** Segments of a log in memory are small: memory is given back by whole segments. */
@@ -55,6 +60,8 @@ export interface OpenedPlace {
   readonly lock: WriterLock | null
   readonly fileSystem: Pick<FileSystemKind, 'name' | 'isVolatile'>
   readonly reads: ReadMethod
+  /** Nothing is written, so nothing is kept. */
+  readonly isReadOnly: boolean
 }
 
 /** Storage that a log is opened over in place of a directory. */
@@ -122,6 +129,43 @@ export function openInMemory(options: CheckedLogOptions): OpenedLog {
   return { host, place: null, report: NOTHING_FOUND }
 }
 
+/**
+ * Opens the log in `directory` to read what others write there; `wake` where it need not be watched.
+ * @throws {LogError} As `openReadOnly`; TOPIC_NOT_FOUND, CONFIG_MISMATCH for topics of the options.
+ */
+export async function openToRead(
+  directory: string,
+  options: CheckedLogOptions,
+  wake?: WakeSource,
+): Promise<OpenedLog> {
+  const opened = await openReadOnly(directory, options, wake)
+  const host = new ReaderHost(opened, options)
+  try {
+    for (const topic of options.topics) checkTopicThere(host, topic)
+  } catch (error) {
+    await host.close(0)
+    throw error
+  }
+  const { fileSystem, reads } = opened
+  const place = { directory: opened.directory, lock: null, fileSystem, reads, isReadOnly: true }
+  return { host, place, report: NOTHING_FOUND }
+}
+
+/** Closes an open log, and gives its lock back. @throws {LogError} IO; all is released then too. */
+export async function closeOpened(
+  host: LogHost,
+  place: OpenedPlace | null,
+  timeoutMs: number,
+): Promise<void> {
+  const release = (place?.directory ?? null) === null ? () => undefined : holdProcess()
+  try {
+    await host.close(timeoutMs)
+  } finally {
+    await place?.lock?.release()
+    release()
+  }
+}
+
 /** Opens the log that `storage` holds; on failure its driver is closed. */
 export async function openOver(
   storage: GivenStorage,
@@ -176,7 +220,8 @@ function openedOver(
   warnOfRecovery(warn, report)
   host.start()
   const fileSystem = { name, isVolatile: false }
-  return { host, place: { directory: null, lock: null, fileSystem, reads: MEMORY_READS }, report }
+  const place = { directory: null, lock: null, fileSystem, reads: MEMORY_READS, isReadOnly: false }
+  return { host, place, report }
 }
 
 async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise<OpenedLog> {
@@ -189,7 +234,7 @@ async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise
     if (options.io === 'mmap' && reads.kind !== 'mmap') warn(fellBackToReads(reads.reason))
     host.start()
     await ensureTopics(host, options)
-    return { host, place: { ...place, reads }, report }
+    return { host, place: { ...place, reads, isReadOnly: false }, report }
   } catch (error) {
     await host.close(0).catch(() => undefined) // It fails with what failed it.
     throw error
@@ -240,6 +285,14 @@ function environmentOf(
     onPartitionFailed: (partition, error) => events.host?.partitionFailed(partition, error),
     onRolled: () => events.host?.rolled(),
   }
+}
+
+/** What a log that is only read can do about a topic of its options. */
+function checkTopicThere(host: LogHost, definition: TopicDefinition): void {
+  host.topic(definition)
+  const found = host.topics().find(({ name }) => name === definition.name)
+  const where = `EventLog.open: topics: ${definition.name}`
+  if (found !== undefined) settingsToChange(found, checkTopicConfig(definition.config, where))
 }
 
 function networkRefused(directory: string, { name }: FileSystemKind): Error {

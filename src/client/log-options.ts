@@ -60,9 +60,15 @@ export interface MemoryLogOptions {
 
 /** Options of a log in a directory. */
 export interface EventLogOptions extends MemoryLogOptions {
-  /** Not part of this version. */
+  /**
+   * Reads what another process writes, or nobody, and follows it live; takes no lock and writes
+   * nothing. Options that concern writing are ignored then; `topics` have to be there. Default false.
+   */
   readOnly?: boolean | undefined
-  /** Of read-only logs. Default 'written'. */
+  /**
+   * What a read-only log shows: 'written' (default): what any reader sees in the process that writes
+   * it; 'durable': only what no power cut can take back, whatever way it is read.
+   */
   visibility?: 'written' | 'durable' | undefined
   /**
    * How sealed segments are read. 'auto' (default): frequent small reads through memory mappings,
@@ -110,6 +116,7 @@ export interface CheckedLogOptions {
   readonly clock: Clock
   readonly randomBytes: (bytes: number) => Uint8Array
   readonly readOnly: boolean
+  readonly visibility: 'written' | 'durable'
   readonly io: 'auto' | 'mmap' | 'pread'
   readonly lockTimeoutMs: number
   readonly allowNetworkFs: boolean
@@ -190,6 +197,13 @@ export function checkLogOptions(
       allowed,
     })
   }
+  if (given.visibility !== undefined && given.readOnly !== true) {
+    throw invalidArgument(
+      `${where}: visibility is of logs that are opened with readOnly: true; in this process, reads ` +
+        'say themselves what they want to see',
+      { option: 'visibility', value: given.visibility },
+    )
+  }
   const { clock = systemClock, random = randomBytes } = given
   return {
     topics: [...(given.topics ?? [])],
@@ -198,6 +212,7 @@ export function checkLogOptions(
     clock: clock === systemClock ? clock : wholeMilliseconds(clock),
     randomBytes: random === randomBytes ? random : exactly(random),
     readOnly: given.readOnly ?? false,
+    visibility: given.visibility ?? 'written',
     io: given.io ?? 'auto',
     lockTimeoutMs: given.lockTimeoutMs ?? 0,
     allowNetworkFs: given.allowNetworkFs ?? false,

@@ -17,7 +17,7 @@ import { runProcedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { acquireWriterLock } from '../storage/writer-lock.ts'
-import { checkOptions, describeValue } from './check-options.ts'
+import { checkDirectory, checkOptions, describeValue } from './check-options.ts'
 import type { Progress, RepairReport } from './log-reports.ts'
 import {
   bootOf,
@@ -42,6 +42,7 @@ export async function repairLog(
   directory: string,
   options: RepairOptions | undefined,
 ): Promise<RepairReport> {
+  checkDirectory(directory, CALL)
   checkOptions(options, ['dryRun', 'onProgress'], CALL)
   const onProgress = progressOf(options?.onProgress, CALL)
   const isDryRun = dryRunOf(options?.dryRun)

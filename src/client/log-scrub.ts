@@ -2,14 +2,14 @@
  * `log.scrub`: the verification of a log while it is open, beside reads and writes, no faster than
  * it is told. What it finds is in its report, and on the log as a `DAMAGE` warning.
  */
-import { randomBytes } from 'node:crypto'
 import { invalidArgument, LogError } from '../errors/log-error.ts'
 import { holdProcess, nextTurn, type Clock } from '../log/clock.ts'
 import type { Damage } from '../log/damage.ts'
-import type { LogDirectory } from '../log/log-directory.ts'
-import { openPartitions } from '../log/open-partitions.ts'
-import { DirectoryVerification, type VerifyFindings } from '../log/verify-directory.ts'
-import { randomTopicId } from '../storage/topic-id.ts'
+import {
+  DirectoryVerification,
+  type VerifyFindings,
+  type VerifyInput,
+} from '../log/verify-directory.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { VerifyReport } from './log-reports.ts'
 import { aborted, reportOf } from './log-verify.ts'
@@ -29,6 +29,7 @@ export interface ScrubHost {
   readonly clock: Clock
   readonly holdsProcess: boolean
   readonly isOpen: boolean
+  readonly warn: Warn
   onClosing(listener: () => void): () => void
 }
 
@@ -41,8 +42,7 @@ const SLICES_A_SECOND = 20
 /** Verifies the open log; see `EventLog.scrub`. */
 export async function scrubLog(
   host: ScrubHost,
-  log: LogDirectory,
-  warn: Warn,
+  input: VerifyInput,
   options: ScrubOptions | undefined,
 ): Promise<VerifyReport> {
   checkOptions(options, ['maxBytesPerSecond', 'signal'], CALL)
@@ -50,13 +50,7 @@ export async function scrubLog(
   const signal = signalOf(options?.signal, CALL)
   const release = host.holdsProcess ? holdProcess() : () => undefined
   const pace = new Pace(host, signal, rate)
-  const verification = new DirectoryVerification({
-    driver: log.driver,
-    bootId: null,
-    isLive: true,
-    newTopicId: () => randomTopicId(randomBytes),
-    openPartitions: () => openPartitions(log),
-  })
+  const verification = new DirectoryVerification(input)
   // At once, while the log's files can still be given back.
   const forget = host.onClosing(() => {
     verification.stop()
@@ -65,7 +59,7 @@ export async function scrubLog(
   try {
     const findings = await pace.drive(verification)
     for (const [first, ...rest] of byPartition(findings.damage)) {
-      if (first !== undefined) warn(damageFoundByScrub(first, [first, ...rest]))
+      if (first !== undefined) host.warn(damageFoundByScrub(first, [first, ...rest]))
     }
     return reportOf(findings, pace.elapsedMs)
   } finally {

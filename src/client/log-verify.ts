@@ -16,7 +16,7 @@ import { findLiveWriter } from '../storage/live-writer.ts'
 import { directoryKey } from '../storage/log-location.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { enableZstdPackage } from '../storage/zstd-package.ts'
-import { checkOptions, describeValue } from './check-options.ts'
+import { checkDirectory, checkOptions, describeValue } from './check-options.ts'
 import type { Progress, VerifyReport } from './log-reports.ts'
 import { signalOf } from './position.ts'
 
@@ -40,6 +40,7 @@ export async function verifyDirectory(
   options: VerifyOptions | undefined,
 ): Promise<VerifyReport> {
   const call = 'EventLog.verify'
+  checkDirectory(directory, call)
   checkOptions(options, ['onProgress', 'signal'], call)
   const onProgress = progressOf(options?.onProgress, call)
   const signal = signalOf(options?.signal, call)

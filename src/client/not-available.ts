@@ -5,7 +5,7 @@
 import { invalidArgument, type LogError } from '../errors/log-error.ts'
 
 /** Features of the interface that come with later versions. */
-export type LaterFeature = 'share groups' | 'read-only logs' | 'attaching from worker threads'
+export type LaterFeature = 'share groups' | 'attaching from worker threads'
 
 /** The refusal of a call that needs `feature`. */
 export function notAvailable(feature: LaterFeature, call: string): LogError<'INVALID_ARGUMENT'> {

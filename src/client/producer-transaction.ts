@@ -96,10 +96,11 @@ export class ProducerTransaction {
   ): void => {
     if (this.#stage !== 'open') throw this.#refusal()
     try {
+      const known = this.#parts.host.writableOffsets('transaction.commitOffsets')
       this.#parts.coordinated.addOffsets(
         offsets === undefined
-          ? deliveredOffsets(deliveredOrGroup, this.#parts.host.offsets)
-          : givenGroupOffsets(deliveredOrGroup, offsets, this.#parts.host.offsets),
+          ? deliveredOffsets(deliveredOrGroup, known)
+          : givenGroupOffsets(deliveredOrGroup, offsets, known),
       )
     } catch (error) {
       this.#failed(error)

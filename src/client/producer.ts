@@ -73,8 +73,8 @@ export interface ProducerHost {
   readonly onSend?: (() => void) | undefined
   /** @throws {LogError} `TOPIC_NOT_FOUND`, `CLOSED`, `INVALID_ARGUMENT` for internal topics. */
   producerTopic(topic: string | AnyTopicRef): ProducerTopic
-  /** Where consumer groups go on. */
-  readonly offsets: CommittedOffsets
+  /** Where consumer groups go on, for `call` to change. @throws {LogError} READ_ONLY. */
+  writableOffsets(call: string): CommittedOffsets
   /** The producer has ended: everything it took is settled. */
   producerClosed(producer: Producer): void
 }

@@ -20,7 +20,7 @@ import { runProcedure } from '../storage/procedure.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import { randomTopicId } from '../storage/topic-id.ts'
 import { type BackupOptions, writeInto } from './backup.ts'
-import { checkOptions } from './check-options.ts'
+import { checkDirectory, checkOptions } from './check-options.ts'
 import type { BackupReport } from './log-reports.ts'
 import {
   aborted,
@@ -39,6 +39,8 @@ export async function restoreLog(
   directory: string,
   options: BackupOptions | undefined,
 ): Promise<BackupReport> {
+  checkDirectory(backup, CALL)
+  checkDirectory(directory, CALL)
   checkOptions(options, ['onProgress', 'signal'], CALL)
   const onProgress = progressOf(options?.onProgress, CALL)
   const signal = signalOf(options?.signal, CALL)

@@ -119,7 +119,7 @@ export class TopicCatalog {
     for (const one of wanted) {
       try {
         const found = this.#find(one)
-        const changed = found === undefined ? {} : differences(found, one.given)
+        const changed = found === undefined ? {} : settingsToChange(found, one.given)
         if (found === undefined) missing.push(one)
         else if (Object.keys(changed).length > 0) {
           altered.push(one)
@@ -257,7 +257,7 @@ function* noting<T>(
  * Settings given that differ from those in force.
  * @throws {LogError} CONFIG_MISMATCH for what is not changed in passing.
  */
-export function differences(topic: ReadableTopic, given: TopicConfig): TopicConfig {
+export function settingsToChange(topic: ReadableTopic, given: TopicConfig): TopicConfig {
   const { partitions, cleanupPolicy, ...rest } = given
   const { config, name } = topic
   const actual = topic.partitions.length

@@ -104,7 +104,7 @@ export class TopicState {
   /** @throws {LogError} CLOSED or TOPIC_NOT_FOUND where nothing can be read or written any more. */
   checkUsable(): void {
     const [first] = this.topic.partitions
-    if (first?.end === 'deleted') throw endedError(first)
+    if (first?.end === 'deleted' || first?.end === 'lost') throw endedError(first)
     if (this.host.isOpen) return
     const { name } = this.topic
     const message = `the log is closed: ${name} can be neither read nor written`

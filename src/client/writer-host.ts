@@ -7,12 +7,14 @@
  *   I2  once closing has begun nothing new is accepted; what was accepted finishes or rejects
  *   I3  nothing goes on once `close` is over
  */
+import { randomBytes } from 'node:crypto'
 import { assert } from '../errors/invariant.ts'
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
 import type { CommittedOffsets } from '../log/committed-offsets.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import type { LogDirectory } from '../log/log-directory.ts'
+import { openPartitions } from '../log/open-partitions.ts'
 import type { LogTopic } from '../log/open-topics.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerIds } from '../log/producer-ids.ts'
@@ -20,8 +22,10 @@ import type { ReadablePartition } from '../log/readable-partition.ts'
 import type { SegmentReason } from '../log/segment-reasons.ts'
 import type { TransactionCoordinator } from '../log/transaction-coordinator.ts'
 import { ProcedureQueue } from '../storage/procedure.ts'
+import { randomTopicId } from '../storage/topic-id.ts'
 import { BackgroundWork } from './background-work.ts'
 import { type BackupOptions, Backups } from './backup.ts'
+import { ClosingListeners } from './closing-listeners.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
 import { Housekeeper, type HousekeepingOptions } from './housekeeping.ts'
@@ -67,7 +71,7 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   readonly #handles: TopicHandles<LogTopic>
   readonly #changes: TopicChanges
   readonly #producers: LogProducers
-  readonly #closingListeners = new Set<() => void>()
+  readonly #closing = new ClosingListeners()
   readonly #background: BackgroundWork
   readonly #housekeeper: Housekeeper
   readonly #backups: Backups
@@ -112,8 +116,7 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   lookAgain(): void {}
 
   onClosing(listener: () => void): () => void {
-    this.#closingListeners.add(listener)
-    return () => void this.#closingListeners.delete(listener)
+    return this.#closing.add(listener)
   }
 
   /** Starts what happens by itself. */
@@ -288,7 +291,15 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   /** Verifies the log while it is open. */
   async scrub(options: ScrubOptions | undefined): Promise<VerifyReport> {
     this.checkOpen('log.scrub')
-    return await scrubLog(this, this.#directory, this.warn, options)
+    const directory = this.#directory
+    const input = {
+      driver: directory.driver,
+      bootId: null,
+      isLive: true,
+      newTopicId: () => randomTopicId(randomBytes),
+      openPartitions: () => openPartitions(directory),
+    }
+    return await scrubLog(this, input, options)
   }
 
   /** Copies the log; `own` is its directory, null where it has none. */
@@ -339,22 +350,18 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
     this.#housekeeper.stop()
     if (this.groups.isBusy) {
       // Handlers may still send while they finish; whoever only reads ends at once.
-      this.#endReaders()
+      this.#closing.tell()
       await this.groups.close(timeoutMs)
     }
     this.#isOpen = false
     this.#background.stop()
-    this.#endReaders()
+    this.#closing.tell()
     await this.#producers.finish(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await this.#background.ended()
     await this.#backups.ended()
     await this.#housekeeper.ended()
     await this.transactions.close()
     await this.#procedures.run(() => this.#directory.close())
-  }
-
-  #endReaders(): void {
-    for (const listener of this.#closingListeners) listener()
   }
 
   checkOpen(call: string): void {

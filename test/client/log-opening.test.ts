@@ -177,13 +177,6 @@ describe('a log of a newer version', () => {
 })
 
 describe('a log', () => {
-  it('is not opened read-only by this version, and says so', async () => {
-    const directory = await closedLog()
-    const refused = await rejection(EventLog.open(directory, { readOnly: true }))
-    expect(refused.code).toBe('INVALID_ARGUMENT')
-    expect(refused.message).toContain('read-only')
-  })
-
   it('says which calls are not part of this version', async () => {
     const log = await open(temporaryDirectory())
     const topic = await log.createTopic('t')

@@ -211,7 +211,7 @@ export class ProducerLog implements ProducerHost {
     throw new Error('a ProducerLog has no transactions')
   }
 
-  get offsets(): CommittedOffsets {
+  writableOffsets(): CommittedOffsets {
     throw new Error('a ProducerLog has no groups')
   }
 

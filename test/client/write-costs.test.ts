@@ -190,9 +190,7 @@ describe('writing costs', () => {
       get transactions() {
         return log.transactions
       },
-      get offsets() {
-        return log.offsets
-      },
+      writableOffsets: () => log.writableOffsets(),
       producerTopic: (ref) => log.producerTopic(ref),
       producerClosed: (closed) => log.producerClosed(closed),
     })

@@ -135,6 +135,19 @@ export function* finishBackup(driver: StorageDriver): Procedure<boolean> {
   return true
 }
 
+/** True where `finishBackup` has something to do: files may have names that are not theirs yet. */
+export function* isUnfinishedBackup(driver: StorageDriver): Procedure<boolean> {
+  const manifest = yield* readBackupManifest(driver)
+  if (manifest === undefined || manifest === null) return false
+  if (manifest.removed.length > 0) return true
+  const folders = new Set(['', ...[...manifest.files.keys()].map(parentOf)])
+  return [...folders].some((folder) =>
+    stagedIn(driver, folder).some(
+      ({ generation, path }) => generation === manifest.generation && manifest.files.has(path),
+    ),
+  )
+}
+
 /** Removes files that were never put in place, for what was never committed. */
 export function* removeStaged(
   driver: StorageDriver,

@@ -2,30 +2,36 @@
  * FollowedLog: the log in one directory as somebody sees it who does not write it: its topics, who
  * writes them, and when there is something new.
  *
- * Owns which topics there are (followed-topics.ts), how far the writer is to be believed
- * (writer-watch.ts) and when to look (follow-schedule.ts); what is in a partition is
- * followed-partition.ts'. Writes nothing and takes no lock.
+ * Owns when the parts look: which topics there are is followed-topics.ts' to find out, how far the
+ * writer is to be believed writer-watch.ts', what is in a partition followed-partition.ts'; when it
+ * looks by itself follow-schedule.ts decides. Writes nothing and takes no lock.
  *   I1  a topic that was shown is replaced as soon as metadata.json names another one, and its
  *       partitions end before their successors are shown
- *   I2  once the directory is gone every partition has ended, and there is no topic
+ *   I2  once the directory is gone, or is another one, every partition has ended, and there is no
+ *       topic
+ *   I3  a look that nobody asked for fails nobody: what it met is met again by who reads
  */
-import type { LogError } from '../../errors/log-error.ts'
+import { invalidArgument, LogError } from '../../errors/log-error.ts'
+import { controlSlotKey } from '../../storage/control-slot.ts'
 import type { Procedure } from '../../storage/procedure.ts'
 import type { StorageDriver } from '../../storage/storage-driver.ts'
+import { isUnfinishedBackup } from '../backup-directory.ts'
 import type { AppliedPolicy } from '../cleanup-policy.ts'
 import type { Clock } from '../clock.ts'
+import { readCheckpoints } from '../log-checkpoints.ts'
 import type { ReadableTopic } from '../readable-partition.ts'
+import { TailBudget } from '../tail.ts'
+import type { CheckpointedPartition, FollowContext, FollowedPlace } from './follow-context.ts'
+import { FollowSchedule } from './follow-schedule.ts'
+import { FollowedPartition } from './followed-partition.ts'
+import { FollowedTopics } from './followed-topics.ts'
+import type { WakeSource } from './wake-source.ts'
+import { WriterWatch } from './writer-watch.ts'
 
-/** What says that the writer has published something; a poll catches what it misses. */
-export interface WakeSource {
-  /**
-   * Calls `onWake` from now on, at least once behind every publication that it notices. Where it
-   * cannot, or no longer can, it calls `onFailure`, once.
-   */
-  start(onWake: () => void, onFailure: (cause: unknown) => void): void
-  /** Calls nothing any more; `start` may be called again. */
-  stop(): void
-}
+export type { WakeSource } from './wake-source.ts'
+
+/** Memory that the tails of all partitions may take together. */
+const TAIL_BUDGET_BYTES = 67_108_864
 
 /** What a followed log runs on. */
 export interface FollowEnvironment {
@@ -44,19 +50,60 @@ export interface FollowEnvironment {
 /** The log in one directory, followed. */
 export class FollowedLog {
   readonly #environment: FollowEnvironment
+  readonly #root: string | undefined
+  readonly #writer: WriterWatch
+  readonly #topics: FollowedTopics
+  readonly #schedule: FollowSchedule
+  readonly #context: Omit<FollowContext, 'listening'>
+  /** By `controlSlotKey`. */
+  readonly #partitions = new Map<string, FollowedPartition>()
+  /** Those that somebody waits for. */
+  readonly #listened = new Set<FollowedPartition>()
+  /** Made since the last look at what partitions hold. */
+  readonly #unseen: FollowedPartition[] = []
+  readonly #topicListeners = new Set<() => void>()
+  #loss: LogError | undefined
+  #isClosed = false
 
   private constructor(environment: FollowEnvironment) {
+    const { driver, clock, bootId, wake, onFallback } = environment
     this.#environment = environment
+    this.#root = driver.status('')?.fileId
+    this.#writer = new WriterWatch(environment)
+    this.#context = {
+      driver,
+      clock,
+      tailBudget: new TailBudget(TAIL_BUDGET_BYTES),
+      word: (place) => this.#writer.word(place),
+      missing: () => this.#lookAtTopics(),
+      checkpointed: ({ directory }) => this.#checkpointed(directory),
+      gapFound: () => this.#lookAtTopics(),
+    }
+    this.#topics = new FollowedTopics({
+      driver,
+      clock,
+      bootId,
+      partitionAt: (place) => this.#partitionAt(place),
+    })
+    const look = (isPoll: boolean): void => this.#look(isPoll)
+    this.#schedule = new FollowSchedule({ clock, wake, onFallback, look })
   }
 
   /**
    * Finds out which topics there are, and how far each partition is.
    * @throws {LogError} UNSUPPORTED_FORMAT for a log of a newer version; INVALID_ARGUMENT for a
-   *   backup that was not finished; IO.
+   *   backup that was not finished; IO. Nothing is left to close but the driver.
    */
-  // oxlint-disable-next-line require-yield
   static *open(environment: FollowEnvironment): Procedure<FollowedLog> {
-    return new FollowedLog(environment)
+    if (yield* isUnfinishedBackup(environment.driver)) throw unfinishedBackup()
+    const log = new FollowedLog(environment)
+    try {
+      yield* log.#open()
+    } catch (error) {
+      log.close()
+      throw error
+    }
+    return log
   }
 
   /** What the log lies on. */
@@ -69,42 +116,175 @@ export class FollowedLog {
   }
   /** The directory is gone, and every partition with it. */
   get isLost(): boolean {
-    return false
+    return this.#loss !== undefined
   }
   /** What reading fails with once the directory is gone. */
   get loss(): LogError | undefined {
-    return undefined
+    return this.#loss
   }
 
-  /** Every topic, also the log's own, by name. Looks again first. */
+  /**
+   * Every topic, also the log's own, by name. Looks again first, as do all that give topics.
+   * @throws {LogError} UNSUPPORTED_FORMAT where a newer version has written since.
+   */
   topics(): readonly ReadableTopic[] {
-    return []
+    this.#lookAtTopics()
+    return this.#topics.all()
   }
-  /** The topic of that name, if there is one. Looks again first. */
-  topic(_name: string): ReadableTopic | undefined {
-    return undefined
+  /** The topic of that name, if there is one. @throws {LogError} As `topics`. */
+  topic(name: string): ReadableTopic | undefined {
+    this.#lookAtTopics()
+    return this.#topics.find(name)
   }
-  /** The topic whose name differs from `name` in nothing or only in case. Looks again first. */
-  topicLike(_name: string): ReadableTopic | undefined {
-    return undefined
+  /** The topic whose name differs from `name` in nothing or only in case. @throws As `topics`. */
+  topicLike(name: string): ReadableTopic | undefined {
+    const lowerCase = name.toLowerCase()
+    return (
+      this.topic(name) ?? this.#topics.all().find((one) => one.name.toLowerCase() === lowerCase)
+    )
   }
   /** What may happen to old records of a topic; 'none' also where it is gone. */
-  policyOf(_topic: ReadableTopic): AppliedPolicy {
-    return 'none'
+  policyOf(topic: ReadableTopic): AppliedPolicy {
+    return this.#topics.policyOf(topic)
   }
 
-  /** Looks which topics there are, whether there is a new writer, and at every partition. */
-  refresh(): void {}
+  /**
+   * Looks which topics there are, whether there is a new writer, and at every partition.
+   * @throws {LogError} As `topics`.
+   */
+  refresh(): void {
+    this.#lookAtTopics()
+    this.#hear(this.#writer.look())
+    this.#refreshAll(this.#partitions.values())
+  }
 
   /**
    * Calls `listener` when a topic was made, deleted, grown or reconfigured, or all are lost. It
    * does not make the log look: that is done at once while somebody waits for a partition, else
    * every second.
    */
-  onTopicsChange(_listener: () => void): () => void {
-    return () => undefined
+  onTopicsChange(listener: () => void): () => void {
+    this.#topicListeners.add(listener)
+    return () => void this.#topicListeners.delete(listener)
   }
 
   /** Ends every partition and releases everything. May be called twice. */
-  close(): void {}
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#schedule.close()
+    this.#topics.finish('closed')
+    this.#topicListeners.clear()
+    this.driver.close()
+  }
+
+  *#open(): Procedure<void> {
+    this.#topics.look()
+    for (const partition of this.#unseen.splice(0)) {
+      try {
+        yield* partition.open()
+      } catch (error) {
+        this.#lookAtTopics()
+        if (partition.end === undefined) throw error
+      }
+    }
+  }
+
+  /** One look that nobody asked for (I3). */
+  #look(isPoll: boolean): void {
+    try {
+      this.#lookAtTopics()
+    } catch (error) {
+      if (!LogError.is(error)) throw error
+    }
+    this.#hear(this.#writer.look())
+    // What nobody publishes nothing wakes for; and what could not be done is tried again.
+    if (isPoll) this.#refreshAll(this.#listened.size > 0 ? this.#listened : this.#all())
+  }
+
+  #hear(words: ReturnType<WriterWatch['look']>): void {
+    for (const [key, word] of words) {
+      const partition = this.#partitions.get(key)
+      if (partition !== undefined) attempt(() => partition.heard(word))
+    }
+  }
+
+  #all(): Iterable<FollowedPartition> {
+    return this.#partitions.values()
+  }
+
+  #refreshAll(partitions: Iterable<FollowedPartition>): void {
+    for (const partition of [...partitions]) attempt(() => partition.refresh())
+  }
+
+  /** Finds out about topics, and whether there is a directory at all (I2). */
+  #lookAtTopics(): void {
+    if (this.#isClosed || this.#loss !== undefined) return
+    const root = this.driver.status('')?.fileId
+    if (root === undefined || root !== this.#root) {
+      this.#lose()
+      return
+    }
+    if (!this.#topics.look()) return
+    for (const [key, partition] of this.#partitions) {
+      if (partition.end === undefined) continue
+      this.#partitions.delete(key)
+      this.#writer.forget(partition)
+    }
+    for (const partition of this.#unseen.splice(0)) attempt(() => partition.refresh())
+    this.#tellOfTopics()
+  }
+
+  #lose(): void {
+    const cause = Object.assign(new Error('the directory of the log is gone'), { code: 'ENOENT' })
+    const message = 'the directory of the log was deleted or replaced while the log was open'
+    this.#loss = new LogError('IO', message, {}, { cause })
+    this.#topics.finish('lost')
+    this.#tellOfTopics()
+  }
+
+  #tellOfTopics(): void {
+    for (const listener of [...this.#topicListeners]) listener()
+  }
+
+  #partitionAt(place: FollowedPlace): FollowedPartition {
+    const key = controlSlotKey(place.topicId, place.partition)
+    const partition: FollowedPartition = new FollowedPartition(
+      { ...this.#context, listening: (isListening) => this.#listening(partition, isListening) },
+      place,
+    )
+    this.#partitions.set(key, partition)
+    this.#unseen.push(partition)
+    return partition
+  }
+
+  #listening(partition: FollowedPartition, isListening: boolean): void {
+    if (isListening) this.#listened.add(partition)
+    else this.#listened.delete(partition)
+    this.#schedule.listening(isListening)
+  }
+
+  #checkpointed(directory: string): CheckpointedPartition {
+    const { recoveryPoints, logStarts } = readCheckpoints(this.driver)
+    return {
+      recoveryPoint: recoveryPoints.get(directory) ?? 0,
+      logStartOffset: logStarts?.get(directory),
+    }
+  }
+}
+
+/** What fails for one partition concerns no other one, and whoever reads it finds out (I3). */
+function attempt(look: () => void): void {
+  try {
+    look()
+  } catch (error) {
+    if (!LogError.is(error)) throw error
+  }
+}
+
+function unfinishedBackup(): LogError<'INVALID_ARGUMENT'> {
+  return invalidArgument(
+    'EventLog.open: the directory holds a backup that was stopped before its end, which reading ' +
+      'must not finish: take the backup again, or open it once for writing',
+  )
 }

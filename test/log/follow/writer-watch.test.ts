@@ -1,0 +1,252 @@
+/** How far what is published is believed, over control files that a writer leaves or not. */
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { WriterWord } from '../../../src/log/follow/follow-context.ts'
+import { WriterWatch } from '../../../src/log/follow/writer-watch.ts'
+import { CONTROL_FILE, ControlFile } from '../../../src/storage/control-file.ts'
+import { openMemoryDriver } from '../../../src/storage/memory-driver.ts'
+import type { StorageDriver } from '../../../src/storage/storage-driver.ts'
+import { formatTopicId } from '../../../src/storage/topic-id.ts'
+import { keyOf, stateOf, topicA, topicB } from '../../storage/control-file-states.ts'
+import { FakeClock } from '../../support/fake-clock.ts'
+
+const BOOT = 'boot-a'
+const PLACE = { topicId: formatTopicId(topicA), partition: 0 }
+
+/** A directory with a control file, and somebody who watches it. */
+class Watched {
+  readonly clock = new FakeClock()
+  readonly driver: StorageDriver = openMemoryDriver()
+  isAlive = true
+  asked = 0
+  generation = 0
+  control: ControlFile | undefined
+
+  open(bootId: string | null = BOOT): ControlFile {
+    this.generation += 1
+    const writer = { writerGeneration: this.generation, bootId, pid: 1 }
+    this.control = ControlFile.open(this.driver, writer)
+    this.isAlive = true
+    return this.control
+  }
+
+  publish(seed: number, topicId: Buffer = topicA): void {
+    if (this.control === undefined) throw new Error('nobody writes')
+    this.control.publish(this.control.slotFor(topicId, 0), stateOf(seed))
+  }
+
+  watch(bootId: string | null = BOOT): WriterWatch {
+    const { driver, clock } = this
+    return new WriterWatch({
+      driver,
+      clock,
+      bootId,
+      hasLiveWriter: () => {
+        this.asked += 1
+        return this.isAlive
+      },
+    })
+  }
+
+  overwrite(position: number, bytes: Buffer): void {
+    const file = this.driver.openFile(CONTROL_FILE, 'write')
+    file.write(bytes, 0, bytes.length, position)
+    file.close()
+  }
+}
+
+function endOf({ published }: WriterWord): number | undefined {
+  return published?.logEndOffset
+}
+
+describe('what is published is taken for the end of a partition', () => {
+  it('while its writer lives', () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1)
+    const watch = watched.watch()
+    expect(watch.word(PLACE)).toMatchObject({ mode: 'published', writerGeneration: 1 })
+    expect(endOf(watch.word(PLACE))).toBe(stateOf(1).logEndOffset)
+    watched.publish(2)
+    expect(endOf(watch.word(PLACE))).toBe(stateOf(2).logEndOffset)
+  })
+
+  it('for good, once its writer has closed the log', () => {
+    const watched = new Watched()
+    watched.open().close()
+    watched.open()
+    watched.publish(1)
+    watched.control?.markClean()
+    watched.isAlive = false
+    const watch = watched.watch()
+    watched.clock.advance(10_000)
+    expect(watch.word(PLACE)).toMatchObject({ mode: 'published', writerGeneration: 2 })
+    expect(watched.asked).toBe(0)
+  })
+})
+
+describe('it is a lower bound', () => {
+  it('once its writer has died, which is noticed within a second', () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1)
+    const watch = watched.watch()
+    expect(watch.word(PLACE).mode).toBe('published')
+    watched.isAlive = false
+    watched.clock.advance(999)
+    expect(watch.word(PLACE).mode).toBe('published')
+    watched.clock.advance(1)
+    expect([...watch.look()].map(([key, { mode }]) => [key, mode])).toEqual([
+      [keyOf(topicA, 0), 'derived'],
+    ])
+    expect(endOf(watch.word(PLACE))).toBe(stateOf(1).logEndOffset)
+  })
+
+  it('until the next writer is there, which is noticed at once by its generation', () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1)
+    watched.isAlive = false
+    const watch = watched.watch()
+    expect(watch.word(PLACE).mode).toBe('derived')
+    watched.open()
+    // It has said nothing of this partition: what there is, is the word of the one before.
+    const between = watch.word(PLACE)
+    expect(between).toMatchObject({ mode: 'published', writerGeneration: 2 })
+    expect(between.published?.writerGeneration).toBe(1)
+    watched.publish(2)
+    expect(watch.word(PLACE).published?.writerGeneration).toBe(2)
+  })
+})
+
+describe('nothing is said', () => {
+  it.each([
+    ['by a writer of another boot', 'boot-b', BOOT],
+    ['where the platform tells no boot', null, null],
+    ['where only the writer knew its boot', BOOT, null],
+  ] as const)('%s', (_what, writer, reader) => {
+    const watched = new Watched()
+    watched.open(writer)
+    watched.publish(1)
+    expect(watched.watch(reader).word(PLACE)).toEqual({
+      mode: 'derived',
+      published: undefined,
+      writerGeneration: undefined,
+    })
+  })
+
+  it('without a control file, until there is one', () => {
+    const watched = new Watched()
+    const watch = watched.watch()
+    expect(watch.word(PLACE).mode).toBe('derived')
+    watched.open()
+    watched.publish(1)
+    expect(endOf(watch.word(PLACE))).toBe(stateOf(1).logEndOffset)
+  })
+
+  it('once the control file is gone or damaged for more than a look', async () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1)
+    const watch = watched.watch()
+    expect(watch.word(PLACE).mode).toBe('published')
+    await watched.driver.unlink(CONTROL_FILE)
+    watch.look()
+    watch.look()
+    expect(watch.word(PLACE)).toMatchObject({ mode: 'derived', published: undefined })
+    watched.open()
+    watched.publish(2)
+    expect(watch.word(PLACE).mode).toBe('published')
+    watched.overwrite(0, Buffer.from('garbage'))
+    expect(watch.word(PLACE).mode).toBe('published')
+    expect(watch.word(PLACE)).toMatchObject({ mode: 'derived', published: undefined })
+  })
+})
+
+describe('a look', () => {
+  it('gives what changed since the last one, and nothing else', () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1, topicA)
+    watched.publish(2, topicB)
+    const watch = watched.watch()
+    watch.word(PLACE)
+    const other = watch.word({ topicId: formatTopicId(topicB), partition: 0 })
+    expect(watch.look().size).toBe(0)
+    watched.publish(3, topicA)
+    expect([...watch.look().keys()]).toEqual([keyOf(topicA, 0)])
+    expect(watch.look().size).toBe(0)
+    expect(watch.word({ topicId: formatTopicId(topicB), partition: 0 })).toBe(other)
+  })
+
+  it('keeps what a slot said that is being written, or was freed', () => {
+    const watched = new Watched()
+    const control = watched.open()
+    watched.publish(1)
+    const watch = watched.watch()
+    const before = watch.word(PLACE)
+    const slot = control.slotFor(topicA, 0)
+    control.freeSlot(slot)
+    expect(watch.word(PLACE)).toBe(before)
+    expect(watch.look().size).toBe(0)
+  })
+})
+
+/** Steps of writers that come and go, and of what happens to their file. */
+const STEPS = ['open', 'publish', 'clean', 'die', 'delete', 'damage', 'reboot', 'look'] as const
+
+describe('however writers come and go', () => {
+  it('what is said was published in this boot, and is the end while somebody vouches for it', () => {
+    const step = fc.constantFrom(...STEPS)
+    const run = fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+      const watched = new Watched()
+      const watch = watched.watch()
+      /** Of this boot. */
+      let newest: number | undefined
+      let seed = 0
+      let isGood = false
+      let isClean = false
+      for (const one of steps) {
+        const canPublish = watched.control !== undefined && isGood
+        if (one === 'open') {
+          watched.open()
+          if (!isGood) newest = undefined
+          isGood = true
+          isClean = false
+        } else if (one === 'publish' && canPublish && !isClean && watched.isAlive) {
+          seed += 1
+          watched.publish(seed)
+          newest = stateOf(seed).logEndOffset
+        } else if (one === 'clean' && canPublish && watched.isAlive) {
+          watched.control?.markClean()
+          watched.isAlive = false
+          isClean = true
+        } else if (one === 'die') watched.isAlive = false
+        else if (one === 'delete' || one === 'damage') {
+          if (watched.driver.status(CONTROL_FILE) === undefined) continue
+          if (one === 'delete') void watched.driver.unlink(CONTROL_FILE)
+          else watched.overwrite(0, Buffer.from('garbage'))
+          watched.control = undefined
+          isGood = false
+          newest = undefined
+          watch.look() // The first one that finds nothing keeps what it knew.
+        } else if (one === 'reboot') {
+          if (!isGood) continue
+          watched.isAlive = false
+          watched.open('boot-z').close()
+          watched.isAlive = false
+          watched.control = undefined
+          isGood = false
+          newest = undefined
+        }
+        watched.clock.advance(1_000)
+        const word = watch.word(PLACE)
+        const isVouchedFor = isGood && newest !== undefined && (isClean || watched.isAlive)
+        expect(endOf(word)).toBe(isGood ? newest : undefined)
+        expect(word.mode).toBe(isVouchedFor ? 'published' : 'derived')
+        expect(watch.look().size).toBe(0)
+      }
+    })
+    fc.assert(run, { numRuns: 200 })
+  })
+})

@@ -9,6 +9,8 @@
  * the values stay due, and the next change, or the close, tries again.
  *   I1  what is published as durable is so for every reader: nothing of a transaction whose commit
  *       a power cut could undo
+ *   I2  publishing takes a small part of the time at most, however many watch the file: each of
+ *       them is woken by every write, at its writer's cost
  */
 import { LogError } from '../errors/log-error.ts'
 import type { ControlFile } from '../storage/control-file.ts'
@@ -17,6 +19,12 @@ import type { Clock } from './clock.ts'
 import type { PartitionLog } from './partition-log.ts'
 
 const MIN_INTERVAL_MS = 1
+/** Between two publications as many times what the last one took: so they take a 25th (I2). */
+const REST_PER_COST = 25
+/** Readers look by themselves as often. */
+const MAX_INTERVAL_MS = 50
+/** What a publication may take beyond twice the last one before it counts as held up. */
+const COST_GRAIN_MS = 0.02
 
 /** What a partition is published under. */
 interface Published {
@@ -38,6 +46,8 @@ export class WatermarkPublisher {
   readonly #changed = new Set<PartitionLog>()
   #isScheduled = false
   #publishedAtMs = -Infinity
+  #intervalMs = MIN_INTERVAL_MS
+  #costMs = 0
   #timer: unknown
   #isClosed = false
   /** Reused: a publication allocates nothing. */
@@ -78,7 +88,7 @@ export class WatermarkPublisher {
     this.#changed.add(partition)
     if (this.#isScheduled) return
     this.#isScheduled = true
-    const waitMs = this.#publishedAtMs + MIN_INTERVAL_MS - this.#clock.monotonicNow()
+    const waitMs = this.#publishedAtMs + this.#intervalMs - this.#clock.monotonicNow()
     if (waitMs > 0) this.#timer = this.#clock.setTimeout(() => this.publishAll(), waitMs)
     else this.#afterTurn(() => this.publishAll())
   }
@@ -101,11 +111,20 @@ export class WatermarkPublisher {
   publishAll(): void {
     this.#isScheduled = false
     if (this.#isClosed) return
+    const begunMs = this.#clock.monotonicNow()
     if (this.#changed.size > 0) {
       for (const partition of this.#changed) this.#publish(partition)
       this.onPublished?.()
     }
     this.#publishedAtMs = this.#clock.monotonicNow()
+    this.#took(this.#publishedAtMs - begunMs)
+  }
+
+  /** A machine that was busy elsewhere makes one seem to cost much: that counts by and by. */
+  #took(elapsedMs: number): void {
+    this.#costMs = Math.min(elapsedMs, 2 * this.#costMs + COST_GRAIN_MS)
+    const restMs = Math.min(REST_PER_COST * this.#costMs, MAX_INTERVAL_MS)
+    this.#intervalMs = Math.max(MIN_INTERVAL_MS, restMs)
   }
 
   /** Publishes the last values and stops; `isClean` where the log was closed with all it has. */

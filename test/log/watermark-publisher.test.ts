@@ -26,7 +26,7 @@ async function publishedAt(costMs: (number: number) => number): Promise<readonly
     clock.advance(costMs(times.length))
     times.push(clock.monotonicNow())
   })
-  onTestFinished(() => void spy.mockRestore())
+  onTestFinished(() => spy.mockRestore())
   while (clock.monotonicNow() < LOAD_MS) {
     appendMany(partition, 1)
     await nextTurn()

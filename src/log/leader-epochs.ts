@@ -81,6 +81,11 @@ export class LeaderEpochs {
     return Math.min(next?.startOffset ?? logEndOffset, logEndOffset)
   }
 
+  /** Where the first epoch behind `leaderEpoch` starts; undefined where there is none. */
+  startBehind(leaderEpoch: number): number | undefined {
+    return this.#entries.find((entry) => entry.leaderEpoch > leaderEpoch)?.startOffset
+  }
+
   /** Forgets the epochs that start at or behind `offset`, which is where the log was cut. */
   truncateTo(offset: number): void {
     this.#entries = this.#entries.filter((entry) => entry.startOffset < offset)

@@ -95,6 +95,19 @@ export class SegmentList {
     this.#segments.splice(at, old.length, ...fresh)
   }
 
+  /** Holds `segments` from now on, some of which it may hold already. */
+  become(segments: readonly Segment[]): void {
+    assert(segments.length > 0, 'I2: a partition has a segment')
+    let lowest = -1
+    for (const [index, { baseOffset, isSealed }] of segments.entries()) {
+      assert(baseOffset > lowest, 'I1: base offsets ascend')
+      assert(isSealed || index === segments.length - 1, 'I3: only the last segment is active')
+      lowest = baseOffset
+    }
+    this.#segments.length = 0
+    for (const segment of segments) this.#segments.push(segment)
+  }
+
   /** The segment that is number `index`, the oldest being 0. */
   at(index: number): Segment {
     return this.#at(index)

@@ -12,6 +12,7 @@ import { openLogDirectory, type OpenReport } from '../../src/log/directory-open.
 import type { LogDirectory } from '../../src/log/log-directory.ts'
 import type { AppendedBatch } from '../../src/log/encoded-batch.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
+import type { ReadablePartition } from '../../src/log/readable-partition.ts'
 import type { BatchRun } from '../../src/log/tail.ts'
 import { runProcedure } from '../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../src/storage/storage-driver.ts'
@@ -94,7 +95,11 @@ export function valueAt(offset: number, valueBytes: number = 8): string {
 }
 
 /** Every record from `from` to the end of the log, or to `to`. */
-export function readRecords(log: PartitionLog, from?: number, to?: number): readonly ReadRecord[] {
+export function readRecords(
+  log: ReadablePartition,
+  from?: number,
+  to?: number,
+): readonly ReadRecord[] {
   const start = from ?? log.logStartOffset
   const end = to ?? log.highWatermark
   const records: ReadRecord[] = []

@@ -9,48 +9,74 @@
  *   I3  nothing is handed out that did not pass its CRC here, nor anything behind what is published
  *   I4  nothing is written and no lock is taken
  */
+import { LogError } from '../../errors/log-error.ts'
+import { completeProcedure, type Procedure } from '../../storage/procedure.ts'
+import type { PublishedPartition } from '../../storage/control-slot.ts'
 import { AbortedTransactions } from '../aborted-transactions.ts'
+import { nextTurn } from '../clock.ts'
+import { LeaderEpochs } from '../leader-epochs.ts'
 import type { ResolvedTopicConfig } from '../log-config.ts'
 import { LogCursor } from '../log-cursor.ts'
 import type { CursorOptions } from '../log-source.ts'
+import { endedError } from '../partition-errors.ts'
 import type { PartitionEnd, ReadablePartition } from '../readable-partition.ts'
-import { SegmentList } from '../segment-list.ts'
+import type { SegmentList } from '../segment-list.ts'
 import { Tail } from '../tail.ts'
-import type { Procedure } from '../../storage/procedure.ts'
+import { DerivedWatermarks, startOfReplay } from './derived-watermarks.ts'
 import type { FollowContext, FollowedPlace, WriterWord } from './follow-context.ts'
+import type { SwapStance } from './folder-listing.ts'
+import { FollowedSegments, type FollowedEnd, type FollowedFolder } from './followed-segments.ts'
+import { FollowedWatermarks } from './followed-watermarks.ts'
+
+/** Before somebody has said anything. */
+const NO_WORD: WriterWord = { mode: 'derived', published: undefined, writerGeneration: undefined }
+/** What no layout epoch is equal to. */
+const UNSEEN = -1
 
 /** See the file's header. */
-export class FollowedPartition implements ReadablePartition {
+export class FollowedPartition implements ReadablePartition, FollowedFolder {
   readonly topic: string
   readonly partition: number
   readonly topicId: string
   readonly directory: string
+  readonly driver: FollowContext['driver']
+  /** Made here: every segment ends where the next one starts. */
+  readonly isOwn: boolean
   readonly tail: Tail
   /** A writer decides; what it publishes as durable is decided. */
   readonly undecided: ReadablePartition['undecided'] = { lowestOffset: Infinity }
   readonly cuts: number[] = []
-  readonly rewriteCount: number = 0
-  readonly logStartOffset: number = 0
-  readonly highWatermark: number = 0
-  readonly lastStableOffset: number = 0
-  readonly logEndOffset: number = 0
-  readonly durableOffset: number = 0
   readonly #context: FollowContext
   readonly #place: FollowedPlace
+  readonly #marks = new FollowedWatermarks()
   readonly #listeners = new Set<() => void>()
   #config: ResolvedTopicConfig
   #isGapless: boolean
+  #word: WriterWord = NO_WORD
+  /** Who published last. */
+  #generation: number | undefined
+  /** The newest epoch when somebody first read here, or when the writer changed last. */
+  #knownEpoch: number | undefined
+  #files: FollowedSegments | undefined
+  /** The layout that the list of segments is of, but for rolls that were met since. */
+  #layoutEpoch = UNSEEN
+  #rollCount = 0
+  #isUnsettled = false
+  #derived: DerivedWatermarks | undefined
   #aborted: AbortedTransactions | undefined
+  #abortedOf = 0
   #end: PartitionEnd | undefined
 
   /** Reads nothing yet: the first look does. */
   constructor(context: FollowContext, place: FollowedPlace) {
     this.#context = context
     this.#place = place
+    this.driver = context.driver
     this.topic = place.topic
     this.partition = place.partition
     this.topicId = place.topicId
     this.directory = place.directory
+    this.isOwn = place.isOwn
     this.tail = new Tail(context.tailBudget)
     this.#config = place.config
     this.#isGapless = place.isGapless
@@ -68,8 +94,27 @@ export class FollowedPartition implements ReadablePartition {
   get end(): PartitionEnd | undefined {
     return this.#end
   }
+  get logStartOffset(): number {
+    return this.#marks.logStartOffset
+  }
+  get lastStableOffset(): number {
+    return this.#marks.lastStableOffset
+  }
+  get highWatermark(): number {
+    return this.#marks.highWatermark
+  }
+  get logEndOffset(): number {
+    return this.#marks.logEndOffset
+  }
+  get durableOffset(): number {
+    return this.#marks.durableOffset
+  }
+  get rewriteCount(): number {
+    return (this.#files?.rewriteCount ?? 0) + this.cuts.length
+  }
+  /** @throws {LogError} IO where the files cannot be listed. */
   get segments(): SegmentList {
-    return new SegmentList([])
+    return this.#opened().list
   }
   get logBytes(): number {
     return this.segments.sizeBytes
@@ -77,16 +122,23 @@ export class FollowedPartition implements ReadablePartition {
 
   /** True where a look at the files could not be brought to its end: `refresh` tries again. */
   get isUnsettled(): boolean {
-    return false
+    return this.#isUnsettled
   }
 
   /**
-   * The first look, in slices where it takes long: it walks what nobody has published. `refresh`
+   * The first look, in slices where it takes long: what nobody has published is walked. `refresh`
    * does the same in one go where nobody has called this.
    * @throws {LogError} IO where the files cannot be read.
    */
-  // oxlint-disable-next-line require-yield
   *open(): Procedure<void> {
+    this.#word = this.#context.word(this.#place)
+    if (this.#word.mode === 'derived') {
+      const files = this.#opened()
+      while (files.step(this.#reach(Infinity)) === 'more') {
+        yield nextTurn
+        if (this.#end !== undefined) return
+      }
+    }
     this.refresh()
   }
 
@@ -100,30 +152,61 @@ export class FollowedPartition implements ReadablePartition {
    * something moved. Also tries again what could not be done before.
    * @throws {LogError} IO where the files cannot be read: what was known stays.
    */
-  heard(_word: WriterWord): void {}
-
-  extend(): boolean {
-    return false
+  heard(word: WriterWord): void {
+    if (this.#end !== undefined) return
+    const { changeCount } = this.#marks
+    this.#word = word
+    try {
+      const { mode, published } = word
+      if (mode === 'published' && published !== undefined) this.#takePublished(published)
+      else if (mode === 'derived') this.#derive(published)
+      if (this.#isUnsettled) this.#relist('wait')
+    } finally {
+      if (this.#marks.changeCount !== changeCount) this.#notify()
+    }
   }
 
+  /** See LogSource. Never beyond what is known as the end. */
+  extend(): boolean {
+    if (this.#end !== undefined) return false
+    const end = this.#reach(this.logEndOffset)
+    const files = this.#opened()
+    const step = files.step(end)
+    if (step !== 'stuck') return step === 'more'
+    const count = this.#changeCount
+    this.#lookAtFiles()
+    if (this.#changeCount !== count) return true
+    files.passDamage(end.limit, end)
+    return true
+  }
+
+  /** See LogSource. */
   lookAgain(): boolean {
-    return false
+    if (this.#end !== undefined || this.#files === undefined) return false
+    const count = this.#changeCount
+    if (this.#isGapless) this.#context.gapFound(this.#place)
+    this.#lookAtFiles()
+    return this.#changeCount !== count
   }
 
   isAborted(producerId: number, baseOffset: number): boolean {
-    this.#aborted ??= new AbortedTransactions(this)
+    const { rewriteCount } = this
+    if (this.#aborted === undefined || this.#abortedOf !== rewriteCount) {
+      this.#aborted = new AbortedTransactions(this)
+      this.#abortedOf = rewriteCount
+    }
     return this.#aborted.covers(producerId, baseOffset)
   }
 
   /** A reader of whole batches from `offset` on. */
   cursor(offset: number, options?: CursorOptions): LogCursor {
+    this.#knownEpoch ??= this.#readEpochs().latest
     return new LogCursor(this, offset, options)
   }
 
   onChange(listener: () => void): () => void {
-    const before = this.#listeners.size
     this.#listeners.add(listener)
-    if (before === 0) this.#context.listening(true)
+    if (this.#listeners.size === 1) this.#context.listening(true)
     return () => {
       if (this.#listeners.delete(listener) && this.#listeners.size === 0) {
         this.#context.listening(false)
@@ -146,8 +229,152 @@ export class FollowedPartition implements ReadablePartition {
     if (this.#end !== undefined) return
     this.#end = end
     this.tail.clear()
-    for (const listener of this.#listeners) listener()
-    if (this.#listeners.size > 0) this.#context.listening(false)
+    this.#files?.close()
+    this.#derived = undefined
+    const isListening = this.#listeners.size > 0
+    this.#notify()
     this.#listeners.clear()
+    if (isListening) this.#context.listening(false)
   }
+
+  #takePublished(published: PublishedPartition): void {
+    const { writerGeneration, layoutEpoch } = published
+    const isNewWriter = this.#generation !== undefined && this.#generation !== writerGeneration
+    this.#generation = writerGeneration
+    this.#derived = undefined
+    if (isNewWriter) this.#meetWriter(published)
+    this.#marks.take(published)
+    const files = this.#files
+    if (files === undefined) {
+      this.#layoutEpoch = layoutEpoch
+      return
+    }
+    const explained = this.#layoutEpoch + 2 * (files.rollCount - this.#rollCount)
+    const isSame = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
+    if (!isSame && (layoutEpoch & 1) === 0) this.#relist('wait')
+  }
+
+  /** What its predecessor wrote and this one has not is void. */
+  #meetWriter(published: PublishedPartition): void {
+    const epochs = this.#readEpochs()
+    const known = this.#knownEpoch ?? -1
+    const newEpochStart = known < 0 ? undefined : epochs.startBehind(known)
+    const end = Math.min(newEpochStart ?? Infinity, published.logEndOffset)
+    if (this.#knownEpoch !== undefined) this.#knownEpoch = epochs.latest
+    if (end < this.logEndOffset) this.#cutTo(end)
+    this.#layoutEpoch = UNSEEN
+  }
+
+  #cutTo(offset: number): void {
+    this.cuts.push(offset)
+    this.#files?.cutTo(offset)
+    this.#derived = undefined
+    this.#layoutEpoch = UNSEEN
+    this.#marks.cutTo(offset)
+  }
+
+  /** Nobody says how far the log goes: the files do. */
+  #derive(published: PublishedPartition | undefined): void {
+    const files = this.#opened()
+    const checkpointed = this.#context.checkpointed(this.#place)
+    if (published !== undefined) this.#marks.take(published)
+    if (files.isOutdated) this.#relist('wait')
+    let knownEnd = Math.max(this.logEndOffset, checkpointed.recoveryPoint)
+    if (files.isActiveShort) {
+      files.cutTo(files.list.active.baseOffset)
+      this.#relist('plan')
+      knownEnd = 0
+    }
+    const end = this.#walk(files, knownEnd)
+    if (end < this.logEndOffset) this.#cutTo(end)
+    const start = published === undefined ? undefined : published.lastStableOffset
+    this.#derived ??= new DerivedWatermarks(
+      this,
+      start === undefined
+        ? startOfReplay(this.driver, this, end)
+        : { offset: Math.min(start, end), entries: [] },
+    )
+    this.#marks.derive({
+      logStartOffset: Math.max(checkpointed.logStartOffset ?? 0, files.list.first.baseOffset),
+      logEndOffset: end,
+      durableOffset: published?.durableOffset ?? checkpointed.recoveryPoint,
+    })
+    completeProcedure(this.#derived.advance(end))
+    this.#marks.stableUpTo(Math.min(this.#derived.firstUnstableOffset, end))
+  }
+
+  /** Takes in all that is whole; returns where the log ends. */
+  #walk(files: FollowedSegments, knownEnd: number): number {
+    const reach = this.#reach(Infinity)
+    for (;;) {
+      while (files.step(reach) === 'more');
+      const { nextOffset } = files.list.active
+      if (nextOffset >= knownEnd) return nextOffset
+      const count = this.#changeCount
+      this.#relist('wait')
+      if (this.#changeCount === count) files.passDamage(knownEnd, reach)
+    }
+  }
+
+  /** After something was not as expected. @throws {LogError} as `heard`, and once it has ended. */
+  #lookAtFiles(): void {
+    const word = this.#context.word(this.#place)
+    if (word.mode === 'published') this.heard(word)
+    this.#relist('plan')
+    if (this.#end !== undefined) throw endedError(this)
+  }
+
+  #relist(stance: SwapStance): void {
+    const files = this.#files
+    if (files === undefined || this.#end !== undefined) return
+    const { published } = this.#word
+    const result = files.relist(this.#reach(this.#limit), stance)
+    if (result === 'gone') {
+      this.#context.missing()
+      return
+    }
+    this.#isUnsettled = result === 'unsettled'
+    if (this.#isUnsettled) return
+    this.#layoutEpoch = published?.layoutEpoch ?? UNSEEN
+    this.#rollCount = files.rollCount
+  }
+
+  #opened(): FollowedSegments {
+    if (this.#files !== undefined) return this.#files
+    if (this.#end !== undefined) throw endedError(this)
+    const files = FollowedSegments.open(this, this.#reach(this.#limit))
+    if (files === undefined) {
+      this.#context.missing()
+      throw this.#end === undefined ? notThere(this) : endedError(this)
+    }
+    this.#knownEpoch ??= this.#readEpochs().latest
+    this.#files = files
+    return files
+  }
+
+  get #limit(): number {
+    return this.#word.mode === 'published' ? this.logEndOffset : Infinity
+  }
+
+  #reach(limit: number): FollowedEnd {
+    return { limit, isThisBoot: this.#word.writerGeneration !== undefined }
+  }
+
+  /** Rises where what is known of the files, or of the log, changed. */
+  get #changeCount(): number {
+    return (this.#files?.changeCount ?? 0) + this.cuts.length + (this.#isGapless ? 0 : 1)
+  }
+
+  #readEpochs(): LeaderEpochs {
+    return LeaderEpochs.load(this.driver, this.directory)
+  }
+
+  #notify(): void {
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+function notThere({ directory }: FollowedPartition): LogError<'IO'> {
+  const message = `the files in ${directory} are gone, or change all the time: try again`
+  return new LogError('IO', message, { file: directory })
 }

@@ -52,6 +52,7 @@ import type { ProducerOptions } from './producer-options.ts'
 import type { ExportOptions } from './record-export.ts'
 import type { ImportOptions, ImportReport } from './record-import.ts'
 import { restoreLog } from './restore.ts'
+import { shareLog } from './shared-log.ts'
 import type { TextSource } from './text-lines.ts'
 import type { Topic } from './topic.ts'
 import type { TopicDefinition } from './topic-definition.ts'
@@ -285,9 +286,10 @@ export class EventLog implements AsyncDisposable {
     )
   }
 
-  /** Sharing with worker threads is not part of this version: the call fails. */
+  /** What another thread of this process attaches with: plain data, the same at each call. */
   share(): LogHandle {
-    throw notAvailable('attaching from worker threads', 'log.share()')
+    this.#host.checkOpen('log.share')
+    return shareLog(this.#host)
   }
 
   /**

@@ -6,6 +6,7 @@
 import type { TopicConfig } from '../log/log-config.ts'
 import type { ReadableTopic } from '../log/readable-partition.ts'
 import type { BackupOptions } from './backup.ts'
+import type { LogHandle } from './group-types.ts'
 import type { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { HousekeepingOptions } from './housekeeping.ts'
 import type {
@@ -38,6 +39,8 @@ export interface LogHost {
   deleteTopic(ref: unknown): Promise<void>
   producer(options: ProducerOptions | undefined): Producer
   describe(): LogDescription
+  /** The handle of a log on disk that is written here. */
+  share?(): LogHandle | undefined
   flush(): Promise<void>
   runHousekeeping(options: HousekeepingOptions | undefined): Promise<HousekeepingReport>
   scrub(options: ScrubOptions | undefined): Promise<VerifyReport>

@@ -38,6 +38,7 @@ import { MEMORY_READS, mappingsFor, tryMappings, type ReadMethod } from './log-r
 import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnings.ts'
 import { openReadOnly } from './read-only-opening.ts'
 import { ReaderHost } from './reader-host.ts'
+import { LogSharing } from './shared-log.ts'
 import { settingsToChange } from './topic-catalog.ts'
 import type { TopicDefinition } from './topic-definition.ts'
 import { WriterHost } from './writer-host.ts'
@@ -232,9 +233,12 @@ async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise
   try {
     warnOfRecovery(warn, report)
     if (options.io === 'mmap' && reads.kind !== 'mmap') warn(fellBackToReads(reads.reason))
+    const sharing = new LogSharing(place.directory, place.lock)
+    host.sharing = sharing
     host.start()
     await ensureTopics(host, options)
-    return { host, place: { ...place, reads, isReadOnly: false }, report }
+    const opened = { ...place, lock: sharing.lock, reads, isReadOnly: false }
+    return { host, place: opened, report }
   } catch (error) {
     await host.close(0).catch(() => undefined) // It fails with what failed it.
     throw error

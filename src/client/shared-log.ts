@@ -11,8 +11,12 @@
  *   I3  nothing here keeps the process alive, and nothing is kept of whoever has attached
  */
 import { BroadcastChannel } from 'node:worker_threads'
+import { invalidArgument } from '../errors/log-error.ts'
 import { WakeSignal } from '../log/wake-signal.ts'
+import type { WatermarkPublisher } from '../log/watermark-publisher.ts'
+import type { WriterLock } from '../storage/writer-lock.ts'
 import type { LogHandle } from './group-types.ts'
+import type { LogHost } from './log-host.ts'
 
 /** What is said on the channel of a shared log: by whoever attaches, then by its owner. */
 export type ChannelMessage = 'hello' | 'closed' | { readonly memory: SharedArrayBuffer }
@@ -71,4 +75,55 @@ export class SharedLog {
   #say(message: ChannelMessage): void {
     this.#channel.postMessage(message)
   }
+}
+
+/** What a log on disk needs to be shared, whether it ever is or not. */
+export class LogSharing {
+  /** The writer's lock, whose release is the end of sharing (I2). */
+  readonly lock: WriterLock
+  readonly #directory: string
+  #shared: SharedLog | undefined
+
+  constructor(directory: string, lock: WriterLock) {
+    this.#directory = directory
+    const { kind, token } = lock
+    this.lock = {
+      kind,
+      token,
+      release: async () => {
+        await lock.release()
+        this.#shared?.close()
+        this.#shared = undefined
+      },
+    }
+  }
+
+  /** The handle; from the first call on, each publication wakes whoever has attached. */
+  share(publisher: WatermarkPublisher): LogHandle {
+    if (this.#shared === undefined) {
+      const shared = new SharedLog({ directory: this.#directory, id: this.lock.token })
+      publisher.onPublished = () => shared.published()
+      this.#shared = shared
+    }
+    return this.#shared.handle
+  }
+
+  /** See `SharedLog.end`. */
+  end(): void {
+    this.#shared?.end()
+  }
+}
+
+/**
+ * The handle of an open log.
+ * @throws {LogError} INVALID_ARGUMENT for one that threads cannot open by its directory, or that
+ *   is not written here.
+ */
+export function shareLog(host: LogHost): LogHandle {
+  const handle = host.share?.()
+  if (handle !== undefined) return handle
+  throw invalidArgument(
+    'log.share: only a log on disk can be shared, where it is open for writing: one in memory is ' +
+      'seen by its own thread alone, and of a read-only one the owner is to be shared',
+  )
 }

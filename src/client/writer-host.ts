@@ -28,6 +28,7 @@ import { type BackupOptions, Backups } from './backup.ts'
 import { ClosingListeners } from './closing-listeners.ts'
 import { GroupCoordinator } from './groups/group-coordinator.ts'
 import type { GroupHost, NamedTopic } from './groups/group-host.ts'
+import type { LogHandle } from './group-types.ts'
 import { Housekeeper, type HousekeepingOptions } from './housekeeping.ts'
 import { describeLog } from './log-description.ts'
 import type { LogHost } from './log-host.ts'
@@ -38,6 +39,7 @@ import type {
   LogDescription,
   VerifyReport,
 } from './log-reports.ts'
+import type { LogSharing } from './shared-log.ts'
 import { scrubLog, type ScrubHost, type ScrubOptions } from './log-scrub.ts'
 import { LogProducers } from './log-producers.ts'
 import { damageSkipped, housekeepingFailed, partitionReadOnly, type Warn } from './log-warnings.ts'
@@ -65,6 +67,8 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   readonly warn: Warn
   /** Readers say themselves what they want to see. */
   readonly visibility = 'written'
+  /** Undefined where threads cannot open the log by its directory. */
+  sharing: LogSharing | undefined
   readonly #directory: LogDirectory
   readonly #procedures = new ProcedureQueue()
   readonly #ownTopics: OwnTopics
@@ -138,6 +142,12 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
 
   damageFound(error: LogError<'CORRUPT'>, resumesAt: number): void {
     this.warn(damageSkipped(error, resumesAt))
+  }
+
+  /** The handle for other threads, where they can open the log. */
+  share(): LogHandle | undefined {
+    const { publisher } = this.#directory
+    return publisher && this.sharing?.share(publisher)
   }
 
   // ------------------------------------------------------------------ topics
@@ -350,18 +360,23 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
     this.#housekeeper.stop()
     if (this.groups.isBusy) {
       // Handlers may still send while they finish; whoever only reads ends at once.
-      this.#closing.tell()
+      this.#endReaders()
       await this.groups.close(timeoutMs)
     }
     this.#isOpen = false
     this.#background.stop()
-    this.#closing.tell()
+    this.#endReaders()
     await this.#producers.finish(Math.max(0, startedMs + timeoutMs - this.clock.monotonicNow()))
     await this.#background.ended()
     await this.#backups.ended()
     await this.#housekeeper.ended()
     await this.transactions.close()
     await this.#procedures.run(() => this.#directory.close())
+  }
+
+  #endReaders(): void {
+    this.sharing?.end()
+    this.#closing.tell()
   }
 
   checkOpen(call: string): void {

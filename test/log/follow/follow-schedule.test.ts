@@ -2,25 +2,8 @@
 import { describe, expect, it } from 'vitest'
 import { nextTurn } from '../../../src/log/clock.ts'
 import { FollowSchedule } from '../../../src/log/follow/follow-schedule.ts'
-import type { WakeSource } from '../../../src/log/follow/wake-source.ts'
 import { FakeClock } from '../../support/fake-clock.ts'
-
-/** Wakes by hand; says whether anybody listens. */
-class HandWake implements WakeSource {
-  onWake: (() => void) | undefined
-  onFailure: ((cause: unknown) => void) | undefined
-  starts = 0
-
-  start(onWake: () => void, onFailure: (cause: unknown) => void): void {
-    this.onWake = onWake
-    this.onFailure = onFailure
-    this.starts += 1
-  }
-
-  stop(): void {
-    this.onWake = undefined
-  }
-}
+import { HandWake } from './follower.ts'
 
 interface Scheduled {
   readonly clock: FakeClock

@@ -32,7 +32,9 @@ export async function countRecords(
     offset = Math.max(offset, log.logStartOffset)
     const segment = log.segments.floor(offset)
     const nextOffset = log.segments.after(segment)?.baseOffset ?? endOffset
-    const isWhole = segment.baseOffset >= offset && segment.nextOffset <= endOffset
+    // The last one may not have been taken in to its end, where another process writes the log.
+    const isTakenIn = segment.isSealed || segment.nextOffset === endOffset
+    const isWhole = isTakenIn && segment.baseOffset >= offset && segment.nextOffset <= endOffset
     total +=
       isWhole && segment.recordCount !== null
         ? segment.recordCount

@@ -11,6 +11,7 @@
  *   I2  whatever is not as it was then is left to the cursor, which says what it is
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
+import { LogError } from '../errors/log-error.ts'
 import {
   BATCH_HEADER_BYTES,
   baseOffsetOf,
@@ -26,6 +27,7 @@ import { LogCursor } from './log-cursor.ts'
 import type { LogSource } from './log-source.ts'
 import { type MarkedBatch, RecordMarks } from './record-marks.ts'
 import { ReusedBuffer } from './reused-buffer.ts'
+import type { Tail } from './tail.ts'
 
 /** One record is wanted: a stretch of the index and a batch fit. */
 const CURSOR_OPTIONS = { readBytes: 16_384, borrow: true }
@@ -73,14 +75,31 @@ export class RecordLookup {
    * @throws {CorruptBytes} for one that was written like that.
    */
   find(offset: number): RecordBatchReader | undefined {
+    try {
+      return this.#find(offset)
+    } catch (error) {
+      if (!LogError.is(error, 'IO') || !this.#source.lookAgain()) throw error
+      return this.#find(offset) // Another process has replaced a file meanwhile.
+    }
+  }
+
+  #find(offset: number): RecordBatchReader | undefined {
     const { rewriteCount } = this.#source
     if (rewriteCount !== this.#rewriteCount) {
       this.#rewriteCount = rewriteCount
       this.#marks.clear() // A batch may be another one under the same offsets.
     }
-    const held = this.#source.tail.find(offset)
+    const held = this.#source.tail.find(offset) ?? this.#taken(offset)
     if (held !== undefined) return this.#inBatch(held.chunk.buffer, held.start, offset)
     return this.#inChecked(offset) ?? this.#byCursor(offset)
+  }
+
+  /** In the tail, where another process writes the log and it was taken in just now. */
+  #taken(offset: number): ReturnType<Tail['find']> {
+    const { segments, tail } = this.#source
+    if (offset < segments.active.nextOffset) return undefined
+    while (offset >= segments.active.nextOffset && this.#source.extend());
+    return tail.find(offset)
   }
 
   #byCursor(offset: number): RecordBatchReader | undefined {

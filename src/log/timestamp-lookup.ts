@@ -42,11 +42,31 @@ export function offsetForTimestamp(
   timestamp: number,
   onDamage?: OnDamage,
 ): number | null {
-  for (const segment of log.segments) {
-    if (segment.largestTimestamp < timestamp || segment.nextOffset <= log.logStartOffset) continue
-    const from = Math.max(startOfSearch(log, segment, timestamp), log.logStartOffset)
-    const found = new TimestampSearch(log, timestamp, onDamage).firstFrom(from, segment.nextOffset)
-    if (found !== null) return found
+  try {
+    return firstSince(log, timestamp, onDamage)
+  } catch (error) {
+    if (!LogError.is(error, 'IO') || !log.lookAgain()) throw error
+    return firstSince(log, timestamp, onDamage) // Another process has replaced a file meanwhile.
+  }
+}
+
+function firstSince(
+  log: ReadablePartition,
+  timestamp: number,
+  onDamage: OnDamage | undefined,
+): number | null {
+  let searchedTo = log.logStartOffset
+  // Each is looked up anew: where another process writes the log they come and go meanwhile.
+  for (let segment: Segment | undefined = log.segments.floor(searchedTo); segment !== undefined;) {
+    const { nextOffset } = segment
+    if (nextOffset > searchedTo && segment.largestTimestamp >= timestamp) {
+      const from = Math.max(startOfSearch(log, segment, timestamp), searchedTo)
+      const found = new TimestampSearch(log, timestamp, onDamage).firstFrom(from, nextOffset)
+      if (found !== null) return found
+    }
+    searchedTo = Math.max(searchedTo, nextOffset)
+    const next = log.segments.after(segment)
+    segment = next ?? (log.extend() ? log.segments.floor(searchedTo) : undefined)
   }
   return null
 }

@@ -56,15 +56,17 @@ export function syncFailed(
 export function offsetRemoved(
   log: PartitionName & {
     readonly logStartOffset: number
+    /** Where it ends, if that is known better than by what was read of it. */
+    readonly logEndOffset?: number
     readonly segments: { readonly active: { readonly nextOffset: number } }
   },
   offset: number,
 ): LogError<'OFFSET_OUT_OF_RANGE'> {
   const { topic, partition, logStartOffset, segments } = log
+  const { logEndOffset = segments.active.nextOffset } = log
   const message =
     `offset ${offset} of ${topic}-${partition} was removed (the log starts at ${logStartOffset}): ` +
     "read from 'earliest' or 'latest' instead"
-  const logEndOffset = segments.active.nextOffset
   const details = { topic, partition, offset, logStartOffset, logEndOffset }
   return new LogError('OFFSET_OUT_OF_RANGE', message, details)
 }

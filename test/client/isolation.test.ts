@@ -9,11 +9,11 @@ import { PartitionLog } from '../../src/log/partition-log.ts'
 import { appendAs, appendMarker } from '../log/transactional-batches.ts'
 import { budget } from '../support/budget.ts'
 import { IsolationWorld } from './isolation-world.ts'
-import { LOG_KINDS, nextOf, openLog } from './open-log.ts'
+import { READ_KINDS, nextOf, openLog } from './open-log.ts'
 
 const STEPS = 150
 
-describe.each(LOG_KINDS)('readers of a log on %s', (kind) => {
+describe.each(READ_KINDS)('readers of a log on %s', (kind) => {
   it('see committed transactions whole and in order, or all records, and never a marker', async () => {
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0 }), async (seed) => {

@@ -10,23 +10,35 @@ import type { TopicConfig } from '../../src/log/log-config.ts'
 import type { Topic } from '../../src/client/topic.ts'
 import { FaultDisk } from '../../src/testing/fault-disk.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { openMirrored } from './read-only/mirrored-log.ts'
 
 /** Where a log lives. */
-export type LogKind = 'disk' | 'memory' | 'a simulated disk'
+export type LogKind = 'disk' | 'memory' | 'a simulated disk' | 'disk, read through another handle'
 
 /** For `describe.each`. */
 export const LOG_KINDS: readonly LogKind[] = ['disk', 'memory', 'a simulated disk']
 
+/** For tests that ask nothing but what reading gives. */
+export const READ_KINDS: readonly LogKind[] = [...LOG_KINDS, 'disk, read through another handle']
+
 /** A new log of a kind. */
 export async function openLog(kind: LogKind, options?: MemoryLogOptions): Promise<EventLog> {
-  const log =
-    kind === 'disk'
-      ? await EventLog.open(temporaryDirectory(), options)
-      : kind === 'memory'
-        ? EventLog.inMemory(options)
-        : await new FaultDisk().open(options)
+  const log = await newLog(kind, options)
   closeWhenDone(log)
   return log
+}
+
+async function newLog(kind: LogKind, options: MemoryLogOptions | undefined): Promise<EventLog> {
+  switch (kind) {
+    case 'disk':
+      return await EventLog.open(temporaryDirectory(), options)
+    case 'memory':
+      return EventLog.inMemory(options)
+    case 'a simulated disk':
+      return await new FaultDisk().open(options)
+    case 'disk, read through another handle':
+      return await openMirrored(options)
+  }
 }
 
 /** Closes `log` when the test is over, however it ended. */

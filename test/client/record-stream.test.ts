@@ -5,7 +5,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { rejection } from './refusal.ts'
 import {
-  LOG_KINDS,
+  READ_KINDS,
   nextOf,
   numbered,
   numbers,
@@ -34,7 +34,7 @@ async function stateOf(promise: Promise<unknown>): Promise<'pending' | 'settled'
   return state
 }
 
-describe.each(LOG_KINDS)('a read of a log on %s', (kind) => {
+describe.each(READ_KINDS)('a read of a log on %s', (kind) => {
   it('covers what was there at the call, although it is iterated later', async () => {
     const topic = await openTopic(kind)
     const partition = topic.partition(0)

@@ -3,11 +3,11 @@ import { describe, expect, it } from 'vitest'
 import { COMPRESSION_CODECS, isCodecAvailable } from '../../../src/format/compression.ts'
 import { LogError } from '../../../src/errors/log-error.ts'
 import { FaultDisk } from '../../../src/testing/fault-disk.ts'
-import { LOG_KINDS, openLog } from '../open-log.ts'
+import { READ_KINDS, openLog } from '../open-log.ts'
 import { rejection } from '../refusal.ts'
 import { opened, seen, sendIn } from './transacting.ts'
 
-describe.each(LOG_KINDS)('a transaction on %s', (kind) => {
+describe.each(READ_KINDS)('a transaction on %s', (kind) => {
   it.each(COMPRESSION_CODECS.filter((codec) => isCodecAvailable(codec, 'compress')))(
     'carries batches of codec %s, divided ones too',
     async (codec) => {

@@ -1,19 +1,23 @@
 /**
  * The control file: how far each partition is, for recovery and for readers in other processes.
  *
- *   streambed.control    a header, then a slot per partition (control-slot.ts), 128 bytes each
+ *   streambed.control    a header (control-header.ts), then a slot per partition (control-slot.ts),
+ *                        128 bytes each
  *
- *   header  0       8        12          16           20    24      28       92    124
- *           | magic | format | slotBytes | generation | pid | clean | bootId | 0 … | crc |
- *
- * Big-endian, 32 bits each but for magic and bootId, which are text; the CRC-32C covers all before
- * it. Owns the file and who has which slot; what is published, and when, is log/'s business.
+ * Owns the file and who has which slot; what is published, and when, is log/'s business.
  *   I1  every slot that can be read was published in the boot that the header names
  *   I2  it grows in place and is never replaced or cut under slots of this boot: others watch it
  * Never synced: after a power cut it says nothing, and the boot id tells that there was one.
  */
 import { assert } from '../errors/invariant.ts'
-import { crc32c } from '../format/crc32c.ts'
+import {
+  BOOT_ID_BYTES,
+  CONTROL_HEADER_BYTES,
+  controlHeaderBytes,
+  type ControlHeader,
+  type ControlWriter,
+  readControlHeader,
+} from './control-header.ts'
 import {
   CONTROL_SLOT_BYTES,
   readSlot,
@@ -33,42 +37,17 @@ import type { StorageDriver, StorageFile } from './storage-driver.ts'
 /** The file's name in the log's directory. */
 export const CONTROL_FILE = 'streambed.control'
 
-/** Who writes. */
-export interface ControlWriter {
-  /** One more than the one of the last writer, modulo 2^32. */
-  readonly writerGeneration: number
-  /** Null where the platform tells none: what is published then means nothing to a later writer. */
-  readonly bootId: string | null
-  readonly pid: number
-}
-
 /** A control file as it was read. Owned. */
-export interface ControlFileContents extends ControlWriter {
-  /** The writer has closed the log. */
-  readonly clean: boolean
+export interface ControlFileContents extends ControlHeader {
   /** By `controlSlotKey`. */
   readonly slots: ReadonlyMap<string, PublishedPartition>
 }
 
-const MAGIC = 'STRMBCTL'
-const FORMAT = 1
 /** Of half a million partitions; a larger file would take minutes to read, and is only a hint. */
-const MAX_CONTROL_BYTES = 67_108_864
-const HEADER_BYTES = 128
+export const MAX_CONTROL_BYTES = 67_108_864
 /** What the file grows by. No slot lies across a boundary of it. */
 const PAGE_BYTES = 4096
 const READ_BYTES = 16 * PAGE_BYTES
-
-const FORMAT_AT = 8
-const SLOT_BYTES_AT = 12
-const GENERATION_AT = 16
-const PID_AT = 20
-const CLEAN_AT = 24
-const BOOT_ID_AT = 28
-const BOOT_ID_BYTES = 64
-const CRC_AT = 124
-
-type ControlHeader = Omit<ControlFileContents, 'slots'>
 
 /**
  * What the control file says, or undefined where there is none or its header is damaged. A slot
@@ -132,7 +111,7 @@ export class ControlFile {
       const writerGeneration = writer.writerGeneration >>> 0
       const control = new ControlFile(file, { ...writer, writerGeneration, bootId, clean: false })
       // Before the header is written: no crash may leave old slots under the boot of today.
-      if (bootId === null || !control.#inherit(bootId)) file.resize(HEADER_BYTES)
+      if (bootId === null || !control.#inherit(bootId)) file.resize(CONTROL_HEADER_BYTES)
       control.#writeHeader(false)
       return control
     } catch (error) {
@@ -156,7 +135,7 @@ export class ControlFile {
     const slot = this.#free.at(-1)
     assert(slot !== undefined, 'a file that has grown has free slots')
     this.#generation.copy(bytes, SLOT_GENERATION_AT)
-    this.#file.write(bytes, 0, CONTROL_SLOT_BYTES, positionOf(slot))
+    this.#file.write(bytes, 0, CONTROL_SLOT_BYTES, controlSlotPosition(slot))
     this.#free.pop()
     this.#occupy(slot, bytes, 0, true)
     return slot
@@ -175,12 +154,12 @@ export class ControlFile {
     const keyAt = slot * SLOT_KEY_BYTES
     this.#keys.copy(this.#image, 0, keyAt, keyAt + SLOT_KEY_BYTES)
     writeSlotCopy(this.#image, sequence, state)
-    const position = positionOf(slot) + slotCopyAt(sequence)
+    const position = controlSlotPosition(slot) + slotCopyAt(sequence)
     this.#file.write(this.#image, SLOT_KEY_BYTES, SLOT_COPY_BYTES, position)
     this.#sequences[slot] = sequence
     if (this.#isOurs[slot] === true) return
     // After the copy: a slot that says it is of our generation holds what we have published.
-    this.#file.write(this.#generation, 0, 4, positionOf(slot) + SLOT_GENERATION_AT)
+    this.#file.write(this.#generation, 0, 4, controlSlotPosition(slot) + SLOT_GENERATION_AT)
     this.#isOurs[slot] = true
   }
 
@@ -191,7 +170,12 @@ export class ControlFile {
    */
   freeSlot(slot: number): void {
     assert(this.#sequences[slot] !== undefined, 'freeSlot: a slot from slotFor')
-    this.#file.write(Buffer.alloc(CONTROL_SLOT_BYTES), 0, CONTROL_SLOT_BYTES, positionOf(slot))
+    this.#file.write(
+      Buffer.alloc(CONTROL_SLOT_BYTES),
+      0,
+      CONTROL_SLOT_BYTES,
+      controlSlotPosition(slot),
+    )
     this.#slots.delete(readSlotKey(this.#keys, slot * SLOT_KEY_BYTES))
     this.#sequences[slot] = undefined
     this.#free.push(slot)
@@ -224,13 +208,13 @@ export class ControlFile {
       if (isDeviceFailure(error)) return false
       throw error
     }
-    const slotCount = slotsIn(this.#file.sizeBytes)
+    const slotCount = controlSlotsIn(this.#file.sizeBytes)
     this.#reserve(slotCount)
     const key = Buffer.alloc(CONTROL_SLOT_BYTES)
     // Downwards, so that low slots are given out first.
     for (let slot = slotCount - 1; slot >= 0; slot -= 1) {
       const found = read[slot]
-      this.#file.read(key, 0, SLOT_KEY_BYTES, positionOf(slot))
+      this.#file.read(key, 0, SLOT_KEY_BYTES, controlSlotPosition(slot))
       if (found === undefined) this.#free.push(slot)
       else this.#occupy(slot, key, found.sequence, false)
     }
@@ -246,9 +230,9 @@ export class ControlFile {
 
   #grow(): void {
     const { sizeBytes } = this.#file
-    const before = slotsIn(sizeBytes)
+    const before = controlSlotsIn(sizeBytes)
     this.#file.resize((Math.floor(sizeBytes / PAGE_BYTES) + 1) * PAGE_BYTES)
-    const after = slotsIn(this.#file.sizeBytes)
+    const after = controlSlotsIn(this.#file.sizeBytes)
     this.#reserve(after)
     for (let slot = after - 1; slot >= before; slot -= 1) this.#free.push(slot)
   }
@@ -261,55 +245,36 @@ export class ControlFile {
   }
 
   #writeHeader(clean: boolean): void {
-    const { writerGeneration, pid, bootId } = this.#header
-    const bytes = Buffer.alloc(HEADER_BYTES)
-    bytes.write(MAGIC, 0, 'latin1')
-    bytes.writeInt32BE(FORMAT, FORMAT_AT)
-    bytes.writeInt32BE(CONTROL_SLOT_BYTES, SLOT_BYTES_AT)
-    bytes.writeUInt32BE(writerGeneration, GENERATION_AT)
-    bytes.writeInt32BE(pid, PID_AT)
-    bytes.writeInt32BE(clean ? 1 : 0, CLEAN_AT)
-    bytes.write(bootId ?? '', BOOT_ID_AT, BOOT_ID_BYTES, 'latin1')
-    bytes.writeUInt32BE(crc32c(bytes, 0, CRC_AT), CRC_AT)
-    this.#file.write(bytes, 0, HEADER_BYTES, 0)
+    const bytes = controlHeaderBytes({ ...this.#header, clean })
+    this.#file.write(bytes, 0, CONTROL_HEADER_BYTES, 0)
   }
 }
 
-function positionOf(slot: number): number {
-  return HEADER_BYTES + slot * CONTROL_SLOT_BYTES
+/** Where a slot starts in the file. */
+export function controlSlotPosition(slot: number): number {
+  return CONTROL_HEADER_BYTES + slot * CONTROL_SLOT_BYTES
 }
 
-function slotsIn(sizeBytes: number): number {
-  return Math.max(0, Math.floor((sizeBytes - HEADER_BYTES) / CONTROL_SLOT_BYTES))
+/** How many slots are whole in that many bytes: the number of the one that starts there. */
+export function controlSlotsIn(sizeBytes: number): number {
+  return Math.max(0, Math.floor((sizeBytes - CONTROL_HEADER_BYTES) / CONTROL_SLOT_BYTES))
 }
 
 function readHeader(file: StorageFile): ControlHeader | undefined {
   if (file.sizeBytes > MAX_CONTROL_BYTES) return undefined
-  const bytes = Buffer.alloc(HEADER_BYTES)
-  if (file.read(bytes, 0, HEADER_BYTES, 0) < HEADER_BYTES) return undefined
-  if (bytes.toString('latin1', 0, FORMAT_AT) !== MAGIC) return undefined
-  if (bytes.readUInt32BE(CRC_AT) !== crc32c(bytes, 0, CRC_AT)) return undefined
-  if (bytes.readInt32BE(FORMAT_AT) !== FORMAT) return undefined
-  if (bytes.readInt32BE(SLOT_BYTES_AT) !== CONTROL_SLOT_BYTES) return undefined
-  const bootId = bytes
-    .toString('latin1', BOOT_ID_AT, BOOT_ID_AT + BOOT_ID_BYTES)
-    .replace(/\0+$/, '')
-  return {
-    writerGeneration: bytes.readUInt32BE(GENERATION_AT),
-    pid: bytes.readInt32BE(PID_AT),
-    bootId: bootId === '' ? null : bootId,
-    clean: bytes.readInt32BE(CLEAN_AT) === 1,
-  }
+  const bytes = Buffer.alloc(CONTROL_HEADER_BYTES)
+  const byteLength = file.read(bytes, 0, CONTROL_HEADER_BYTES, 0)
+  return readControlHeader(bytes.subarray(0, byteLength))
 }
 
 /** Shows every slot that can be read, in ascending order. */
 function readSlots(file: StorageFile, show: (slot: number, found: ReadSlot) => void): void {
   const chunk = Buffer.alloc(READ_BYTES)
-  for (let position = HEADER_BYTES; ; position += READ_BYTES) {
+  for (let position = CONTROL_HEADER_BYTES; ; position += READ_BYTES) {
     const byteLength = file.read(chunk, 0, READ_BYTES, position)
     for (let at = 0; at + CONTROL_SLOT_BYTES <= byteLength; at += CONTROL_SLOT_BYTES) {
       const found = readSlot(chunk, at)
-      if (found !== undefined) show(slotsIn(position + at), found)
+      if (found !== undefined) show(controlSlotsIn(position + at), found)
     }
     if (byteLength < READ_BYTES) return
   }

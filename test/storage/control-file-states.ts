@@ -1,6 +1,7 @@
 /** States, writers and control files that the tests of the control file are made of. */
 import { CONTROL_FILE } from '../../src/storage/control-file.ts'
-import type { ControlFileContents, ControlWriter } from '../../src/storage/control-file.ts'
+import type { ControlFileContents } from '../../src/storage/control-file.ts'
+import type { ControlWriter } from '../../src/storage/control-header.ts'
 import { controlSlotKey } from '../../src/storage/control-slot.ts'
 import type { PartitionWatermarks } from '../../src/storage/control-slot.ts'
 import { openMemoryDriver } from '../../src/storage/memory-driver.ts'

@@ -8,6 +8,7 @@
 import { systemClock } from '../log/clock.ts'
 import type { TopicConfig } from '../log/log-config.ts'
 import { breakLock } from '../storage/writer-lock.ts'
+import { attachLog } from './attached-log.ts'
 import type { BackupOptions } from './backup.ts'
 import { checkDirectory, describeValue } from './check-options.ts'
 import { type CloseOptions, closeTimeoutOf } from './close-options.ts'
@@ -46,7 +47,7 @@ import type {
 } from './log-reports.ts'
 import type { ScrubOptions } from './log-scrub.ts'
 import { verifyDirectory, type VerifyOptions } from './log-verify.ts'
-import { notAvailable } from './not-available.ts'
+import { noShareGroups } from './not-available.ts'
 import type { Producer } from './producer.ts'
 import type { ProducerOptions } from './producer-options.ts'
 import type { ExportOptions } from './record-export.ts'
@@ -129,9 +130,12 @@ export class EventLog implements AsyncDisposable {
     return this.#closing === undefined
   }
 
-  /** Opens the log of another thread read-only; not part of this version. */
+  /**
+   * Opens a log that another thread of this process has open, read-only; ends with it at the latest.
+   * @throws {LogError} CLOSED where it is closed; INVALID_ARGUMENT for another process's; TIMEOUT; IO.
+   */
   static async attach(handle: LogHandle): Promise<EventLog> {
-    throw notAvailable('attaching from worker threads', `EventLog.attach(${describeValue(handle)})`)
+    return await attachLog(handle, (opened) => new EventLog(opened))
   }
 
   /**
@@ -280,10 +284,7 @@ export class EventLog implements AsyncDisposable {
     id: string,
     options: ShareGroupOptions<T>,
   ): ShareGroup<RecordsOf<T>> {
-    throw notAvailable(
-      'share groups',
-      `log.shareGroup(${describeValue(id)}, ${describeValue(options)})`,
-    )
+    throw noShareGroups(`log.shareGroup(${describeValue(id)}, ${describeValue(options)})`)
   }
 
   /** What another thread of this process attaches with: plain data, the same at each call. */

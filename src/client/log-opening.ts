@@ -37,7 +37,7 @@ import type { CheckedLogOptions } from './log-options.ts'
 import { MEMORY_READS, mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
 import { fellBackToReads, warnOfRecovery, warnTo, type Warn } from './log-warnings.ts'
 import { openReadOnly } from './read-only-opening.ts'
-import { ReaderHost } from './reader-host.ts'
+import { type OwningLog, ReaderHost } from './reader-host.ts'
 import { LogSharing } from './shared-log.ts'
 import { settingsToChange } from './topic-catalog.ts'
 import type { TopicDefinition } from './topic-definition.ts'
@@ -131,16 +131,17 @@ export function openInMemory(options: CheckedLogOptions): OpenedLog {
 }
 
 /**
- * Opens the log in `directory` to read what others write there; `wake` where it need not be watched.
+ * Opens the log in `directory` to read what others write there; `wake` where another thread's log
+ * wakes this one, and ends it.
  * @throws {LogError} As `openReadOnly`; TOPIC_NOT_FOUND, CONFIG_MISMATCH for topics of the options.
  */
 export async function openToRead(
   directory: string,
   options: CheckedLogOptions,
-  wake?: WakeSource,
-): Promise<OpenedLog> {
+  wake?: WakeSource & OwningLog,
+): Promise<OpenedLog<ReaderHost>> {
   const opened = await openReadOnly(directory, options, wake)
-  const host = new ReaderHost(opened, options)
+  const host = new ReaderHost(opened, options, wake)
   try {
     for (const topic of options.topics) checkTopicThere(host, topic)
   } catch (error) {

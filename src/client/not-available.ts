@@ -4,13 +4,10 @@
  */
 import { invalidArgument, type LogError } from '../errors/log-error.ts'
 
-/** Features of the interface that come with later versions. */
-export type LaterFeature = 'share groups' | 'attaching from worker threads'
-
-/** The refusal of a call that needs `feature`. */
-export function notAvailable(feature: LaterFeature, call: string): LogError<'INVALID_ARGUMENT'> {
-  return invalidArgument(`${call}: ${feature} are not part of this version of streambed`, {
-    feature,
+/** The refusal of a call that needs share groups. */
+export function noShareGroups(call: string): LogError<'INVALID_ARGUMENT'> {
+  return invalidArgument(`${call}: share groups are not part of this version of streambed`, {
+    feature: 'share groups',
     call,
   })
 }

@@ -39,6 +39,11 @@ import type { Topic } from './topic.ts'
 import { named, TopicHandles } from './topic-handles.ts'
 import { type TopicHost, TopicState, type TopicView } from './topic-state.ts'
 
+/** What is asked of a log in another thread that readers are attached to. */
+export interface OwningLog {
+  readonly isClosed: boolean
+}
+
 /** One open log that is only read, below its public handle. */
 export class ReaderHost implements LogHost, TopicHost, ProducerHost, ScrubHost, GroupHost {
   readonly clock: Clock
@@ -53,6 +58,8 @@ export class ReaderHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   /** Where consumer groups go on reading. */
   readonly offsets: ReadableOffsets
   readonly #place: ReadOnlyLog
+  /** The log that this one is attached to, where it is: it ends with it. */
+  readonly #owner: OwningLog | undefined
   readonly #handles: TopicHandles<ReadableTopic>
   /** They exist, and refuse whatever they are given. */
   readonly #producers: LogProducers
@@ -60,9 +67,10 @@ export class ReaderHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   readonly #forgetTopics: () => void
   #isOpen = true
 
-  constructor(place: ReadOnlyLog, options: CheckedLogOptions) {
+  constructor(place: ReadOnlyLog, options: CheckedLogOptions, owner?: OwningLog) {
     const { log } = place
     this.#place = place
+    this.#owner = owner
     this.clock = options.clock
     this.randomBytes = options.randomBytes
     this.visibility = options.visibility
@@ -85,12 +93,12 @@ export class ReaderHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   }
 
   get isOpen(): boolean {
-    return this.#isOpen
+    return this.#isOpen && this.#owner?.isClosed !== true
   }
 
   /** @throws {LogError} CLOSED. */
   checkOpen(call: string): void {
-    if (!this.#isOpen) throw new LogError('CLOSED', `${call}: the log is closed`, { call })
+    if (!this.isOpen) throw new LogError('CLOSED', `${call}: the log is closed`, { call })
   }
 
   onClosing(listener: () => void): () => void {
@@ -126,7 +134,7 @@ export class ReaderHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   }
 
   lookAgain({ topic }: TopicState): void {
-    if (this.#isOpen) this.#place.log.topic(topic.name)
+    if (this.isOpen) this.#place.log.topic(topic.name)
   }
 
   describe(): LogDescription {

@@ -11,7 +11,7 @@
  *   I3  neither keeps its thread alive: who waits for somebody holds the process (clock.ts)
  */
 import { afterTurn } from './clock.ts'
-import type { WakeSource } from './follow/followed-log.ts'
+import type { WakeSource } from './follow/wake-source.ts'
 
 const PUBLICATIONS = 0
 const IS_CLOSED = 1
@@ -41,6 +41,7 @@ export class WakeSignal {
 
 /** A reader's side: one for each log that is attached. */
 export class SignalledWake implements WakeSource {
+  readonly isComplete = true
   readonly #cells: Int32Array
   readonly #onClosed: () => void
   #onWake: (() => void) | undefined
@@ -64,9 +65,14 @@ export class SignalledWake implements WakeSource {
 
   start(onWake: () => void): void {
     this.#onWake = onWake
-    if (this.#isWaiting) return
-    this.#seen = Atomics.load(this.#cells, PUBLICATIONS)
-    this.#wait()
+    if (!this.#isWaiting) {
+      this.#seen = Atomics.load(this.#cells, PUBLICATIONS)
+      this.#wait()
+    }
+    // For what came between the last look and this.
+    afterTurn(() => {
+      if (this.#onWake === onWake) onWake()
+    })
   }
 
   stop(): void {

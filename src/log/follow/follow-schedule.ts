@@ -98,7 +98,7 @@ export class FollowSchedule {
   }
 
   get #pollMs(): number {
-    if (this.#waiting === 0) return IDLE_POLL_MS
+    if (this.#waiting === 0 || this.#parts.wake.isComplete === true) return IDLE_POLL_MS
     return this.#hasFailed ? UNWATCHED_POLL_MS : POLL_MS
   }
 

@@ -33,7 +33,7 @@ export class TableEntries {
   #size = 0
   #tombstoneCount = 0
   /** By partition. */
-  readonly #logStarts: number[] = []
+  #logStarts: number[] = []
 
   /** Of the entry turned to. Borrowed until anything changes; never to be handed out. */
   buffer: Buffer = NO_BYTES
@@ -148,6 +148,17 @@ export class TableEntries {
     this.#chunks = new EntryChunks()
     this.#size = 0
     this.#tombstoneCount = 0
+    this.buffer = NO_BYTES
+  }
+
+  /** Takes everything out, and what `other` has in; that is not used any more. */
+  adopt(other: TableEntries): void {
+    this.#slots = other.#slots
+    this.#chunks = other.#chunks
+    this.#size = other.#size
+    this.#tombstoneCount = other.#tombstoneCount
+    this.#logStarts = other.#logStarts
+    this.keepsTombstones = other.keepsTombstones
     this.buffer = NO_BYTES
   }
 

@@ -2,24 +2,27 @@
  * TableFollower: keeps a table's entries what the topic's partitions say: loads them, then follows.
  *
  *   loading -> following <-> catching up -> over
+ *              loading anew, in memory beside what is shown
  *   I1  only what is committed gets in, in offset order within a partition
  *   I2  while following, whatever an append or a commit makes visible is in when that returns; a
  *       commit that brings more than SLICE_BYTES is caught up with in the background
  *   I3  in the background nothing holds the event loop: it takes SLICE_BYTES at a time, and cold
  *       data is read beside it
  *   I4  nothing that goes wrong here gets into the append that was followed: it ends the table
+ *   I5  where what was read is not what the log holds any more (table-source.ts), it is loaded anew,
+ *       and shown when all of it is there: nobody sees a part
  */
 import { assert } from '../../errors/invariant.ts'
 import { nextTurn } from '../../log/clock.ts'
 import { endedError } from '../../log/partition-errors.ts'
-import type { ReadablePartition } from '../../log/readable-partition.ts'
 import { tableEnded } from '../log-warnings.ts'
 import type { Range } from '../position.ts'
 import { RecordSource } from '../record-source.ts'
-import type { Segment } from '../../storage/segment.ts'
 import type { TopicView } from '../topic-state.ts'
-import type { TableEntries } from './table-entries.ts'
+import { noteDifferences } from './table-differences.ts'
+import { TableEntries } from './table-entries.ts'
 import type { TableListeners } from './table-listeners.ts'
+import { TableSource } from './table-source.ts'
 
 const SLICE_BYTES = 262_144
 /** What a record counts beside its key and value: small ones take their time too. */
@@ -29,31 +32,24 @@ const MOST_LOADS = 4
 /** Entries that are looked at in one go. */
 const SLICE_ENTRIES = 4_096
 
-/** One partition of the topic. */
-interface Followed {
-  readonly log: ReadablePartition
-  readonly source: RecordSource
-  /** Those there were when it began. */
-  segments: readonly Segment[]
-  /** Stops listening. */
-  readonly release: () => void
-  logStartOffset: number
-  /** Up to there was read, though it may be that nothing is there. */
-  readTo: number
-}
-
 /** Keeps the entries of one table. */
 export class TableFollower {
   readonly #view: TopicView
+  /** What is shown. */
   readonly #entries: TableEntries
+  /** Where records go: the same, but while it is loaded anew. */
+  #taking: TableEntries
   readonly #listeners: TableListeners
-  readonly #followed: Followed[] = []
+  readonly #followed: TableSource[] = []
   readonly #releases: (() => void)[] = []
   /** Loading or catching up: what changes meanwhile is met on the way. */
   #isBehind = true
   #isExpiring = false
   #mustExpire = false
   #isLoaded = false
+  #isLoadingAnew = false
+  /** What was read is not what the log holds. */
+  #isVoid = false
   #lastSize = 0
   #end: (() => unknown) | undefined
   #resolveEnding: () => void = () => undefined
@@ -65,6 +61,7 @@ export class TableFollower {
   constructor(view: TopicView, entries: TableEntries, listeners: TableListeners) {
     this.#view = view
     this.#entries = entries
+    this.#taking = entries
     this.#listeners = listeners
   }
 
@@ -81,20 +78,50 @@ export class TableFollower {
   /** Reads everything there is, then follows. @throws What ends the table on the way. */
   async load(): Promise<void> {
     this.checkUsable()
-    const { state } = this.#view
-    this.#releases.push(state.onGrowth(() => this.#join()))
-    for (let attempt = 1; ; attempt++) {
-      const startedMs = state.host.clock.now()
-      this.#entries.keepsTombstones = this.#view.partitions.length > 1
+    this.#releases.push(this.#view.state.onGrowth(() => this.#join()))
+    await this.#loadAll()
+    this.checkUsable()
+    this.#isLoaded = true
+  }
+
+  async #loadAll(): Promise<void> {
+    for (let attempt = 1; this.#end === undefined; attempt++) {
+      const startedMs = this.#nowMs()
+      this.#isVoid = false
+      this.#taking.keepsTombstones = this.#view.partitions.length > 1
       this.#join()
       await Promise.race([this.#catchUp(), this.#ending])
-      this.checkUsable()
-      const tookMs = state.host.clock.now() - startedMs
-      if (attempt === MOST_LOADS || !this.#mayHaveMissed(tookMs)) break
+      const tookMs = this.#nowMs() - startedMs
+      if (this.#end !== undefined) return
+      const isWhole = attempt >= MOST_LOADS || !this.#mayHaveMissed(tookMs)
+      if (isWhole && !this.#isVoid) break
+      this.#taking.clear()
       this.#startOver()
     }
-    this.#isLoaded = true
-    for (const followed of this.#followed) followed.segments = []
+    for (const followed of this.#followed) followed.loaded()
+  }
+
+  /** I5. Never rejects. */
+  async #loadAnew(): Promise<void> {
+    this.#isLoadingAnew = true
+    this.#taking = new TableEntries()
+    this.#startOver()
+    try {
+      await this.#loadAll()
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#isLoadingAnew = false
+    if (this.#end !== undefined) return
+    noteDifferences(this.#entries, this.#taking, this.#listeners)
+    this.#entries.adopt(this.#taking)
+    this.#taking = this.#entries
+    this.#listeners.tell()
+    void this.#expire()
+  }
+
+  #nowMs(): number {
+    return this.#view.state.host.clock.now()
   }
 
   /**
@@ -103,14 +130,11 @@ export class TableFollower {
    */
   #mayHaveMissed(tookMs: number): boolean {
     if (tookMs < this.#view.config.deleteRetentionMs) return false
-    return this.#followed.some(({ log, segments }) =>
-      segments.some((one) => one.nextOffset > log.logStartOffset && !log.segments.includes(one)),
-    )
+    return this.#followed.some(({ hasSeenCompaction }) => hasSeenCompaction)
   }
 
   #startOver(): void {
     this.#isBehind = true
-    this.#entries.clear()
     for (const { source, release } of this.#followed.splice(0)) {
       release()
       source.finish()
@@ -130,27 +154,26 @@ export class TableFollower {
     }
     this.#listeners.end()
     this.#entries.clear()
+    this.#taking = this.#entries
   }
 
   /** Takes in the partitions that came since. */
   #join(): void {
     for (const log of this.#view.partitions.slice(this.#followed.length)) {
-      const { logStartOffset } = log
       const source = new RecordSource(log, this.#view.types, {
         range: this.#view.state.shown(RANGE),
         live: true,
         onDamage: passNoDamage,
       })
       const release = log.onChange(() => this.#changed(followed))
-      const segments = [...log.segments]
-      const followed: Followed = { log, source, segments, release, logStartOffset, readTo: 0 }
-      this.#entries.startsAt(log.partition, logStartOffset)
+      const followed = new TableSource(source, release, this.#nowMs())
+      this.#taking.startsAt(log.partition, followed.logStartOffset)
       this.#followed.push(followed)
       if (!this.#isBehind) this.#changed(followed)
     }
   }
 
-  #changed(followed: Followed): void {
+  #changed(followed: TableSource): void {
     const { log, source } = followed
     if (this.#end !== undefined) return
     if (log.end !== undefined) {
@@ -158,23 +181,33 @@ export class TableFollower {
       return
     }
     if (log.logStartOffset > followed.logStartOffset) this.#startMoved(followed)
-    if (this.#isBehind || !hasMore(followed)) return
+    if (this.#isGone(followed) || this.#isBehind) return
+    if (!followed.hasMore) return followed.note(this.#nowMs())
     try {
       let takenBytes = 0
       while (takenBytes < SLICE_BYTES && source.load()) {
         while (!source.needsLoad) takenBytes += this.#take(followed)
       }
-      if (hasMore(followed)) void this.#catchUp()
+      if (followed.hasMore) void this.#catchUp()
+      followed.note(this.#nowMs())
     } catch (error) {
       this.#fail(error)
     }
     this.#listeners.tell()
   }
 
+  /** Whether what was read is void: then it is loaded anew, unless that is under way. */
+  #isGone(followed: TableSource): boolean {
+    if (!this.#isVoid)
+      this.#isVoid = followed.isVoid(this.#nowMs(), this.#view.config.deleteRetentionMs)
+    if (this.#isVoid && !this.#isBehind) void this.#loadAnew()
+    return this.#isVoid
+  }
+
   /** Takes a slice of what is at hand; returns its bytes. */
-  #take({ log, source }: Followed): number {
-    const entries = this.#entries
-    const listeners = this.#listeners
+  #take({ log, source }: TableSource): number {
+    const entries = this.#taking
+    const listeners = entries === this.#entries ? this.#listeners : null
     const { partition } = log
     let takenBytes = 0
     while (takenBytes < SLICE_BYTES) {
@@ -183,7 +216,7 @@ export class TableFollower {
       const { keyLength, valueLength } = record
       takenBytes += RECORD_BYTES + Math.max(0, keyLength) + Math.max(0, valueLength)
       if (keyLength < 0) continue // Of before the topic was compacted.
-      if (entries.take(record, partition)) listeners.note(record, partition)
+      if (entries.take(record, partition)) listeners?.note(record, partition)
     }
     return takenBytes
   }
@@ -193,28 +226,30 @@ export class TableFollower {
     this.#isBehind = true
     // Whoever appends without a pause must not keep it behind for ever: with each round more of
     // what is left may be read in one go.
-    for (let round = 1; this.#isBehind && this.#end === undefined; round *= 2) {
+    for (let round = 1; this.#isBehind && !this.#isOver; round *= 2) {
       try {
         for (let index = 0; index < this.#followed.length; index++) {
           const followed = this.#followed[index]
           if (followed !== undefined) await this.#drain(followed)
         }
-        if (this.#entries.keepsTombstones) await this.#dropTombstones()
-        if (this.#end === undefined) this.#isBehind = !this.#takeRest(round)
+        if (this.#taking.keepsTombstones) await this.#dropTombstones()
+        if (!this.#isOver) this.#isBehind = !this.#takeRest(round)
       } catch (error) {
         this.#fail(error)
       }
       this.#listeners.tell()
     }
+    for (const followed of this.#followed) followed.note(this.#nowMs())
+    if (this.#isVoid && this.#isLoaded && !this.#isLoadingAnew) void this.#loadAnew()
   }
 
   /** Reads a partition up to where it ends at the call. */
-  async #drain(followed: Followed): Promise<void> {
+  async #drain(followed: TableSource): Promise<void> {
     const { source } = followed
     const end = source.visibleEnd
-    while (hasMore(followed)) {
+    while (followed.hasMore) {
       if (source.needsLoad) {
-        if (source.nextOffset >= end) return
+        if (source.nextOffset >= end || this.#isGone(followed)) return
         const hasLoaded = await source.loadAhead()
         if (this.#mustStop()) return
         if (!hasLoaded) followed.readTo = end
@@ -231,7 +266,7 @@ export class TableFollower {
     let takenBytes = 0
     for (const followed of this.#followed) {
       const { source } = followed
-      while (hasMore(followed)) {
+      while (followed.hasMore) {
         if (takenBytes > SLICE_BYTES * slices) return false
         const end = source.visibleEnd
         if (source.needsLoad && !source.load()) followed.readTo = end
@@ -241,17 +276,22 @@ export class TableFollower {
     return true
   }
 
+  /** Nothing that is read now counts any more. */
+  get #isOver(): boolean {
+    return this.#end !== undefined || this.#isVoid
+  }
+
   /** What may have happened while something was waited for. */
   #mustStop(): boolean {
     if (this.#end === undefined && !this.#view.state.host.isOpen) {
       this.#view.state.checkUsable()
     }
-    return this.#end !== undefined
+    return this.#isOver
   }
 
   /** Everything was read: what they were kept for cannot come any more. */
   async #dropTombstones(): Promise<void> {
-    const entries = this.#entries
+    const entries = this.#taking
     entries.keepsTombstones = false
     for (let number = 0; entries.tombstoneCount > 0 && number < entries.numberCount; number++) {
       if (!entries.turnTo(number) && entries.isTombstone) entries.remove(number)
@@ -260,10 +300,11 @@ export class TableFollower {
   }
 
   /** The log's start moved up: its keys are gone for who asks, and out of memory soon. */
-  #startMoved(followed: Followed): void {
+  #startMoved(followed: TableSource): void {
     const { logStartOffset, partition } = followed.log
     followed.logStartOffset = logStartOffset
     this.#entries.startsAt(partition, logStartOffset)
+    this.#taking.startsAt(partition, logStartOffset)
     void this.#expire()
   }
 
@@ -297,17 +338,11 @@ export class TableFollower {
       this.finish(() => endedError(ended.log))
       return
     }
+    if (this.#followed.some((one) => one.isCut && this.#isGone(one))) return // It was read of that.
     const { host } = this.#view.state
     if (this.#isLoaded && host.isOpen) host.warn(tableEnded(this.#view.name, error))
     this.finish(() => error)
   }
-}
-
-/** Something became visible that was not read. */
-function hasMore({ source, readTo }: Followed): boolean {
-  if (source.isDone) return false
-  const end = source.visibleEnd
-  return !source.needsLoad || (source.nextOffset < end && readTo < end)
 }
 
 const RANGE: Range = {

@@ -52,12 +52,26 @@ export class TableListeners {
     return () => void this.#subscriptions.delete(subscription)
   }
 
+  /** Somebody hears of changes. */
+  get hasAny(): boolean {
+    return this.#subscriptions.size > 0
+  }
+
   /** Notes what a record changed: its key was put, or is gone. */
   note(record: RecordBatchReader, partition: number): void {
     if (this.#subscriptions.size === 0) return
     const { buffer, keyStart, keyLength, valueStart, valueLength, offset } = record
     const key = copyOf(buffer, keyStart, keyStart + keyLength)
     const value = valueLength < 0 ? null : copyOf(buffer, valueStart, valueStart + valueLength)
+    this.#changes.push({ number: this.#nextNumber++, key, value, partition, offset })
+  }
+
+  /** Notes the entry turned to, which is about to be put. */
+  notePut(entry: TableEntries): void {
+    if (this.#subscriptions.size === 0) return
+    const { buffer, keyStart, keyEnd, valueStart, valueEnd, partition, offset } = entry
+    const key = copyOf(buffer, keyStart, keyEnd)
+    const value = copyOf(buffer, valueStart, valueEnd)
     this.#changes.push({ number: this.#nextNumber++, key, value, partition, offset })
   }
 

@@ -112,7 +112,7 @@ export class FollowedSegments {
     const found =
       listLogs(folder, 'wait', (logs) => takeSegments(folder, end, logs, new Map())) ??
       listLogs(folder, 'plan', (logs) => takeSegments(folder, end, logs, new Map()))
-    if (found === undefined) return undefined
+    if (found === undefined || found.segments.length === 0) return undefined
     if (isFolderOf(folder, folder.topicId)) return new FollowedSegments(folder, found)
     for (const segment of found.segments) segment.close()
     return undefined
@@ -128,7 +128,8 @@ export class FollowedSegments {
     const known = new Map<string, Segment>()
     for (const segment of this.list) known.set(this.#keys.get(segment) ?? '', segment)
     const found = listLogs(folder, stance, (logs) => takeSegments(folder, end, logs, known))
-    if (found === undefined) return 'unsettled'
+    // Somebody removes the folder file by file: what is open can be read until all of it is gone.
+    if (found === undefined || found.segments.length === 0) return 'unsettled'
     if (!isFolderOf(folder, folder.topicId)) {
       for (const segment of found.segments) if (!this.list.includes(segment)) segment.close()
       return 'gone'

@@ -2,8 +2,6 @@
  * A log that was opened read-only, call by call: beside its writer in the same process, after its
  * writer, and once it is closed. What is on disk is the same before and after.
  */
-import { readdirSync, statSync } from 'node:fs'
-import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { EventLog } from '../../../src/client/event-log.ts'
 import { ConsumerGroup } from '../../../src/client/groups/consumer-group.ts'
@@ -14,6 +12,7 @@ import { Topic } from '../../../src/client/topic.ts'
 import { LogError } from '../../../src/errors/log-error.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
 import { closeWhenDone } from '../open-log.ts'
+import { stateOf } from './directory-state.ts'
 import {
   ADMIN_CALLS,
   GROUP_CALLS,
@@ -76,16 +75,6 @@ async function outcomeOf({ call }: PublicCall, world: ReadOnlyWorld): Promise<st
 function codeOf(error: unknown): string {
   if (LogError.is(error)) return error.code
   throw error
-}
-
-/** Names, sizes and times of everything below a directory. */
-function stateOf(directory: string): Readonly<Record<string, unknown>> {
-  const names = readdirSync(directory, { recursive: true, encoding: 'utf8' }).sort()
-  const entries = names.map((name): [string, unknown] => {
-    const { size, mtimeMs, ctimeMs, ino } = statSync(join(directory, name))
-    return [name, { size, mtimeMs, ctimeMs, ino }]
-  })
-  return Object.fromEntries(entries)
 }
 
 const CLASSES = [

@@ -18,11 +18,11 @@ import type { StorageDriver } from '../../storage/storage-driver.ts'
 import { isUnfinishedBackup } from '../backup-directory.ts'
 import type { AppliedPolicy } from '../cleanup-policy.ts'
 import type { Clock } from '../clock.ts'
-import { readCheckpoints } from '../log-checkpoints.ts'
 import type { ReadableTopic } from '../readable-partition.ts'
 import { TailBudget } from '../tail.ts'
-import type { CheckpointedPartition, FollowContext, FollowedPlace } from './follow-context.ts'
+import type { FollowContext, FollowedPlace } from './follow-context.ts'
 import { FollowSchedule } from './follow-schedule.ts'
+import { FollowedCheckpoints } from './followed-checkpoints.ts'
 import { FollowedPartition } from './followed-partition.ts'
 import { FollowedTopics } from './followed-topics.ts'
 import type { WakeSource } from './wake-source.ts'
@@ -70,13 +70,14 @@ export class FollowedLog {
     this.#environment = environment
     this.#root = driver.status('')?.fileId
     this.#writer = new WriterWatch(environment)
+    const checkpoints = new FollowedCheckpoints(driver)
     this.#context = {
       driver,
       clock,
       tailBudget: new TailBudget(TAIL_BUDGET_BYTES),
       word: (place) => this.#writer.word(place),
       missing: () => this.#lookAtTopics(),
-      checkpointed: ({ directory }) => this.#checkpointed(directory),
+      checkpointed: ({ directory }) => checkpoints.of(directory),
       gapFound: () => this.#lookAtTopics(),
     }
     this.#topics = new FollowedTopics({
@@ -154,6 +155,7 @@ export class FollowedLog {
    */
   refresh(): void {
     this.#lookAtTopics()
+    if (this.#isOver) return
     this.#hear(this.#writer.look())
     this.#refreshAll(this.#partitions.values())
   }
@@ -175,6 +177,7 @@ export class FollowedLog {
     this.#schedule.close()
     this.#topics.finish('closed')
     this.#topicListeners.clear()
+    this.#writer.close()
     this.driver.close()
   }
 
@@ -197,9 +200,15 @@ export class FollowedLog {
     } catch (error) {
       if (!LogError.is(error)) throw error
     }
+    if (this.#isOver) return
     this.#hear(this.#writer.look())
     // What nobody publishes nothing wakes for; and what could not be done is tried again.
     if (isPoll) this.#refreshAll(this.#listened.size > 0 ? this.#listened : this.#all())
+  }
+
+  /** There is nothing to look at any more. */
+  get #isOver(): boolean {
+    return this.#isClosed || this.#loss !== undefined
   }
 
   #hear(words: ReturnType<WriterWatch['look']>): void {
@@ -219,7 +228,7 @@ export class FollowedLog {
 
   /** Finds out about topics, and whether there is a directory at all (I2). */
   #lookAtTopics(): void {
-    if (this.#isClosed || this.#loss !== undefined) return
+    if (this.#isOver) return
     const root = this.driver.status('')?.fileId
     if (root === undefined || root !== this.#root) {
       this.#lose()
@@ -262,14 +271,6 @@ export class FollowedLog {
     if (isListening) this.#listened.add(partition)
     else this.#listened.delete(partition)
     this.#schedule.listening(isListening)
-  }
-
-  #checkpointed(directory: string): CheckpointedPartition {
-    const { recoveryPoints, logStarts } = readCheckpoints(this.driver)
-    return {
-      recoveryPoint: recoveryPoints.get(directory) ?? 0,
-      logStartOffset: logStarts?.get(directory),
-    }
   }
 }
 

@@ -110,10 +110,12 @@ export class FollowedTopics {
     if (isSame && !this.#mayHideChange) return this.#isSettled ? false : this.#lookAtFolders()
     this.#mayHideChange = Math.abs(clock.now() - modifiedMs) < RACY_MS // I2
     const bytes = readWholeFile(driver, METADATA_FILE)
-    this.#seen = { status, bytes }
     if (isSame && before.bytes !== undefined && bytes?.equals(before.bytes) === true) return false
+    this.#seen = undefined // Whoever asks is told of a failure each time.
     this.#listedMs = -Infinity
-    return this.#read()
+    const hasChanged = this.#read()
+    this.#seen = { status, bytes }
+    return hasChanged
   }
 
   /** Ends every partition: nobody looks any more. */

@@ -6,14 +6,15 @@
  *     nobody lives, and the log was not closed      in the files, from the slot on: 'derived'
  *   anything else                                   in the files alone: 'derived'
  *
- * Owns the last look at the control file and when the writer's lock is looked at; what follows for
- * a partition is followed-partition.ts'.
+ * Owns when the control file and the lock are looked at (control-reader.ts reads the one); what
+ * follows for a partition is followed-partition.ts'.
  *   I1  of another boot nothing is ever said: its page cache is gone, and with it what was true
- *   I2  a slot that cannot be read, since it is being written, says what it said before
- *   I3  a writer that died is noticed within `LIVENESS_MS` of a look
+ *   I2  a slot that was freed, or is being written, says what it said before
+ *   I3  a writer that died is noticed within `LIVENESS_MS` of a look, another control file within
+ *       `REPLACED_MS`
  */
 import { LogError } from '../../errors/log-error.ts'
-import { readControlFile, type ControlFileContents } from '../../storage/control-file.ts'
+import { ControlReader } from '../../storage/control-reader.ts'
 import { controlSlotKey, type PublishedPartition } from '../../storage/control-slot.ts'
 import type { StorageDriver } from '../../storage/storage-driver.ts'
 import type { Clock } from '../clock.ts'
@@ -21,6 +22,8 @@ import type { WriterWord } from './follow-context.ts'
 
 /** Who looks at the lock reads two files and asks for a process. */
 const LIVENESS_MS = 1_000
+/** Nobody of us replaces the file: somebody who cleans up does, or a copy that is put back. */
+const REPLACED_MS = 50
 
 const NOBODY: WriterWord = { mode: 'derived', published: undefined, writerGeneration: undefined }
 
@@ -35,27 +38,38 @@ export interface WatchedWriter {
 /** See the file's header. */
 export class WriterWatch {
   readonly #watched: WatchedWriter
-  /** The last control file of this boot that could be read. */
-  #contents: ControlFileContents | undefined
+  readonly #reader: ControlReader
   /** By `controlSlotKey`: what was last said. */
   readonly #words = new Map<string, WriterWord>()
-  /** The last look found no control file, the one before it did. */
-  #isUnreadable = false
+  /** Of the header that slots are read with: undefined where that is of no boot of ours. */
+  #writerGeneration: number | undefined
+  /** Somebody vouches for what is published. */
+  #isBelieved = false
+  /** Something was met since the last look that may concern every partition. */
+  #mayAllDiffer = false
   #isAlive = false
   #askedMs = -Infinity
+  #reopenedMs = -Infinity
 
   /** Looks at once. */
   constructor(watched: WatchedWriter) {
     this.#watched = watched
+    this.#reader = new ControlReader(watched.driver)
     this.look()
   }
 
   /** Looks at everything; returns what else is said now, by `controlSlotKey`. */
   look(): ReadonlyMap<string, WriterWord> {
-    this.#read()
+    this.#reopen()
+    const published = this.#reader.look()
+    this.#judge()
+    const keys = this.#mayAllDiffer ? [...this.#words.keys()] : published
+    this.#mayAllDiffer = false
     const changed = new Map<string, WriterWord>()
-    for (const [key, before] of this.#words) {
-      const word = this.#wordOf(key)
+    for (const key of keys) {
+      const before = this.#words.get(key)
+      if (before === undefined) continue // Nobody has asked for it.
+      const word = this.#wordOf(key, this.#reader.published(key))
       if (word !== before) changed.set(key, word)
     }
     return changed
@@ -63,8 +77,13 @@ export class WriterWatch {
 
   /** What is said of one partition at this moment. */
   word({ topicId, partition }: Pick<PublishedPartition, 'topicId' | 'partition'>): WriterWord {
-    this.#read()
-    return this.#wordOf(controlSlotKey(topicId, partition))
+    const key = controlSlotKey(topicId, partition)
+    this.#reopen()
+    // Without a slot the reader looks at all of them.
+    if (this.#reader.published(key) === undefined) this.#mayAllDiffer = true
+    const published = this.#reader.readSlot(key)
+    this.#judge()
+    return this.#wordOf(key, published)
   }
 
   /** Forgets a partition that is gone. */
@@ -72,48 +91,49 @@ export class WriterWatch {
     this.#words.delete(controlSlotKey(topicId, partition))
   }
 
+  /** Lets go of the control file. */
+  close(): void {
+    this.#reader.close()
+    this.#words.clear()
+  }
+
   /** The same object as long as it says the same. */
-  #wordOf(key: string): WriterWord {
+  #wordOf(key: string, found: PublishedPartition | undefined): WriterWord {
     const before = this.#words.get(key)
-    const word = this.#newWordOf(key, before)
+    const word = this.#newWord(found, before)
     if (before !== undefined && isSameWord(before, word)) return before
     this.#words.set(key, word)
     return word
   }
 
-  #newWordOf(key: string, before: WriterWord | undefined): WriterWord {
-    const contents = this.#contents
-    if (contents === undefined) return NOBODY
-    const { writerGeneration } = contents
-    const published = contents.slots.get(key) ?? before?.published // I2
-    const mode = published !== undefined && this.#believes ? 'published' : 'derived'
+  #newWord(found: PublishedPartition | undefined, before: WriterWord | undefined): WriterWord {
+    const writerGeneration = this.#writerGeneration
+    if (writerGeneration === undefined) return NOBODY
+    const published = found ?? before?.published // I2
+    const mode = published !== undefined && this.#isBelieved ? 'published' : 'derived'
     return { mode, published, writerGeneration }
   }
 
-  get #believes(): boolean {
-    return this.#contents?.clean === true || this.#isAlive
+  /** Goes over to another file that has the name of the control file now (I3). */
+  #reopen(): void {
+    const nowMs = this.#watched.clock.monotonicNow()
+    if (nowMs - this.#reopenedMs < REPLACED_MS) return
+    this.#reopenedMs = nowMs
+    if (this.#reader.reopenIfReplaced()) this.#mayAllDiffer = true
   }
 
-  #read(): void {
+  /** Whom to believe. */
+  #judge(): void {
     const { bootId } = this.#watched
-    const before = this.#contents
-    const found = this.#readFile()
-    // A header is read in the middle of its being written once, not twice.
-    this.#isUnreadable = found === undefined && before !== undefined && !this.#isUnreadable
-    if (this.#isUnreadable) return
-    const isOfThisBoot = found !== undefined && bootId !== null && found.bootId === bootId
-    this.#contents = isOfThisBoot ? found : undefined // I1
-    const isNew = found?.writerGeneration !== before?.writerGeneration
-    if (found?.clean !== true) this.#askIfAlive(isNew)
-  }
-
-  #readFile(): ControlFileContents | undefined {
-    try {
-      return readControlFile(this.#watched.driver)
-    } catch (error) {
-      if (!LogError.is(error)) throw error
-      return undefined // Without it the files tell.
-    }
+    const { header } = this.#reader
+    const isOfThisBoot = header !== undefined && bootId !== null && header.bootId === bootId
+    const generation = isOfThisBoot ? header.writerGeneration : undefined // I1
+    const isNew = generation !== this.#writerGeneration
+    if (isOfThisBoot && !header.clean) this.#askIfAlive(isNew)
+    const isBelieved = isOfThisBoot && (header.clean || this.#isAlive)
+    if (isNew || isBelieved !== this.#isBelieved) this.#mayAllDiffer = true
+    this.#writerGeneration = generation
+    this.#isBelieved = isBelieved
   }
 
   #askIfAlive(isNew: boolean): void {
@@ -131,17 +151,9 @@ export class WriterWatch {
 }
 
 function isSameWord(one: WriterWord, other: WriterWord): boolean {
-  if (one.mode !== other.mode || one.writerGeneration !== other.writerGeneration) return false
-  const a = one.published
-  const b = other.published
-  if (a === undefined || b === undefined) return a === b
   return (
-    a.logEndOffset === b.logEndOffset &&
-    a.lastStableOffset === b.lastStableOffset &&
-    a.highWatermark === b.highWatermark &&
-    a.durableOffset === b.durableOffset &&
-    a.logStartOffset === b.logStartOffset &&
-    a.layoutEpoch === b.layoutEpoch &&
-    a.writerGeneration === b.writerGeneration
+    one.mode === other.mode &&
+    one.published === other.published &&
+    one.writerGeneration === other.writerGeneration
   )
 }

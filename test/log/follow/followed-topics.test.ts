@@ -3,7 +3,11 @@ import { rmSync, renameSync, mkdirSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import type { LogDirectory } from '../../../src/log/log-directory.ts'
 import { openDiskDriver } from '../../../src/storage/disk-driver.ts'
-import { METADATA_FILE, PREVIOUS_METADATA_FILE } from '../../../src/storage/metadata-file.ts'
+import {
+  METADATA_FILE,
+  PREVIOUS_METADATA_FILE,
+  readMetadata,
+} from '../../../src/storage/metadata-file.ts'
 import { runProcedure } from '../../../src/storage/procedure.ts'
 import type { StorageDriver } from '../../../src/storage/storage-driver.ts'
 import { FaultDriver } from '../../../src/testing/fault-driver.ts'
@@ -128,7 +132,7 @@ describe('who waits for a partition', () => {
     if (publisher === undefined) throw new Error('nothing is published')
     publisher.onPublished = (): void => {
       follower.hand.onWake?.()
-      seen.push(Object.keys(topicsOn(writer)).length)
+      seen.push(topicsOn(writer))
     }
     await change(writer)
     await follower.wake()
@@ -140,14 +144,10 @@ describe('who waits for a partition', () => {
   })
 })
 
-/** What metadata.json says at this moment. */
-function topicsOn({ driver }: LogDirectory): object {
-  const file = driver.openFile(METADATA_FILE, 'read')
-  const bytes = Buffer.alloc(file.sizeBytes)
-  file.read(bytes, 0, bytes.length, 0)
-  file.close()
-  const { topics }: { topics: object } = JSON.parse(bytes.toString())
-  return topics
+/** So many topics metadata.json has at this moment. */
+function topicsOn({ driver }: LogDirectory): number {
+  const reading = readMetadata(driver)
+  return reading.kind === 'found' ? reading.metadata.topics.size : -1
 }
 
 describe('what the clock of the file system does not show', () => {

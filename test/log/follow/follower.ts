@@ -38,8 +38,13 @@ export interface Follower {
 /** Follows what `driver` holds; a machine of one boot unless told. */
 export async function follow(
   driver: StorageDriver,
-  { bootId = 'boot', isWriterAlive = true, clock = new FakeClock() } = {},
+  machine: {
+    readonly bootId?: string
+    readonly isWriterAlive?: boolean
+    readonly clock?: FakeClock
+  } = {},
 ): Promise<Follower> {
+  const { bootId = 'boot', isWriterAlive = true, clock = new FakeClock() } = machine
   const hand = new HandWake()
   const fallbacks: unknown[] = []
   const follower = { isWriterAlive, clock, hand, fallbacks }

@@ -210,8 +210,10 @@ export class RecordLookup {
       const start = at + (marked.places[mark] ?? 0)
       return this.#fromMark(marked, mark, buffer, start, offset)
     }
-    while (reader.next()) if (reader.offset >= offset) break
-    return reader.offset === offset ? reader : undefined
+    // Only what was read of this batch counts: one that compaction left may have no record at all.
+    while (reader.next())
+      if (reader.offset >= offset) return reader.offset === offset ? reader : undefined
+    return undefined
   }
 
   /**

@@ -10,6 +10,10 @@ import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { EventLog } from '../../src/client/event-log.ts'
 import type { Partition } from '../../src/client/partition.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { RecordLookup } from '../../src/log/record-lookup.ts'
+import { FaultDriver } from '../../src/testing/fault-driver.ts'
+import { runProcedure } from '../../src/storage/procedure.ts'
+import { clean, writeSegments } from './compacted-partition.ts'
 
 const KIBIBYTE = 1_024
 const MEBIBYTE = 1_048_576
@@ -152,6 +156,18 @@ describe('a lookup', () => {
         expect(() => partition.get(offset)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
       }
     }
+  })
+})
+
+describe('a lookup in a compacted log', () => {
+  it('finds nothing in a batch without records, whatever it found there before', async () => {
+    const driver = new FaultDriver()
+    const compacted = await runProcedure(writeSegments(driver, 3))
+    const lookup = new RecordLookup(compacted.partition)
+    compacted.partition.tail.clear()
+    expect(lookup.find(2)?.offset).toBe(2)
+    await runProcedure(clean(driver, compacted, [0, 2], () => false))
+    expect(lookup.find(2)).toBeUndefined()
   })
 })
 

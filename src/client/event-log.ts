@@ -96,8 +96,8 @@ export class EventLog implements AsyncDisposable {
    *
    * @throws {LogError} LOCKED while another one has it; INVALID_ARGUMENT for bad options, a file,
    *   or a directory of something else; READ_ONLY without permission to write; UNSUPPORTED_FORMAT
-   *   for a log of a newer version; NO_SPACE; IO. Read-only, never LOCKED; IO where the directory is
-   *   missing, TOPIC_NOT_FOUND and CONFIG_MISMATCH for `topics` that are not as defined.
+   *   for a log of a newer version; NO_SPACE; IO. Read-only: never LOCKED; IO where the directory
+   *   is missing; TOPIC_NOT_FOUND, CONFIG_MISMATCH where `topics` are not as defined.
    */
   static async open(directory: string, options?: EventLogOptions): Promise<EventLog> {
     checkDirectory(directory, 'EventLog.open')

@@ -62,12 +62,13 @@ export interface MemoryLogOptions {
 export interface EventLogOptions extends MemoryLogOptions {
   /**
    * Reads what another process writes, or nobody, and follows it live; takes no lock and writes
-   * nothing. Options that concern writing are ignored then; `topics` have to be there. Default false.
+   * nothing. Options that concern writing are ignored then; `topics` have to be there. Default
+   * false.
    */
   readOnly?: boolean | undefined
   /**
-   * What a read-only log shows: 'written' (default): what any reader sees in the process that writes
-   * it; 'durable': only what no power cut can take back, whatever way it is read.
+   * What a read-only log shows: 'written' (default): what any reader sees in the process that
+   * writes it; 'durable': only what no power cut can take back, whatever way it is read.
    */
   visibility?: 'written' | 'durable' | undefined
   /**

@@ -272,7 +272,7 @@ export class RecordSource {
 
   /**
    * What may have happened to the log since the last batches.
-   * @throws {LogError} OFFSET_OUT_OF_RANGE where it was cut below what was read; what it ended with.
+   * @throws {LogError} OFFSET_OUT_OF_RANGE where it was cut below what was read; why it ended.
    */
   #look(): void {
     const { log } = this

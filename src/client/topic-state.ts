@@ -29,7 +29,7 @@ export interface TopicHost extends StreamHost {
   readonly defaultProducer: Producer
   /** What any way of reading this log shows at most. */
   readonly visibility: Range['visibility']
-  /** Looks whether another process has changed the topic; in a log that is written here, nothing. */
+  /** Looks whether another process has changed the topic; in a log written here, does nothing. */
   lookAgain(topic: TopicState): void
   alterTopic(topic: TopicState, changes: TopicConfig): Promise<void>
   addPartitions(topic: TopicState, total: number): Promise<void>

@@ -22,6 +22,7 @@ import { errorCodeOf, fileFailure, systemError } from './file-failure.ts'
 import { isSameFile, linkFile } from './file-links.ts'
 import { OWNER_ONLY, type FileModes } from './file-modes.ts'
 import type { MappingPool } from './mapping-pool.ts'
+import { readOnlyDriver } from './read-only-driver.ts'
 import type { FileStatus, FoundFile, StorageDriver, StorageFile } from './storage-driver.ts'
 import { assertStoragePath, isWithin, parentOf, renamedPath } from './storage-path.ts'
 
@@ -33,6 +34,8 @@ export interface DiskDriverOptions {
   readonly mappings?: MappingPool | undefined
   /** Default `OWNER_ONLY`. */
   readonly modes?: FileModes
+  /** The files are another process's: whatever would change one is an InvariantError. */
+  readonly readOnly?: boolean
 }
 
 /** How a disk driver's `flush` reaches stable storage. */
@@ -56,7 +59,8 @@ export function diskSyncMethod(platform: NodeJS.Platform = process.platform): Di
 export function openDiskDriver(directory: string, options: DiskDriverOptions = {}): StorageDriver {
   const { mappings, modes = OWNER_ONLY } = options
   const descriptors = { ...descriptorBounds(), ...options.descriptors }
-  return new DiskDriver(resolve(directory), { descriptors, mappings, modes })
+  const driver = new DiskDriver(resolve(directory), { descriptors, mappings, modes })
+  return options.readOnly === true ? readOnlyDriver(driver) : driver
 }
 
 class DiskDriver implements StorageDriver {

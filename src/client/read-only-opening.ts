@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { holdProcess } from '../log/clock.ts'
 import { isLogDirectory } from '../log/directory-open.ts'
 import { FollowedLog, type WakeSource } from '../log/follow/followed-log.ts'
+import { ControlWatch } from '../storage/control-watch.ts'
 import { openDiskDriver } from '../storage/disk-driver.ts'
 import { existingLogDirectory } from '../storage/existing-directory.ts'
 import { fileSystemOf, type FileSystemKind } from '../storage/file-system.ts'
@@ -17,6 +18,12 @@ import type { CheckedLogOptions, LogWarning } from './log-options.ts'
 import { mappingsFor, tryMappings, type ReadMethod } from './log-reads.ts'
 import { bootOf, loadDecoders } from './log-verify.ts'
 import { fellBackToReads, warnTo } from './log-warnings.ts'
+
+/** Nobody is ended by a file that its writer cuts: it would, if it had mapped it. */
+const AUTO_READS: ReadMethod = {
+  kind: 'pread',
+  reason: 'another process writes these files, and may cut one',
+}
 
 /** A log that is followed, before it has a handle. */
 export interface ReadOnlyLog {
@@ -43,19 +50,19 @@ export async function openReadOnly(
   const fileSystem = fileSystemOf(path)
   const release = holdProcess() // Whoever awaits an open log wants to see it opened.
   loadDecoders()
-  // 'auto' is positioned reads: who writes these files may cut one, which ends whoever maps it.
-  const io = options.io === 'mmap' ? 'mmap' : 'pread'
-  const mappings = mappingsFor(io, fileSystem)
-  const driver = openDiskDriver(path, { mappings })
+  const { io } = options
+  const mappings = io === 'mmap' ? mappingsFor(io, fileSystem) : undefined
+  const driver = openDiskDriver(path, { mappings, readOnly: true })
   const warn = warnTo(options.onWarning)
   try {
-    const reads = tryMappings(io, mappings, join(path, META_PROPERTIES_FILE))
+    const reads =
+      io === 'auto' ? AUTO_READS : tryMappings(io, mappings, join(path, META_PROPERTIES_FILE))
     if (io === 'mmap' && reads.kind !== 'mmap') warn(fellBackToReads(reads.reason))
     const opening = FollowedLog.open({
       driver,
       bootId: bootOf(path),
       clock: options.clock,
-      wake: wake ?? NO_WAKE,
+      wake: wake ?? new ControlWatch(path),
       hasLiveWriter: () => findLiveWriter(path) !== undefined,
       onFallback: (cause) => warn(fellBackToPolling(path, cause)),
     })
@@ -67,9 +74,6 @@ export async function openReadOnly(
     release()
   }
 }
-
-/** Until the control file is watched. */
-const NO_WAKE: WakeSource = { start: () => undefined, stop: () => undefined }
 
 /** Changes cannot be watched for; reads see them some milliseconds later. */
 function fellBackToPolling(directory: string, cause: unknown): LogWarning {

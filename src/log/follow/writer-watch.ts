@@ -18,6 +18,7 @@ import { ControlReader } from '../../storage/control-reader.ts'
 import { controlSlotKey, type PublishedPartition } from '../../storage/control-slot.ts'
 import type { StorageDriver } from '../../storage/storage-driver.ts'
 import type { Clock } from '../clock.ts'
+import { BROKER_FILE } from '../directory-evidence.ts'
 import type { WriterWord } from './follow-context.ts'
 
 /** Who looks at the lock reads two files and asks for a process. */
@@ -47,7 +48,8 @@ export class WriterWatch {
   #isBelieved = false
   /** Something was met since the last look that may concern every partition. */
   #mayAllDiffer = false
-  #isAlive = false
+  #isVouchedFor = false
+  #wasClean = false
   #askedMs = -Infinity
   #reopenedMs = -Infinity
 
@@ -129,23 +131,28 @@ export class WriterWatch {
     const isOfThisBoot = header !== undefined && bootId !== null && header.bootId === bootId
     const generation = isOfThisBoot ? header.writerGeneration : undefined // I1
     const isNew = generation !== this.#writerGeneration
-    if (isOfThisBoot && !header.clean) this.#askIfAlive(isNew)
-    const isBelieved = isOfThisBoot && (header.clean || this.#isAlive)
+    if (isOfThisBoot) this.#ask(header.clean, isNew)
+    const isBelieved = isOfThisBoot && this.#isVouchedFor
     if (isNew || isBelieved !== this.#isBelieved) this.#mayAllDiffer = true
     this.#writerGeneration = generation
     this.#isBelieved = isBelieved
   }
 
-  #askIfAlive(isNew: boolean): void {
-    const { clock, hasLiveWriter } = this.#watched
+  /** Whether anybody vouches for what is published, as far as that may have changed. */
+  #ask(isClean: boolean, isNew: boolean): void {
+    const { driver, clock, hasLiveWriter } = this.#watched
     const nowMs = clock.monotonicNow()
-    if (!isNew && nowMs - this.#askedMs < LIVENESS_MS) return
+    const isSame = !isNew && isClean === this.#wasClean
+    if (isSame && nowMs - this.#askedMs < LIVENESS_MS) return
     this.#askedMs = nowMs
+    this.#wasClean = isClean
     try {
-      this.#isAlive = hasLiveWriter()
+      // A broker that had the directory since has appended without a word in our control file.
+      const isFinal = isClean && driver.status(BROKER_FILE) === undefined
+      this.#isVouchedFor = isFinal || hasLiveWriter()
     } catch (error) {
       if (!LogError.is(error)) throw error
-      this.#isAlive = false // The directory is gone, or not to be read: its files say the rest.
+      this.#isVouchedFor = false // The directory is gone, or not to be read: its files tell.
     }
   }
 }

@@ -1,6 +1,7 @@
 /** How far what is published is believed, over control files that a writer leaves or not. */
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { BROKER_FILE } from '../../../src/log/directory-evidence.ts'
 import type { WriterWord } from '../../../src/log/follow/follow-context.ts'
 import { WriterWatch } from '../../../src/log/follow/writer-watch.ts'
 import { CONTROL_FILE, ControlFile } from '../../../src/storage/control-file.ts'
@@ -86,6 +87,22 @@ describe('what is published is taken for the end of a partition', () => {
 })
 
 describe('it is a lower bound', () => {
+  it('where a broker has had the directory since it was closed', () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1)
+    watched.control?.markClean()
+    watched.isAlive = false
+    const watch = watched.watch()
+    expect(watch.word(PLACE).mode).toBe('published')
+    watched.driver.openFile(BROKER_FILE, 'create').close()
+    watched.clock.advance(1_000)
+    expect(watch.word(PLACE).mode).toBe('derived')
+    watched.open()
+    watched.publish(2)
+    expect(watch.word(PLACE).mode).toBe('published')
+  })
+
   it('once its writer has died, which is noticed within a second', () => {
     const watched = new Watched()
     watched.open()

@@ -26,6 +26,7 @@ export const FS_EFFECTS: Readonly<Record<string, FsEffect>> = {
   realpathSync: 'none',
   statSync: 'none',
   statfsSync: 'none',
+  watch: 'none',
   openSync: 'open',
   close: 'close',
   closeSync: 'close',

@@ -40,6 +40,9 @@ interface OpenedTimes {
   readonly beforeMs: number
 }
 
+/** An offset, and from when on it may have been that. */
+type Since<Name extends string> = Readonly<Record<Name, number>> & { readonly sinceMs: number }
+
 type Of<What extends WriterEvent['what']> = Timed<Extract<WriterEvent, { what: What }>>
 
 type OfTransaction = Of<'committing' | 'committed' | 'aborting' | 'aborted'>
@@ -49,9 +52,9 @@ export class TruePartition {
   readonly place: Place
   readonly byOffset: Map<number, TrueRecord> = new Map()
   /** Starts of the log, and from when on it may have had each. */
-  readonly starts: { readonly offset: number; readonly sinceMs: number }[] = []
+  readonly starts: Since<'offset'>[] = []
   /** Ends that were made durable, and from when on they may have been; of a strict one alone. */
-  readonly durable: { readonly end: number; readonly sinceMs: number }[] = []
+  readonly durable: Since<'end'>[] = []
   isCompacted = false
   isStrict = false
   deletingMs = Infinity

@@ -57,9 +57,9 @@ async function aggregate(): Promise<void> {
     raised.push(String(value))
     if (raised.length === ALERTS) break
   }
-  const ended = once(worker, 'exit')
+  const ended = once(worker, 'exit').then(([exitCode]) => Number(exitCode))
   await log.close()
-  const [code]: unknown[] = await ended
+  const code = await ended
   process.stdout.write(`${JSON.stringify({ raised: raised.toSorted(), code })}\n`)
 }
 

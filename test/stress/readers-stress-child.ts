@@ -33,7 +33,8 @@ export interface ReadersReport {
   /** Most mappings of the log's files at any moment that was looked at; then those at the end. */
   readonly peakMappings: number
   readonly leakedMappings: number
-  readonly leakedDescriptors: number
+  /** What each is of. */
+  readonly leakedDescriptors: readonly string[]
   readonly leakedThreads: number
   /** Memory outside of the heap, over what there was after a first life of the log. */
   readonly grownBytes: number
@@ -95,7 +96,7 @@ async function run(
     deletedBytes,
     peakMappings,
     leakedMappings: after.mappings,
-    leakedDescriptors: after.descriptors - before.descriptors,
+    leakedDescriptors: without(after.descriptors, before.descriptors),
     leakedThreads: after.threads - before.threads,
     grownBytes: after.externalBytes - before.externalBytes,
   }
@@ -206,7 +207,8 @@ async function append(owner: EventLog): Promise<void> {
 
 function resources(directory: string): {
   readonly mappings: number
-  readonly descriptors: number
+  /** What each is of. */
+  readonly descriptors: readonly string[]
   readonly threads: number
   readonly externalBytes: number
 } {
@@ -214,7 +216,7 @@ function resources(directory: string): {
   const { external, arrayBuffers } = process.memoryUsage()
   return {
     mappings: maps.filter((line) => line.includes(directory)).length,
-    descriptors: readdirSync('/proc/self/fd').length,
+    descriptors: readdirSync('/proc/self/fd').map(targetOf),
     threads: readdirSync('/proc/self/task').length,
     externalBytes: external + arrayBuffers,
   }
@@ -226,10 +228,20 @@ function isDeleted(target: string): boolean {
 
 function targetOf(descriptor: string): string {
   try {
-    return readlinkSync(`/proc/self/fd/${descriptor}`)
+    return readlinkSync(`/proc/self/fd/${descriptor}`).replace(/\[\d+\]$/, '')
   } catch {
     return '' // The one of the listing itself.
   }
+}
+
+/** What is in `all` more often than in `known`. */
+function without(all: readonly string[], known: readonly string[]): readonly string[] {
+  const left = [...known]
+  return all.filter((one) => {
+    const at = left.indexOf(one)
+    if (at >= 0) left.splice(at, 1)
+    return at < 0
+  })
 }
 
 async function settle(collect: () => void): Promise<void> {

@@ -153,10 +153,13 @@ export class RecordSource {
     if (this.#isDone) return false
     this.#look()
     for (;;) {
+      const { nextOffset } = this
       try {
-        return this.#accept(this.#cursor.next(this.#limit()))
+        return this.#accept(this.#cursor.next(this.#limit()), nextOffset)
       } catch (error) {
-        this.#passDamage(error)
+        // Another process took its segments away while they were read.
+        if (LogError.is(error, 'OFFSET_OUT_OF_RANGE') && this.#isBehind) this.#catchUp()
+        else this.#passDamage(error)
       }
     }
   }
@@ -166,13 +169,14 @@ export class RecordSource {
     if (this.#isDone) return false
     this.#look()
     for (;;) {
+      const { nextOffset } = this
       try {
-        return this.#accept(await this.#cursor.nextAhead(this.#limit()))
+        return this.#accept(await this.#cursor.nextAhead(this.#limit()), nextOffset)
       } catch (error) {
         if (this.log.end !== undefined) throw endedError(this.log)
         if (this.#isDone) return false
         // Its segments went while they were read.
-        if (LogError.is(error, 'OFFSET_OUT_OF_RANGE')) this.#catchUp()
+        if (LogError.is(error, 'OFFSET_OUT_OF_RANGE') && this.#isBehind) this.#catchUp()
         else this.#passDamage(error)
       }
     }
@@ -192,8 +196,10 @@ export class RecordSource {
     this.#reader.buffer = NO_RUN.buffer
   }
 
-  #accept(run: BatchRun | undefined): boolean {
+  /** What came of a read that began at `offset`. */
+  #accept(run: BatchRun | undefined, offset: number): boolean {
     if (this.#isDone) return false // It was finished while the device was waited for.
+    if (this.log.cuts.length > this.#cutCount) this.#checkCuts(offset)
     if (run === undefined) {
       this.#letGo()
       if (this.#cursor.offset >= this.#to) this.finish()
@@ -278,23 +284,30 @@ export class RecordSource {
     const { log } = this
     if (this.#cursor.offset >= visibleEnd(log, this.#options.range)) log.refresh()
     if (log.end !== undefined) throw endedError(log)
-    if (log.cuts.length > this.#cutCount) this.#checkCuts()
+    const { nextOffset } = this
+    if (log.cuts.length > this.#cutCount) {
+      this.#checkCuts(nextOffset)
+      this.#cursor.seek(nextOffset) // Where it stood in a file may be another place now.
+    }
     this.#catchUp()
   }
 
-  #checkCuts(): void {
-    const { nextOffset } = this
+  /** Refuses what a reader at `nextOffset` would go on with behind a cut. */
+  #checkCuts(nextOffset: number): void {
     const { cuts } = this.log
     for (; this.#cutCount < cuts.length; this.#cutCount++) {
       const cut = cuts[this.#cutCount] ?? Infinity
       if (nextOffset > cut) throw logShortened(this.log, nextOffset, cut)
     }
-    this.#cursor.seek(nextOffset) // Where it stood in a file may be another place now.
+  }
+
+  get #isBehind(): boolean {
+    return this.#cursor.offset < this.log.logStartOffset
   }
 
   /** Records were deleted under a reader that is slow: it goes on where the log starts now. */
   #catchUp(): void {
-    if (this.#cursor.offset >= this.log.logStartOffset) return
+    if (!this.#isBehind) return
     this.#from = this.log.logStartOffset
     this.#cursor.seek(this.#from)
   }

@@ -129,7 +129,7 @@ export function recordsOf(run: BatchRun): readonly ReadRecord[] {
 
 /** As `readRecords`, from the files alone. */
 export function readFromFiles(
-  log: PartitionLog,
+  log: ReadablePartition,
   from?: number,
   to?: number,
 ): readonly ReadRecord[] {

@@ -32,6 +32,7 @@ import { FollowedWatermarks } from './followed-watermarks.ts'
 const NO_WORD: WriterWord = { mode: 'derived', published: undefined, writerGeneration: undefined }
 /** What no layout epoch is equal to. */
 const UNSEEN = -1
+const NO_EPOCH = -1
 
 /** See the file's header. */
 export class FollowedPartition implements ReadablePartition, FollowedFolder {
@@ -53,6 +54,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   #config: ResolvedTopicConfig
   #isGapless: boolean
   #word: WriterWord = NO_WORD
+  #published: PublishedPartition | undefined
   /** Who published last. */
   #generation: number | undefined
   /** The newest epoch when somebody first read here, or when the writer changed last. */
@@ -242,7 +244,10 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     const isNewWriter = this.#generation !== undefined && this.#generation !== writerGeneration
     this.#generation = writerGeneration
     this.#derived = undefined
-    if (isNewWriter) this.#meetWriter(published)
+    // Where the control file was made anew generations are counted from 1 again.
+    const isLess = published.logEndOffset < this.logEndOffset && !isSame(published, this.#published)
+    this.#published = published
+    if (isNewWriter || isLess) this.#meetWriter(isNewWriter ? published.logEndOffset : Infinity)
     this.#marks.take(published)
     const files = this.#files
     if (files === undefined) {
@@ -250,16 +255,16 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
       return
     }
     const explained = this.#layoutEpoch + 2 * (files.rollCount - this.#rollCount)
-    const isSame = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
-    if (!isSame && (layoutEpoch & 1) === 0) this.#relist('wait')
+    const isKnown = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
+    if (!isKnown && (layoutEpoch & 1) === 0) this.#relist('wait')
   }
 
-  /** What its predecessor wrote and this one has not is void. */
-  #meetWriter(published: PublishedPartition): void {
+  /** What its predecessor wrote and this one has not, who begins at `logEndOffset`, is void. */
+  #meetWriter(logEndOffset: number): void {
     const epochs = this.#readEpochs()
-    const known = this.#knownEpoch ?? -1
-    const newEpochStart = known < 0 ? undefined : epochs.startBehind(known)
-    const end = Math.min(newEpochStart ?? Infinity, published.logEndOffset)
+    const known = this.#knownEpoch ?? NO_EPOCH
+    const newEpochStart = known === NO_EPOCH ? undefined : epochs.startBehind(known)
+    const end = Math.min(newEpochStart ?? Infinity, logEndOffset)
     if (this.#knownEpoch !== undefined) this.#knownEpoch = epochs.latest
     if (end < this.logEndOffset) this.#cutTo(end)
     this.#layoutEpoch = UNSEEN
@@ -372,6 +377,14 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   #notify(): void {
     for (const listener of this.#listeners) listener()
   }
+}
+
+function isSame(one: PublishedPartition, other: PublishedPartition | undefined): boolean {
+  return (
+    one.logEndOffset === other?.logEndOffset &&
+    one.durableOffset === other.durableOffset &&
+    one.layoutEpoch === other.layoutEpoch
+  )
 }
 
 function notThere({ directory }: FollowedPartition): LogError<'IO'> {

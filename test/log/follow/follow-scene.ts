@@ -150,7 +150,11 @@ export class Scene {
     const start = partition.segments.at(from).baseOffset
     const stable = partition.lastStableOffset
     if (end > stable) return
-    const keeps = (offset: number): boolean => offset % 3 < keep
+    // As every cleaner: what was aborted goes first, and markers stay as long as records may need them.
+    const keeps = (offset: number): boolean => {
+      const record = this.written.get(offset)
+      return record === undefined || (record.state !== 'abort' && offset % 3 < keep)
+    }
     for (const [at, record] of this.written) {
       if (at >= start && at < end && !keeps(record.lastOffset)) record.mayBeGone = true
     }

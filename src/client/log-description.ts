@@ -52,11 +52,18 @@ function describeTopic(topic: ReadableTopic, log: DescribedLog): DescribedTopic 
   }
 }
 
+/** Takes in all that another process has appended: before that nobody knows how much it is. */
+export function takeInAll(log: ReadablePartition): void {
+  log.refresh()
+  while (log.extend());
+}
+
 function describePartition(
   log: ReadablePartition,
   policy: AppliedPolicy,
   { nowMs, firstDirtyOffset }: DescribedLog,
 ): Omit<DescribedPartition, 'share'> {
+  takeInAll(log)
   let newest = -1
   let bytes = 0
   for (const { nextOffset, largestTimestamp, sizeBytes } of log.segments) {

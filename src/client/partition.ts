@@ -10,11 +10,13 @@ import type { Codec } from '../format/compression.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ReadablePartition } from '../log/readable-partition.ts'
+import { endedError } from '../log/partition-errors.ts'
 import { RecordLookup } from '../log/record-lookup.ts'
 import type { SegmentReason } from '../log/segment-reasons.ts'
 import { offsetForTimestamp } from '../log/timestamp-lookup.ts'
 import { undecodable } from '../log/undecodable-batch.ts'
 import { checkOptions, describeValue } from './check-options.ts'
+import { takeInAll } from './log-description.ts'
 import type { LogRecord } from './log-record.ts'
 import {
   checkOffset,
@@ -232,8 +234,8 @@ export class Partition<
     if (!Number.isSafeInteger(offset) || offset < 0)
       checkOffset(offset, `${this.#name}: get: offset`)
     const log = this.#log
-    if (offset >= this.#state.shownEnd(log) || offset < log.logStartOffset) log.refresh()
-    checkReadable(log, offset, this.#state.shownEnd(log) - 1)
+    const isShown = offset < this.#state.shownEnd(log) && offset >= log.logStartOffset
+    if (!isShown) this.#lookFor(offset)
     this.#lookup ??= new RecordLookup(this.#log)
     try {
       const reader = this.#lookup.find(offset)
@@ -279,7 +281,7 @@ export class Partition<
    */
   why(): readonly SegmentReason[] {
     this.#state.checkNow()
-    this.#log.refresh()
+    takeInAll(this.#log)
     return this.#state.host.whySegments(this.#state, this.#log)
   }
 
@@ -308,6 +310,14 @@ export class Partition<
       live,
       onDamage,
     })
+  }
+
+  /** @throws {LogError} OFFSET_OUT_OF_RANGE where the offset is not there now either. */
+  #lookFor(offset: number): void {
+    const log = this.#log
+    log.refresh()
+    if (log.end !== undefined) throw endedError(log)
+    checkReadable(log, offset, this.#state.shownEnd(log) - 1)
   }
 
   /** @throws {LogError} As `TopicState.checkWritable`. */

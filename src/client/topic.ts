@@ -13,6 +13,7 @@ import type { ReadablePartition } from '../log/readable-partition.ts'
 import { countRecords } from '../log/record-count.ts'
 import { checkOptions, describeValue } from './check-options.ts'
 import type { Table } from './group-types.ts'
+import { takeInAll } from './log-description.ts'
 import type { LogRecord } from './log-record.ts'
 import { partitionOfKey } from './partitioner.ts'
 import { Partition } from './partition.ts'
@@ -238,14 +239,17 @@ export class Topic<
     if (total > length) await this.#state.host.addPartitions(this.#state, total)
   }
 
-  /** How much the topic holds, from memory. @throws {LogError} CLOSED, TOPIC_NOT_FOUND. */
+  /**
+   * How much the topic holds, from memory; of a log that another process writes, what it appended
+   * since is read first. @throws {LogError} CLOSED, TOPIC_NOT_FOUND.
+   */
   size(): TopicSize {
     this.#state.checkNow()
     let offsets = 0
     let bytes = 0
     let segments = 0
     for (const log of this.#state.topic.partitions) {
-      log.refresh()
+      takeInAll(log)
       offsets += log.logEndOffset - log.logStartOffset
       bytes += log.logBytes
       segments += log.segments.count

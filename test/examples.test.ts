@@ -60,6 +60,14 @@ const PROGRAMS: Readonly<Record<string, readonly string[]>> = {
     'restored up to: one more',
     'as text: 50 one more',
   ],
+  'readers.ts': [
+    'a worker: order 1',
+    'a worker: order 2',
+    'a worker: order 3',
+    'another process: order 1',
+    'another process: order 2',
+    'another process: order 3',
+  ],
   'typed-topics.ts': ['refused: name', 'c-1: Ada Lovelace, vip'],
   'verify-and-repair.ts': [
     'while it is open: sound',
@@ -75,7 +83,8 @@ const WORKERS = 'order-workers.ts'
 const EXACTLY_ONCE = 'exactly-once.ts'
 /** By default it is 200 times, which takes minutes. */
 const KILLS = 8
-const PARTS_OF_THE_MAIN_JOB = ['data-sets.ts', 'terminal.ts']
+/** Of other programs. */
+const PARTS = ['data-sets.ts', 'terminal.ts', 'readers-worker.mjs']
 
 interface ProgramEnd {
   readonly code: number | null
@@ -119,13 +128,7 @@ describe('the examples', () => {
   it('are all run by this test', () => {
     const names = readdirSync(join(CHECKOUT, 'examples'))
     expect(names.toSorted()).toEqual(
-      [
-        ...Object.keys(PROGRAMS),
-        MAIN_JOB,
-        WORKERS,
-        EXACTLY_ONCE,
-        ...PARTS_OF_THE_MAIN_JOB,
-      ].toSorted(),
+      [...Object.keys(PROGRAMS), MAIN_JOB, WORKERS, EXACTLY_ONCE, ...PARTS].toSorted(),
     )
   })
 

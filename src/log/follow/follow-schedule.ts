@@ -3,8 +3,8 @@
  * somebody waits for a partition, with a poll as the net below it, else every second, so that files
  * that were removed do not keep their space for ever.
  *
- *   I1  nothing is counted: a look takes in whatever there is, so wakes may come twice, together, or
- *       not at all
+ *   I1  nothing is counted: a look takes in whatever there is, so wakes may come twice, together,
+ *       or not at all
  *   I2  whoever begins to wait is told of what came before the watch within the next look
  *   I3  nothing here keeps the process alive: who waits for somebody holds it (clock.ts)
  */

@@ -1,6 +1,6 @@
 /**
- * FollowedCheckpoints: the checkpoint files of a log that somebody else writes, read again when they
- * are other files: in derived mode every partition asks for its lines at every look.
+ * FollowedCheckpoints: the checkpoint files of a log that somebody else writes, read again when
+ * they are other files: in derived mode every partition asks for its lines at every look.
  */
 import type { StorageDriver } from '../../storage/storage-driver.ts'
 import {

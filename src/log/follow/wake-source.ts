@@ -1,7 +1,7 @@
 /**
  * WakeSource: what says that the writer of a followed log has published something: a watch on the
- * control file, or memory that threads share. A watch may miss some; a poll (follow-schedule.ts) finds
- * what it missed.
+ * control file, or memory that threads share. A watch may miss some; a poll (follow-schedule.ts)
+ * finds what it missed.
  */
 
 /** See the file's header. */

@@ -40,11 +40,19 @@ function unexpected(): void {
 }
 
 /** A watcher that says what the test wants. */
-class FakeWatcher extends EventEmitter {
-  isClosed = false
-  close(): void {
-    this.isClosed = true
+function fakeWatcher(): {
+  readonly watcher: fs.FSWatcher
+  readonly emitter: EventEmitter
+  isClosed: boolean
+} {
+  const emitter = new EventEmitter()
+  const close = (): void => {
+    fake.isClosed = true
   }
+  // `as`: what a watch uses of an FSWatcher is what an emitter has, and close.
+  const watcher = Object.assign(emitter, { close }) as unknown as fs.FSWatcher
+  const fake = { watcher, emitter, isClosed: false }
+  return fake
 }
 
 describe.each(['linux', 'darwin'] as const)('a control watch as on %s', (platform) => {
@@ -119,9 +127,9 @@ describe('a control watch', () => {
   )
 
   it('fails once where it breaks later, and says nothing any more', () => {
-    const fake = new FakeWatcher()
-    // `as`: what a watch uses of an FSWatcher is what an emitter has, and close.
-    vi.spyOn(fs, 'watch').mockReturnValue(fake as unknown as fs.FSWatcher)
+    const fake = fakeWatcher()
+    const { emitter } = fake
+    vi.spyOn(fs, 'watch').mockReturnValue(fake.watcher)
     onTestFinished(() => void vi.restoreAllMocks())
     const watch = new ControlWatch('/somewhere')
     const told: unknown[] = []
@@ -129,30 +137,30 @@ describe('a control watch', () => {
       () => void told.push('wake'),
       (cause) => void told.push(cause),
     )
-    fake.emit('change', 'change', 'streambed.control')
-    fake.emit('change', 'change', '.lock')
-    fake.emit('change', 'change', null)
-    fake.emit('error', 'first')
-    fake.emit('error', 'second')
-    fake.emit('change', 'change', 'streambed.control')
+    emitter.emit('change', 'change', 'streambed.control')
+    emitter.emit('change', 'change', '.lock')
+    emitter.emit('change', 'change', null)
+    emitter.emit('error', 'first')
+    emitter.emit('error', 'second')
+    emitter.emit('change', 'change', 'streambed.control')
     expect(told).toEqual(['wake', 'wake', 'first'])
     expect([watch.isWatching, fake.isClosed]).toEqual([false, true])
   })
 
   it('says nothing after stop, nor to who listened before a second start', () => {
-    const fakes = [new FakeWatcher(), new FakeWatcher()]
-    let made = 0
-    // `as`: as above.
-    vi.spyOn(fs, 'watch').mockImplementation(() => fakes[made++] as unknown as fs.FSWatcher)
+    const fakes = [fakeWatcher(), fakeWatcher()] as const
+    vi.spyOn(fs, 'watch')
+      .mockReturnValueOnce(fakes[0].watcher)
+      .mockReturnValueOnce(fakes[1].watcher)
     onTestFinished(() => void vi.restoreAllMocks())
     const watch = new ControlWatch('/somewhere', 'linux')
     const told: string[] = []
     watch.start(() => void told.push('first'), unexpected)
     watch.start(() => void told.push('second'), unexpected)
-    for (const fake of fakes) fake.emit('change', 'change', 'streambed.control')
+    for (const { emitter } of fakes) emitter.emit('change', 'change', 'streambed.control')
     watch.stop()
     watch.stop()
-    for (const fake of fakes) fake.emit('change', 'rename', 'streambed.control')
+    for (const { emitter } of fakes) emitter.emit('change', 'rename', 'streambed.control')
     expect(told).toEqual(['second'])
     expect(fakes.map(({ isClosed }) => isClosed)).toEqual([true, true])
   })

@@ -1,7 +1,7 @@
 /**
  * Rebuilds the indexes of a segment from its log alone, by a walk over the batch headers: where a
  * live reader or writer finds an index file that is missing or wrong. Recovery does without; it
- * builds them while it checks the batches. Also what the end of a sealed segment tells of all of it.
+ * builds them while it checks the batches. Also finds what the end of a sealed segment tells of it.
  */
 import {
   BATCH_HEADER_BYTES,

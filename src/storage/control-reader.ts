@@ -86,8 +86,8 @@ export class ControlReader {
   }
 
   /**
-   * As `published`, looking at the file: at the header and at one slot, 128 bytes each; at all of it
-   * where the partition had no slot.
+   * As `published`, looking at the file: at the header and at one slot, 128 bytes each; at all of
+   * it where the partition had no slot.
    */
   readSlot(key: string): PublishedPartition | undefined {
     const slot = this.#slots.get(key)

@@ -85,8 +85,9 @@ export interface FileStatus {
    */
   readonly fileId: string
   /**
-   * Of a file: another text once its bytes or its name have changed, as far as the system tells. Its
-   * clock may stand still for some milliseconds: what changed that lately may change again unseen.
+   * Of a file: another text once its bytes or its name have changed, as far as the system tells.
+   * Its clock may stand still for some milliseconds: what changed that lately may do so again
+   * unseen.
    */
   readonly version: string
 }

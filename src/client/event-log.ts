@@ -131,8 +131,8 @@ export class EventLog implements AsyncDisposable {
   }
 
   /**
-   * Opens a log that another thread of this process has open, read-only; ends with it at the latest.
-   * @throws {LogError} CLOSED where it is closed; INVALID_ARGUMENT for another process's; TIMEOUT; IO.
+   * Opens the log that another thread of this process shares, read-only; ends with it at the latest.
+   * @throws {LogError} CLOSED where it is closed; INVALID_ARGUMENT; TIMEOUT; IO.
    */
   static async attach(handle: LogHandle): Promise<EventLog> {
     return await attachLog(handle, (opened) => new EventLog(opened))

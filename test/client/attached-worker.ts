@@ -1,4 +1,4 @@
-/** Worker threads that attach to a log, as tests talk to them; what runs in one is sharing-worker. */
+/** Worker threads that attach to a log, as tests talk to them; sharing-worker.ts runs in them. */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { onTestFinished } from 'vitest'

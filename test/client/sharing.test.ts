@@ -73,7 +73,8 @@ describe('a handle', () => {
     { directory: 'relative', id: 'id' },
     { directory: null, id: 'id' },
   ])('is not %j', async (handle) => {
-    const refused = await rejection(EventLog.attach(handle as unknown as LogHandle)) // wrong on purpose
+    // `as`: wrong on purpose.
+    const refused = await rejection(EventLog.attach(handle as unknown as LogHandle))
     expect(refused.code).toBe('INVALID_ARGUMENT')
   })
 

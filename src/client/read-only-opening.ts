@@ -63,7 +63,7 @@ export async function openReadOnly(
       bootId: bootOf(path),
       clock: options.clock,
       wake: wake ?? new ControlWatch(path),
-      hasLiveWriter: () => findLiveWriter(path) !== undefined,
+      hasLiveWriter: (pid) => findLiveWriter(path)?.pid === pid,
       onFallback: (cause) => warn(fellBackToPolling(path, cause)),
     })
     return { log: await runProcedure(opening), directory: path, fileSystem, reads }

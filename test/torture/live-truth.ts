@@ -57,7 +57,7 @@ export class TruePartition {
   readonly durable: Since<'end'>[] = []
   isCompacted = false
   isStrict = false
-  deletingMs = Infinity
+  deletingMs: number = Infinity
   /** Offset of the record that every reader has to come to. */
   last: number | undefined
   readonly #begun = new Map<number, Begun>()

@@ -41,8 +41,8 @@ export interface FollowEnvironment {
   readonly bootId: string | null
   readonly clock: Clock
   readonly wake: WakeSource
-  /** Whether anybody holds the writer's lock, or may hold it. */
-  readonly hasLiveWriter: () => boolean
+  /** Whether process `pid` holds the writer's lock, or may hold it. */
+  readonly hasLiveWriter: (pid: number) => boolean
   /** The wake source failed: it is polled instead. Called once. */
   readonly onFallback: (cause: unknown) => void
 }

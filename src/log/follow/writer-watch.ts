@@ -2,7 +2,7 @@
  * WriterWatch: what the writer of a followed log has published, and how far that may be believed.
  *
  *   control file of this boot, slot there, and    the end of a partition is
- *     a writer lives, or closed the log             where the slot says: 'published'
+ *     its writer lives, or closed the log           where the slot says: 'published'
  *     nobody lives, and the log was not closed      in the files, from the slot on: 'derived'
  *   anything else                                   in the files alone: 'derived'
  *
@@ -14,6 +14,7 @@
  *       `REPLACED_MS`
  */
 import { LogError } from '../../errors/log-error.ts'
+import type { ControlHeader } from '../../storage/control-header.ts'
 import { ControlReader } from '../../storage/control-reader.ts'
 import { controlSlotKey, type PublishedPartition } from '../../storage/control-slot.ts'
 import type { StorageDriver } from '../../storage/storage-driver.ts'
@@ -33,7 +34,8 @@ export interface WatchedWriter {
   readonly driver: StorageDriver
   readonly clock: Clock
   readonly bootId: string | null
-  readonly hasLiveWriter: () => boolean
+  /** Whether process `pid` holds the writer's lock, or may hold it: another one is yet to publish. */
+  readonly hasLiveWriter: (pid: number) => boolean
 }
 
 /** See the file's header. */
@@ -112,7 +114,9 @@ export class WriterWatch {
     const writerGeneration = this.#writerGeneration
     if (writerGeneration === undefined) return NOBODY
     const published = found ?? before?.published // I2
-    const mode = published !== undefined && this.#isBelieved ? 'published' : 'derived'
+    // A new writer appends nothing to a partition before it has published it.
+    const isSaid = published?.writerGeneration === writerGeneration && this.#isBelieved
+    const mode = isSaid ? 'published' : 'derived'
     return { mode, published, writerGeneration }
   }
 
@@ -131,7 +135,7 @@ export class WriterWatch {
     const isOfThisBoot = header !== undefined && bootId !== null && header.bootId === bootId
     const generation = isOfThisBoot ? header.writerGeneration : undefined // I1
     const isNew = generation !== this.#writerGeneration
-    if (isOfThisBoot) this.#ask(header.clean, isNew)
+    if (isOfThisBoot) this.#ask(header, isNew)
     const isBelieved = isOfThisBoot && this.#isVouchedFor
     if (isNew || isBelieved !== this.#isBelieved) this.#mayAllDiffer = true
     this.#writerGeneration = generation
@@ -139,7 +143,7 @@ export class WriterWatch {
   }
 
   /** Whether anybody vouches for what is published, as far as that may have changed. */
-  #ask(isClean: boolean, isNew: boolean): void {
+  #ask({ clean: isClean, pid }: ControlHeader, isNew: boolean): void {
     const { driver, clock, hasLiveWriter } = this.#watched
     const nowMs = clock.monotonicNow()
     const isSame = !isNew && isClean === this.#wasClean
@@ -149,7 +153,7 @@ export class WriterWatch {
     try {
       // A broker that had the directory since has appended without a word in our control file.
       const isFinal = isClean && driver.status(BROKER_FILE) === undefined
-      this.#isVouchedFor = isFinal || hasLiveWriter()
+      this.#isVouchedFor = isFinal || hasLiveWriter(pid)
     } catch (error) {
       if (!LogError.is(error)) throw error
       this.#isVouchedFor = false // The directory is gone, or not to be read: its files tell.

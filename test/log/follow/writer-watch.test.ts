@@ -19,13 +19,15 @@ class Watched {
   readonly clock = new FakeClock()
   readonly driver: StorageDriver = openMemoryDriver()
   isAlive = true
+  /** Holds the lock. */
+  pid = 1
   asked = 0
   generation = 0
   control: ControlFile | undefined
 
   open(bootId: string | null = BOOT): ControlFile {
     this.generation += 1
-    const writer = { writerGeneration: this.generation, bootId, pid: 1 }
+    const writer = { writerGeneration: this.generation, bootId, pid: this.pid }
     this.control = ControlFile.open(this.driver, writer)
     this.isAlive = true
     return this.control
@@ -42,9 +44,9 @@ class Watched {
       driver,
       clock,
       bootId,
-      hasLiveWriter: () => {
+      hasLiveWriter: (pid) => {
         this.asked += 1
-        return this.isAlive
+        return this.isAlive && pid === this.pid
       },
     })
   }
@@ -103,6 +105,20 @@ describe('it is a lower bound', () => {
     expect(watch.word(PLACE).mode).toBe('published')
   })
 
+  it('while the next writer recovers what a killed one has left, until it has published', () => {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(1)
+    watched.pid = 2 // It has the lock, and nothing else yet.
+    expect(watched.watch().word(PLACE).mode).toBe('derived')
+    watched.open()
+    const watch = watched.watch()
+    expect(watch.word(PLACE)).toMatchObject({ mode: 'derived', writerGeneration: 2 })
+    watched.publish(2)
+    expect(watch.word(PLACE).mode).toBe('published')
+    expect(endOf(watch.word(PLACE))).toBe(stateOf(2).logEndOffset)
+  })
+
   it('once its writer has died, which is noticed within a second', () => {
     const watched = new Watched()
     watched.open()
@@ -119,7 +135,7 @@ describe('it is a lower bound', () => {
     expect(endOf(watch.word(PLACE))).toBe(stateOf(1).logEndOffset)
   })
 
-  it('until the next writer is there, which is noticed at once by its generation', () => {
+  it('until the next writer has published, which is noticed at once by its generation', () => {
     const watched = new Watched()
     watched.open()
     watched.publish(1)
@@ -129,10 +145,11 @@ describe('it is a lower bound', () => {
     watched.open()
     // It has said nothing of this partition: what there is, is the word of the one before.
     const between = watch.word(PLACE)
-    expect(between).toMatchObject({ mode: 'published', writerGeneration: 2 })
+    expect(between).toMatchObject({ mode: 'derived', writerGeneration: 2 })
     expect(between.published?.writerGeneration).toBe(1)
     watched.publish(2)
-    expect(watch.word(PLACE).published?.writerGeneration).toBe(2)
+    const after = watch.word(PLACE)
+    expect(after).toMatchObject({ mode: 'published', published: { writerGeneration: 2 } })
   })
 })
 
@@ -295,7 +312,9 @@ describe('however writers come and go', () => {
         }
         watched.clock.advance(1_000)
         const word = watch.word(PLACE)
-        const isVouchedFor = word.published !== undefined && (isClean || watched.isAlive)
+        const { published, writerGeneration } = word
+        const isSaid = published !== undefined && published.writerGeneration === writerGeneration
+        const isVouchedFor = isSaid && (isClean || watched.isAlive)
         expect(isGood ? [newest, newest ?? remembered] : [undefined]).toContain(endOf(word))
         expect(word.mode).toBe(isVouchedFor ? 'published' : 'derived')
         expect(watch.look().size).toBe(0)

@@ -137,10 +137,10 @@ export class TopicState {
   }
 
   /** First offset that nobody sees who takes uncommitted records too. */
-  shownEnd({ highWatermark, durableOffset }: ReadablePartition): number {
-    return this.host.visibility === 'written'
-      ? highWatermark
-      : Math.min(highWatermark, durableOffset)
+  shownEnd(log: ReadablePartition): number {
+    // Hot: `get` asks for each record.
+    if (this.host.visibility === 'written') return log.highWatermark
+    return Math.min(log.highWatermark, log.durableOffset)
   }
 
   /** Whether the last record of each key is what is kept. */

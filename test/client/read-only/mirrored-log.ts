@@ -1,8 +1,8 @@
 /**
  * A log that is written through one handle and read through another one, which was opened
- * read-only: to whoever uses it, one log. So that whatever is expected of reading is expected of a read-only
- * log too, by the same tests. What was appended is published before each read, since a reader
- * elsewhere sees it a turn of the event loop later.
+ * read-only: to whoever uses it, one log. So that whatever is expected of reading is expected of a
+ * read-only log too, by the same tests. What was appended is published before each read, since a
+ * reader elsewhere sees it a turn of the event loop later.
  */
 import { vi } from 'vitest'
 import { EventLog } from '../../../src/client/event-log.ts'

@@ -131,7 +131,7 @@ export class EventLog implements AsyncDisposable {
   }
 
   /**
-   * Opens the log that another thread of this process shares, read-only; ends with it at the latest.
+   * Opens the log that another thread of this process shares, read-only. Ends with it, or before.
    * @throws {LogError} CLOSED where it is closed; INVALID_ARGUMENT; TIMEOUT; IO.
    */
   static async attach(handle: LogHandle): Promise<EventLog> {

@@ -75,7 +75,8 @@ export interface EventLogOptions extends MemoryLogOptions {
    * How sealed segments are read. 'auto' (default): frequent small reads through memory mappings,
    * where they can be had; 'mmap': all that can be, with a `FALLBACK` warning where nothing can;
    * 'pread': never, for directories in which somebody else may truncate files, which would end a
-   * process that has them mapped. `log.guarantees().reads` says what is in use.
+   * process that has them mapped. Worker threads map
+   * nothing. `log.guarantees().reads` says what is in use.
    */
   io?: 'auto' | 'mmap' | 'pread' | undefined
   /** Milliseconds to wait for another writer to close. Default 0: `LOCKED` at once. */

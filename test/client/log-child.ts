@@ -23,6 +23,7 @@ async function run(): Promise<void> {
       return
     case 'idle': {
       const log = await opened()
+      log.share()
       log.producer({ lingerMs: 60_000 })
       log.topic('t').partition(0).append({ value: 'x' })
       const read = log.topic('t').read({ live: true })

@@ -17,7 +17,7 @@ import { Segment, type SegmentSettings } from '../../storage/segment.ts'
 import { emptyContents, type SegmentContents } from '../../storage/segment-contents.ts'
 import type { SegmentEnd, SegmentPlace } from '../../storage/segment-indexes.ts'
 import type { StorageFile } from '../../storage/storage-driver.ts'
-import { findLargestTimestamp, rebuildIndexes } from '../index-rebuild.ts'
+import { findLargestTimestamp } from '../index-rebuild.ts'
 import { startOfCheck, uncheckedContents } from '../recovery-start.ts'
 
 /** How much of an active segment is believed. */
@@ -29,12 +29,6 @@ export interface FollowedStart {
    * time index that misses entries tells lies.
    */
   readonly trustsIndexes: boolean
-}
-
-/** Where a sealed segment ends. */
-export interface FollowedEnd extends SegmentEnd {
-  /** As for an active one. Default true. */
-  readonly trustsIndexes?: boolean
 }
 
 /**
@@ -66,14 +60,16 @@ export function followActive(
 }
 
 /**
- * A segment that ended before, and where. Its largest timestamp is found out when it is asked for,
- * its first one and its count of records are not known. `log` is its .log, where that is open.
+ * A segment that ended before, and where. Its index files are taken for whole where they can be:
+ * what a power cut left of them, and no writer has recovered since, may answer lookups by time
+ * wrongly. Its largest timestamp is found out when it is asked for, its first one and its count of
+ * records are not known. `log` is its .log, where that is open.
  * @throws {LogError} IO with cause ENOENT where it is gone.
  */
 export function followSealed(
   place: SegmentPlace,
   settings: SegmentSettings,
-  end: FollowedEnd,
+  end: SegmentEnd,
   log?: StorageFile,
 ): Segment {
   const contents: SegmentContents = {
@@ -84,8 +80,6 @@ export function followSealed(
     abortedCount: null,
   }
   const segment = Segment.openSealed({ ...place, readOnly: true }, settings, contents, log)
-  segment.findLargestTimestampBy(
-    end.trustsIndexes === false ? rebuildIndexes : findLargestTimestamp,
-  )
+  segment.findLargestTimestampBy(findLargestTimestamp)
   return segment
 }

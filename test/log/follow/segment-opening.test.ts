@@ -294,18 +294,6 @@ describe('a sealed segment that is followed', () => {
     },
   )
 
-  it('is walked as a whole for it where its indexes may be of another boot', () => {
-    const { driver, place, writer } = written(COUNT)
-    writer.seal()
-    const path = segmentFile(BASE, '.timeindex')
-    overwrite(driver, path, bytesOf(driver, path).subarray(0, 24))
-    const { sizeBytes, nextOffset } = writer
-    const end = { sizeBytes, nextOffset, trustsIndexes: false }
-    const followed = followSealed(place, SETTINGS, end)
-    expect(followed.largestTimestamp).toBe(COUNT - 1)
-    expect(entriesOf(followed)).toEqual(entriesOf(writer))
-  })
-
   it('is asked again for what could not be read', () => {
     const { driver, followed } = followedAt(COUNT)
     driver.machine.faults.inject({ fault: 'EMFILE', action: 'open' })

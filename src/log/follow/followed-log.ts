@@ -57,8 +57,10 @@ export class FollowedLog {
   readonly #context: Omit<FollowContext, 'listening'>
   /** By `controlSlotKey`. */
   readonly #partitions = new Map<string, FollowedPartition>()
-  /** Those that somebody waits for. */
-  readonly #listened = new Set<FollowedPartition>()
+  /** Those that somebody waits for, as well. */
+  readonly #listened = new Map<string, FollowedPartition>()
+  /** Those whose last look met an error. */
+  readonly #failed = new Set<FollowedPartition>()
   /** Made since the last look at what partitions hold. */
   readonly #unseen: FollowedPartition[] = []
   readonly #topicListeners = new Set<() => void>()
@@ -157,7 +159,9 @@ export class FollowedLog {
     this.#lookAtTopics()
     if (this.#isOver) return
     this.#hear(this.#writer.look())
-    this.#refreshAll(this.#partitions.values())
+    for (const partition of [...this.#partitions.values()]) {
+      this.#attempt(partition, () => partition.refresh())
+    }
   }
 
   /**
@@ -202,8 +206,30 @@ export class FollowedLog {
     }
     if (this.#isOver) return
     this.#hear(this.#writer.look())
-    // What nobody publishes nothing wakes for; and what could not be done is tried again.
-    if (isPoll) this.#refreshAll(this.#listened.size > 0 ? this.#listened : this.#all())
+    if (isPoll) this.#poll(this.#listened.size > 0 ? this.#listened : this.#partitions)
+  }
+
+  /** What nobody publishes nothing wakes for; and what could not be done is tried again. */
+  #poll(partitions: ReadonlyMap<string, FollowedPartition>): void {
+    for (const [key, partition] of [...partitions]) {
+      const word = this.#writer.known(key)
+      const isTold = word?.mode === 'published' && !partition.isUnsettled
+      if (isTold && !this.#failed.has(partition)) continue
+      this.#attempt(partition, () =>
+        word === undefined ? partition.refresh() : partition.heard(word),
+      )
+    }
+  }
+
+  /** What fails for one partition concerns no other one, and whoever reads it finds out (I3). */
+  #attempt(partition: FollowedPartition, look: () => void): void {
+    try {
+      look()
+      this.#failed.delete(partition)
+    } catch (error) {
+      if (!LogError.is(error)) throw error
+      if (partition.end === undefined) this.#failed.add(partition)
+    }
   }
 
   /** There is nothing to look at any more. */
@@ -214,16 +240,8 @@ export class FollowedLog {
   #hear(words: ReturnType<WriterWatch['look']>): void {
     for (const [key, word] of words) {
       const partition = this.#partitions.get(key)
-      if (partition !== undefined) attempt(() => partition.heard(word))
+      if (partition !== undefined) this.#attempt(partition, () => partition.heard(word))
     }
-  }
-
-  #all(): Iterable<FollowedPartition> {
-    return this.#partitions.values()
-  }
-
-  #refreshAll(partitions: Iterable<FollowedPartition>): void {
-    for (const partition of [...partitions]) attempt(() => partition.refresh())
   }
 
   /** Finds out about topics, and whether there is a directory at all (I2). */
@@ -238,9 +256,12 @@ export class FollowedLog {
     for (const [key, partition] of this.#partitions) {
       if (partition.end === undefined) continue
       this.#partitions.delete(key)
+      this.#failed.delete(partition)
       this.#writer.forget(partition)
     }
-    for (const partition of this.#unseen.splice(0)) attempt(() => partition.refresh())
+    for (const partition of this.#unseen.splice(0)) {
+      this.#attempt(partition, () => partition.refresh())
+    }
     this.#tellOfTopics()
   }
 
@@ -258,8 +279,8 @@ export class FollowedLog {
 
   #partitionAt(place: FollowedPlace): FollowedPartition {
     const key = controlSlotKey(place.topicId, place.partition)
-    const partition: FollowedPartition = new FollowedPartition(
-      { ...this.#context, listening: (isListening) => this.#listening(partition, isListening) },
+    const partition = new FollowedPartition(
+      { ...this.#context, listening: (isListening) => this.#listening(key, isListening) },
       place,
     )
     this.#partitions.set(key, partition)
@@ -267,19 +288,11 @@ export class FollowedLog {
     return partition
   }
 
-  #listening(partition: FollowedPartition, isListening: boolean): void {
-    if (isListening) this.#listened.add(partition)
-    else this.#listened.delete(partition)
+  #listening(key: string, isListening: boolean): void {
+    const partition = this.#partitions.get(key)
+    if (isListening && partition !== undefined) this.#listened.set(key, partition)
+    else this.#listened.delete(key)
     this.#schedule.listening(isListening)
-  }
-}
-
-/** What fails for one partition concerns no other one, and whoever reads it finds out (I3). */
-function attempt(look: () => void): void {
-  try {
-    look()
-  } catch (error) {
-    if (!LogError.is(error)) throw error
   }
 }
 

@@ -90,6 +90,11 @@ export class WriterWatch {
     return this.#wordOf(key, published)
   }
 
+  /** What was last said, by `controlSlotKey`; undefined where nobody has asked. */
+  known(key: string): WriterWord | undefined {
+    return this.#words.get(key)
+  }
+
   /** Forgets a partition that is gone. */
   forget({ topicId, partition }: Pick<PublishedPartition, 'topicId' | 'partition'>): void {
     this.#words.delete(controlSlotKey(topicId, partition))

@@ -104,7 +104,7 @@ export class TruePartition {
     }
   }
 
-  /** A reader was shown `seq` at `offset`: so its batch is there, if nobody can tell where it is. */
+  /** A reader was shown `seq` at `offset`: so its batch is there, where nobody else can tell. */
   settle(offset: number, seq: number): void {
     const begun = this.#begunWith(seq)
     if (begun === undefined || begun.isSettled || this.byOffset.has(offset)) return

@@ -254,6 +254,8 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
       this.#layoutEpoch = layoutEpoch
       return
     }
+    const rolls = this.#rollCount + ((layoutEpoch - this.#layoutEpoch) >> 1)
+    if (this.#layoutEpoch !== UNSEEN) files.rollOn(this.#reach(this.logEndOffset), rolls)
     const explained = this.#layoutEpoch + 2 * (files.rollCount - this.#rollCount)
     const isKnown = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
     if (!isKnown && (layoutEpoch & 1) === 0) this.#relist('wait')

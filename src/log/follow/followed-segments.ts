@@ -39,6 +39,8 @@ import { followActive, followSealed } from './segment-opening.ts'
 
 const LEAST_READ_BYTES = 8_192
 const MOST_READ_BYTES = 1_048_576
+/** Of about a megabyte each: to look at the files of a large partition costs as much. */
+const STEPS_TO_ROLL = 4
 /** What is read is admitted, and copied, in the same call: all partitions share the memory. */
 let room: Buffer = Buffer.alloc(0)
 
@@ -135,6 +137,17 @@ export class FollowedSegments {
       return 'gone'
     }
     return this.#become(found) ? 'changed' : 'same'
+  }
+
+  /**
+   * Goes on into the next segments until there were `rolls` in all, where they are near: most often
+   * a writer has rolled, and then nobody has to look at all files.
+   */
+  rollOn(end: FollowedEnd, rolls: number): void {
+    for (let step = 0; step < STEPS_TO_ROLL && this.rollCount < rolls; step++) {
+      if (this.step(end) !== 'more') break
+    }
+    if (this.rollCount < rolls) this.#roll(end) // Into one without a batch yet.
   }
 
   /** Takes in more behind what is there, at most about a megabyte. @throws {LogError} IO */

@@ -76,4 +76,8 @@ export interface Actor {
   atRest?(): void
   /** The process is gone. */
   ended?(): void
+  /** Before a call of the process changes the disk: what others do who see it too. */
+  between?(): void
+  /** It is gone, with whatever went with it, and the next one is not there yet. */
+  left?(): void
 }

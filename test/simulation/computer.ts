@@ -42,6 +42,8 @@ export interface ComputerParts {
   readonly counts: FaultCounts
   readonly leftOut: FaultPlan['leftOut']
   readonly isTainted: () => boolean
+  /** Before a call of the process changes the disk. */
+  readonly beforeCall: () => void
   /** A partition's sync failed. */
   readonly onReadOnly: ProcessLife['onReadOnly']
 }
@@ -200,6 +202,8 @@ export class Computer {
     const driver = new ScheduledDriver(this.#disk, scheduler, faults)
     const life = new ProcessLife(scheduler, driver, faults)
     life.isTainted = isTainted
+    life.bootId = `boot ${this.#boot}`
+    driver.beforeCall = this.#parts.beforeCall
     life.onReadOnly = onReadOnly
     this.#life = life
     return life
@@ -217,7 +221,7 @@ export class Computer {
       'memory',
       'simulation',
     )
-    const bootId = `boot ${this.#boot}`
+    const { bootId } = life
     const isGone = (): boolean => faults.isStopped
     const storage = { driver, bootId, name: 'simulation', defaults: {}, isGone }
     let wasRefused = false

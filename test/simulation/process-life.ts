@@ -38,6 +38,8 @@ export class ProcessLife {
   readonly driver: ScheduledDriver
   readonly faults: FaultPlan
   isClosing = false
+  /** Of the machine that it runs on. */
+  bootId = ''
   /** Bytes were damaged: CORRUPT is a right answer. */
   isTainted: () => boolean = () => false
   /** Hears of each partition whose sync failed. */

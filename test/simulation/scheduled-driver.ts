@@ -8,6 +8,7 @@
  */
 import type { FileStatus, StorageDriver, StorageFile } from '../../src/storage/storage-driver.ts'
 import { fileFailure, systemError } from '../../src/storage/file-failure.ts'
+import type { DiskMachine } from '../../src/testing/disk-machine.ts'
 import type { FaultDriver } from '../../src/testing/fault-driver.ts'
 import type { FaultPlan } from './fault-plan.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -19,6 +20,8 @@ export class ScheduledDriver implements StorageDriver {
   readonly #disk: FaultDriver
   readonly #scheduler: Scheduler
   readonly #faults: FaultPlan
+  /** Called before a call changes something. */
+  beforeCall: () => void = () => undefined
   isClosed = false
   /** Files that were open when it was closed. */
   leftOpen: readonly string[] = []
@@ -28,7 +31,10 @@ export class ScheduledDriver implements StorageDriver {
     this.#scheduler = scheduler
     this.#faults = faults
     disk.flushWait = () => scheduler.call('flush')
-    disk.onCall = (call) => faults.decide(call)
+    disk.onCall = (call) => {
+      this.beforeCall()
+      return faults.decide(call)
+    }
   }
 
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile {
@@ -71,6 +77,16 @@ export class ScheduledDriver implements StorageDriver {
     this.isClosed = true
     this.leftOpen = [...this.#disk.files].map((file) => file.path)
     this.#disk.close()
+  }
+
+  /** Its process was neither killed nor lost with the power. */
+  get isAlive(): boolean {
+    return !this.#disk.isDead
+  }
+
+  /** What other processes see too. */
+  get machine(): DiskMachine {
+    return this.#disk.machine
   }
 
   /** Files that are open now. */

@@ -85,6 +85,9 @@ export class Simulation implements Stage {
       trace: this.#trace,
       counts: this.#counts,
       isTainted: () => this.isTainted,
+      beforeCall: () => {
+        for (const actor of this.actors) actor.between?.()
+      },
       onReadOnly: (details) => this.#turnedReadOnly(details),
     })
     this.#salvage = new SalvageWatch(this.#computer, this.topics)
@@ -349,6 +352,7 @@ export class Simulation implements Stage {
     for (const actor of this.actors) actor.ended?.()
     for (const topic of this.topics) topic.isBusy = false
     this.#computer.stop(cutsPower, random)
+    for (const actor of this.actors) actor.left?.()
   }
 
   async #start(how: Stop): Promise<void> {

@@ -5,6 +5,7 @@ import { AppendActor } from './append-actor.ts'
 import { CommittedReadActor } from './committed-read-actor.ts'
 import { FaultActor } from './fault-actor.ts'
 import { GroupActor } from './group-actor.ts'
+import { FollowActor } from './follow-actor.ts'
 import { FIRST_SEED, HousekeepingActor } from './housekeeping-actor.ts'
 import { LiveReadActor } from './live-read-actor.ts'
 import { ReadActor } from './read-actor.ts'
@@ -13,6 +14,9 @@ import { TimeActor } from './time-actor.ts'
 import { TopicActor } from './topic-actor.ts'
 import { TransactionActor } from './transaction-actor.ts'
 import { TrimActor } from './trim-actor.ts'
+
+/** One seed in so many has readers in other processes. */
+const SEEDS_PER_READER = 2
 
 /** The actors of the run of a seed. */
 export function allActors(
@@ -33,5 +37,6 @@ export function allActors(
     new TimeActor(stage, faults.has('clock')),
     new FaultActor(stage, faults),
     ...(seed < FIRST_SEED ? [] : [new HousekeepingActor(stage)]),
+    ...(seed % SEEDS_PER_READER === 0 ? [new FollowActor(stage, seed)] : []),
   ]
 }

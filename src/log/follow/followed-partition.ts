@@ -338,6 +338,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     const result = files.relist(this.#reach(this.#limit), stance)
     if (result === 'gone') {
       this.#context.missing()
+      if (this.#end !== undefined) throw endedError(this) // Its files are closed.
       return
     }
     this.#isUnsettled = result === 'unsettled'

@@ -48,7 +48,7 @@ export const readersWriter: Question = {
   asks: 'appends in batches while others follow the log live, in other processes',
   answer: 'throughput',
   cases: ({ quick }) => {
-    const recordCount = quick ? 500_000 : 2_000_000
+    const recordCount = quick ? 100_000 : 1_000_000
     const others = [ONE, TEN, HUNDRED, ...(quick ? [] : [HUNDRED_PROCESSES])]
     return [
       {

@@ -1,5 +1,6 @@
 /**
- * InternalTopicReading: a topic of the log's own, read from its start: past what is damaged and past
+ * InternalTopicReading: a topic of the log's own, read from its start: past what is damaged and
+ * past
  * what cannot be decoded. At once in slices, when a log opens; or on and on, as it grows.
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'

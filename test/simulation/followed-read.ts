@@ -4,7 +4,8 @@
  *
  *   I1  records come in order, each once, whole, and none that was refused
  *   I2  watermarks are in order and never go back, while power and syncs do not fail
- *   I3  what is shown as committed is so, and nothing of it is passed over; what is shown as durable
+ *   I3  what is shown as committed is so, and nothing of it is passed over; what is shown as
+ *       durable
  *       is that
  * What it read is held against the model when that has seen as much.
  */

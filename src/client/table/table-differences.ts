@@ -1,5 +1,6 @@
 /**
- * What changes for the listeners of a table that was loaded anew: keys that are gone, and those whose
+ * What changes for the listeners of a table that was loaded anew: keys that are gone, and those
+ * whose
  * value is not what it was. What is the same is not told again.
  */
 import type { TableEntries } from './table-entries.ts'

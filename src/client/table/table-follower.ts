@@ -9,7 +9,8 @@
  *   I3  in the background nothing holds the event loop: it takes SLICE_BYTES at a time, and cold
  *       data is read beside it
  *   I4  nothing that goes wrong here gets into the append that was followed: it ends the table
- *   I5  where what was read is not what the log holds any more (table-source.ts), it is loaded anew,
+ *   I5  where what was read is not what the log holds any more (table-source.ts), it is loaded
+ *       anew,
  *       and shown when all of it is there: nobody sees a part
  */
 import { assert } from '../../errors/invariant.ts'

@@ -1,5 +1,6 @@
 /**
- * Consumer groups of a log that another process writes: their positions and how far they are behind,
+ * Consumer groups of a log that another process writes: their positions and how far they are
+ * behind,
  * as they are now; joining them and moving them is for the process that writes.
  */
 import { join } from 'node:path'

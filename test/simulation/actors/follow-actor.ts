@@ -8,7 +8,8 @@
  *   I1  a reader changes nothing: neither files nor what its writer does
  *   I2  once its writer has closed the log, it shows what that had
  * After damage, and after a sync that failed and may have dropped what was written, there is none;
- * nor before what a loss of power left was recovered: a reader of that meets damage. One that is told
+ * nor before what a loss of power left was recovered: a reader of that meets damage. One that is
+ * told
  * of a cut begins anew; that nothing was cut is not held against it.
  */
 import { FollowedLog } from '../../../src/log/follow/followed-log.ts'

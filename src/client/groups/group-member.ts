@@ -39,12 +39,10 @@ export interface MemberParts {
   readonly instanceId: string | undefined
   readonly groupId: string
   readonly host: GroupHost
-  /** Where the group goes on reading. */
   readonly offsets: CommittedOffsets
   readonly membership: GroupMembership
   readonly subscription: Subscription
   readonly options: CheckedGroupOptions
-  /** It is none any more. */
   readonly left: (member: GroupMember) => void
 }
 
@@ -60,7 +58,6 @@ export class GroupMember implements MemberPort {
   readonly autoCommit: AutoCommit
   readonly handOver: HandOver
   readonly turn: TurnBudget
-  /** Null: it may take as long as it wants to. */
   readonly stallWatch: StallWatch | null
   /** Called when a partition of which something is taken has to be given up, or is lost. */
   onRevoking: ((partition: TopicPartition) => void) | undefined

@@ -8,14 +8,16 @@
  * What a `.tmp` holds means nothing: the next replacement starts it anew. What the bytes mean is
  * said elsewhere: offset-checkpoint.ts, epoch-checkpoint.ts, metadata-file.ts and others.
  */
-import { isDeviceFailure, isMissingFile } from './file-failure.ts'
+import { isDeviceFailure, isMissingFile, isReplacedFile } from './file-failure.ts'
 import type { Procedure } from './procedure.ts'
-import type { StorageDriver } from './storage-driver.ts'
+import type { StorageDriver, StorageFile } from './storage-driver.ts'
 import { parentOf } from './storage-path.ts'
 
 const TEMPORARY_SUFFIX = '.tmp'
 /** Of millions of segments; what claims more is not what we or a broker wrote. */
 const MAX_FILE_BYTES = 268_435_456
+/** A file that is replaced more often than that while it is opened is nobody's small file. */
+const MAX_ATTEMPTS = 16
 
 /**
  * Replaces the file at `path`, or creates it, durably.
@@ -65,20 +67,26 @@ export const UNREADABLE_FILE: Buffer = Buffer.alloc(0)
  * another one that takes its name.
  */
 export function readWholeFile(driver: StorageDriver, path: string): Buffer | undefined {
-  if (driver.status(path) === undefined) return undefined
-  try {
-    const file = driver.openFile(path, 'read')
+  for (let attempt = 1; driver.status(path) !== undefined; attempt += 1) {
     try {
-      const isSmall = file.sizeBytes <= MAX_FILE_BYTES
-      const bytes = Buffer.allocUnsafeSlow(isSmall ? file.sizeBytes : 0)
-      const byteLength = file.read(bytes, 0, bytes.byteLength, 0)
-      return bytes.subarray(0, byteLength)
-    } finally {
-      file.close()
+      return readBytes(driver.openFile(path, 'read'))
+    } catch (error) {
+      if (isMissingFile(error)) return undefined // Removed by its writer since we looked.
+      if (isDeviceFailure(error)) return UNREADABLE_FILE
+      // Replaced by its writer since we looked: the other one is read.
+      if (!isReplacedFile(error) || attempt === MAX_ATTEMPTS) throw error
     }
-  } catch (error) {
-    if (isMissingFile(error)) return undefined // Removed by its writer since we looked.
-    if (isDeviceFailure(error)) return UNREADABLE_FILE
-    throw error
+  }
+  return undefined
+}
+
+function readBytes(file: StorageFile): Buffer {
+  try {
+    const isSmall = file.sizeBytes <= MAX_FILE_BYTES
+    const bytes = Buffer.allocUnsafeSlow(isSmall ? file.sizeBytes : 0)
+    const byteLength = file.read(bytes, 0, bytes.byteLength, 0)
+    return bytes.subarray(0, byteLength)
+  } finally {
+    file.close()
   }
 }

@@ -58,6 +58,11 @@ export function isMissingFile(error: unknown): boolean {
   return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'ENOENT'
 }
 
+/** True where another file has got the name of the one that was looked at. */
+export function isReplacedFile(error: unknown): boolean {
+  return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'ESTALE'
+}
+
 /** True where the device could not give bytes back: a sector is bad, the file is there. */
 export function isDeviceFailure(error: unknown): boolean {
   return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'EIO'

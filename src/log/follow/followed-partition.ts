@@ -14,7 +14,6 @@ import { completeProcedure, type Procedure } from '../../storage/procedure.ts'
 import type { PublishedPartition } from '../../storage/control-slot.ts'
 import { AbortedTransactions } from '../aborted-transactions.ts'
 import { nextTurn } from '../clock.ts'
-import { LeaderEpochs } from '../leader-epochs.ts'
 import type { ResolvedTopicConfig } from '../log-config.ts'
 import { LogCursor } from '../log-cursor.ts'
 import type { CursorOptions } from '../log-source.ts'
@@ -25,14 +24,19 @@ import { Tail } from '../tail.ts'
 import { DerivedWatermarks, startOfReplay } from './derived-watermarks.ts'
 import type { FollowContext, FollowedPlace, WriterWord } from './follow-context.ts'
 import type { SwapStance } from './folder-listing.ts'
-import { FollowedSegments, type FollowedEnd, type FollowedFolder } from './followed-segments.ts'
+import { FollowedEpochs } from './followed-epochs.ts'
+import {
+  FollowedSegments,
+  type FollowedEnd,
+  type FollowedFolder,
+  type Step,
+} from './followed-segments.ts'
 import { FollowedWatermarks } from './followed-watermarks.ts'
 
 /** Before somebody has said anything. */
 const NO_WORD: WriterWord = { mode: 'derived', published: undefined, writerGeneration: undefined }
 /** What no layout epoch is equal to. */
 const UNSEEN = -1
-const NO_EPOCH = -1
 
 /** See the file's header. */
 export class FollowedPartition implements ReadablePartition, FollowedFolder {
@@ -57,8 +61,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   #published: PublishedPartition | undefined
   /** Who published last. */
   #generation: number | undefined
-  /** The newest epoch when somebody first read here, or when the writer changed last. */
-  #knownEpoch: number | undefined
+  readonly #epochs: FollowedEpochs
   #files: FollowedSegments | undefined
   /** The layout that the list of segments is of, but for rolls that were met since. */
   #layoutEpoch = UNSEEN
@@ -80,6 +83,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     this.directory = place.directory
     this.isOwn = place.isOwn
     this.tail = new Tail(context.tailBudget)
+    this.#epochs = new FollowedEpochs(this)
     this.#config = place.config
     this.#isGapless = place.isGapless
   }
@@ -136,7 +140,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     this.#word = this.#context.word(this.#place)
     if (this.#word.mode === 'derived') {
       const files = this.#opened()
-      while (files.step(this.#reach(Infinity)) === 'more') {
+      while (this.#step(files, Infinity) === 'more') {
         yield nextTurn
         if (this.#end !== undefined) return
       }
@@ -171,14 +175,13 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   /** See LogSource. Never beyond what is known as the end. */
   extend(): boolean {
     if (this.#end !== undefined) return false
-    const end = this.#reach(this.logEndOffset)
     const files = this.#opened()
-    const step = files.step(end)
+    const step = this.#step(files, this.logEndOffset)
     if (step !== 'stuck') return step === 'more'
     const count = this.#changeCount
     this.#lookAtFiles()
     if (this.#changeCount !== count) return true
-    files.passDamage(end.limit, end)
+    files.passDamage(this.logEndOffset, this.#reach(this.logEndOffset))
     return true
   }
 
@@ -202,7 +205,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
 
   /** A reader of whole batches from `offset` on. */
   cursor(offset: number, options?: CursorOptions): LogCursor {
-    this.#knownEpoch ??= this.#readEpochs().latest
+    this.#epochs.begin()
     return new LogCursor(this, offset, options)
   }
 
@@ -247,7 +250,10 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     // Where the control file was made anew generations are counted from 1 again.
     const isLess = published.logEndOffset < this.logEndOffset && !isSame(published, this.#published)
     this.#published = published
-    if (isNewWriter || isLess) this.#meetWriter(isNewWriter ? published.logEndOffset : Infinity)
+    if (isNewWriter || isLess) this.#meetWriter(published.logEndOffset)
+    else if (published.logEndOffset > this.logEndOffset) {
+      this.#cutWhere(this.#epochs.grown(this.logEndOffset))
+    }
     this.#marks.take(published)
     const files = this.#files
     if (files === undefined) {
@@ -255,21 +261,43 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
       return
     }
     const rolls = this.#rollCount + ((layoutEpoch - this.#layoutEpoch) >> 1)
-    if (this.#layoutEpoch !== UNSEEN) files.rollOn(this.#reach(this.logEndOffset), rolls)
+    if (this.#layoutEpoch !== UNSEEN)
+      files.rollOn({ ...this.#reach(this.logEndOffset), newestEpoch: this.#epochs.known }, rolls)
     const explained = this.#layoutEpoch + 2 * (files.rollCount - this.#rollCount)
     const isKnown = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
     if (!isKnown && (layoutEpoch & 1) === 0) this.#relist('wait')
   }
 
-  /** What its predecessor wrote and this one has not, who begins at `logEndOffset`, is void. */
+  /**
+   * What its predecessor wrote and this one, whose log ends at `logEndOffset` at least, has not is
+   * void. What of it is in the file yet is not: the writer says later than it writes.
+   */
   #meetWriter(logEndOffset: number): void {
-    const epochs = this.#readEpochs()
-    const known = this.#knownEpoch ?? NO_EPOCH
-    const newEpochStart = known === NO_EPOCH ? undefined : epochs.startBehind(known)
-    const end = Math.min(newEpochStart ?? Infinity, logEndOffset)
-    if (this.#knownEpoch !== undefined) this.#knownEpoch = epochs.latest
-    if (end < this.logEndOffset) this.#cutTo(end)
+    const files = this.#files
+    const has = (files?.list.active.nextOffset ?? -1) >= this.logEndOffset
+    const last = has ? files?.lookAtLast() : 'unknown'
+    const newEpochStart = this.#epochs.meetWriter(this.logEndOffset) ?? Infinity
+    const unlessThere = last === 'changed' ? (files?.list.active.baseOffset ?? 0) : Infinity
+    const isShort = logEndOffset < this.logEndOffset
+    const found = Math.min(newEpochStart, isShort ? logEndOffset : Infinity)
+    if (last !== 'there') this.#cutWhere(found === Infinity ? unlessThere : found)
     this.#layoutEpoch = UNSEEN
+  }
+
+  #cutWhere(offset: number | undefined): void {
+    if (offset !== undefined && offset < this.logEndOffset) this.#cutTo(offset)
+  }
+
+  /** One step forward, past the beginning of an epoch where that cuts nothing. */
+  #step(files: FollowedSegments, limit: number): Step {
+    const step = files.step({ ...this.#reach(limit), newestEpoch: this.#epochs.known })
+    const { newerEpoch } = files
+    if (step !== 'stuck' || newerEpoch === undefined) return step
+    const cut = this.#epochs.meetBatch(files.list.active.nextOffset, newerEpoch)
+    if (cut === undefined) return 'more'
+    this.#cutTo(cut)
+    this.#relist('plan')
+    return 'more'
   }
 
   #cutTo(offset: number): void {
@@ -312,14 +340,13 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
 
   /** Takes in all that is whole; returns where the log ends. */
   #walk(files: FollowedSegments, knownEnd: number): number {
-    const reach = this.#reach(Infinity)
     for (;;) {
-      while (files.step(reach) === 'more');
+      while (this.#step(files, Infinity) === 'more');
       const { nextOffset } = files.list.active
       if (nextOffset >= knownEnd) return nextOffset
       const count = this.#changeCount
       this.#relist('wait')
-      if (this.#changeCount === count) files.passDamage(knownEnd, reach)
+      if (this.#changeCount === count) files.passDamage(knownEnd, this.#reach(Infinity))
     }
   }
 
@@ -355,7 +382,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
       this.#context.missing()
       throw this.#end === undefined ? notThere(this) : endedError(this)
     }
-    this.#knownEpoch ??= this.#readEpochs().latest
+    this.#epochs.begin()
     this.#files = files
     return files
   }
@@ -365,16 +392,16 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   }
 
   #reach(limit: number): FollowedEnd {
-    return { limit, isThisBoot: this.#word.writerGeneration !== undefined }
+    return {
+      limit,
+      isThisBoot: this.#word.writerGeneration !== undefined,
+      newestEpoch: Infinity,
+    }
   }
 
   /** Rises where what is known of the files, or of the log, changed. */
   get #changeCount(): number {
     return (this.#files?.changeCount ?? 0) + this.cuts.length + (this.#isGapless ? 0 : 1)
-  }
-
-  #readEpochs(): LeaderEpochs {
-    return LeaderEpochs.load(this.driver, this.directory)
   }
 
   #notify(): void {

@@ -17,6 +17,8 @@ import {
   baseOffsetOf,
   batchSizeBytesOf,
   checkBatch,
+  crcOf,
+  leaderEpochOf,
   nextOffsetOf,
 } from '../../format/record-batch.ts'
 import type { Segment } from '../../storage/segment.ts'
@@ -61,6 +63,8 @@ export interface FollowedEnd {
   readonly limit: number
   /** The files are of the boot that runs. */
   readonly isThisBoot: boolean
+  /** No batch of a newer epoch is admitted: `newerEpoch` says that there is one. */
+  readonly newestEpoch: number
 }
 
 /** How a step forward ended. */
@@ -97,6 +101,10 @@ export class FollowedSegments {
   /** One past the last offset in the tail. */
   #tailEnd = -1
   #readBytes = LEAST_READ_BYTES
+  /** The batch that was admitted last. */
+  #last: AdmittedBatch | undefined
+  /** Of the batch that is next, where the last step was stuck at it. */
+  newerEpoch: number | undefined
 
   private constructor(folder: FollowedFolder, found: FoundSegments) {
     this.#folder = folder
@@ -154,8 +162,30 @@ export class FollowedSegments {
   step(end: FollowedEnd): Step {
     this.#damage.before(end.limit)
     const { active } = this.list
+    this.newerEpoch = undefined
     if (active.nextOffset >= end.limit) return 'end'
-    return this.#admitFrom(active, end.limit) || this.#roll(end) ? 'more' : 'stuck'
+    if (this.#admitFrom(active, end)) return 'more'
+    return this.newerEpoch === undefined && this.#roll(end) ? 'more' : 'stuck'
+  }
+
+  /**
+   * Whether the batch that was admitted last is in its file, as it was; 'unknown' where there is
+   * none, or its name stands for another file.
+   */
+  lookAtLast(): 'there' | 'changed' | 'unknown' {
+    const last = this.#last
+    if (last === undefined || !this.list.includes(last.segment)) return 'unknown'
+    const { segment, position } = last
+    const fileId = this.#folder.driver.status(segment.logPath)?.fileId ?? ''
+    const key = keyOf({ baseOffset: segment.baseOffset, ending: '', fileId })
+    if (this.#keys.get(segment) !== key) return 'unknown'
+    const header = Buffer.alloc(BATCH_HEADER_BYTES)
+    if (segment.read(header, 0, BATCH_HEADER_BYTES, position) < BATCH_HEADER_BYTES) return 'changed'
+    const isSame =
+      baseOffsetOf(header, 0) === last.baseOffset &&
+      leaderEpochOf(header, 0) === last.leaderEpoch &&
+      crcOf(header, 0) === last.crc
+    return isSame ? 'there' : 'changed'
   }
 
   /**
@@ -173,6 +203,7 @@ export class FollowedSegments {
   cutTo(offset: number): void {
     this.#folder.tail.clear()
     this.#damage.forget()
+    this.#last = undefined
     for (const segment of this.list) if (segment.nextOffset > offset) this.#keys.set(segment, CUT)
   }
 
@@ -197,7 +228,7 @@ export class FollowedSegments {
     for (const segment of this.list) segment.close()
   }
 
-  #admitFrom(active: Segment, limit: number): boolean {
+  #admitFrom(active: Segment, { limit, newestEpoch }: FollowedEnd): boolean {
     const { tail } = this.#folder
     const isGapless = this.#folder.isGapless && !active.isDamaged
     let wantedBytes = this.#readBytes
@@ -211,17 +242,26 @@ export class FollowedSegments {
           ? baseOffset === active.nextOffset
           : baseOffset >= active.nextOffset
         if (!isSafeHeader(room, at) || !isNext || nextOffsetOf(room, at) > limit) break
+        const leaderEpoch = leaderEpochOf(room, at)
+        if (leaderEpoch > newestEpoch) {
+          this.newerEpoch = leaderEpoch
+          break
+        }
+        const position = active.sizeBytes
         const batch = { ...summaryOfBatch(room, at), buffer: room, start: at }
         active.admit(batch)
         if (this.#tailEnd !== baseOffset) tail.clear()
         tail.accept(batch, baseOffset)
         this.#tailEnd = active.nextOffset
+        this.#last = { segment: active, position, baseOffset, leaderEpoch, crc: crcOf(room, at) }
         at += batch.sizeBytes
       }
       if (at > 0) {
+        this.newerEpoch = undefined
         this.#adaptTo(at, read)
         return true
       }
+      if (this.newerEpoch !== undefined) return false
       const neededBytes = read < BATCH_HEADER_BYTES ? 0 : batchSizeBytesOf(room, 0)
       if (read < wantedBytes || neededBytes <= wantedBytes || neededBytes > MAX_BATCH_BYTES) {
         return false
@@ -293,6 +333,15 @@ export class FollowedSegments {
 const MAX_BATCH_BYTES = 0x7fff_ffff
 /** Of what a cut has made void: no file has it. */
 const CUT = 'cut'
+
+/** Where a batch was, and by what it is known again. */
+interface AdmittedBatch {
+  readonly segment: Segment
+  readonly position: number
+  readonly baseOffset: number
+  readonly leaderEpoch: number
+  readonly crc: number
+}
 
 /** Segments of files that were found. */
 interface FoundSegments {

@@ -233,7 +233,7 @@ export class EventLog implements AsyncDisposable {
   /** Every topic of the user's, by name. */
   topics(): readonly Topic[] {
     this.#host.checkOpen('log.topics')
-    return this.#host.topics().map((topic) => this.#host.topic(topic.name))
+    return this.#host.handles()
   }
 
   /**

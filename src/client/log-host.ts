@@ -33,6 +33,8 @@ export interface LogHost {
   checkOpen(call: string): void
   /** Topics that users see, by name. */
   topics(): readonly ReadableTopic[]
+  /** Their handles. */
+  handles(): readonly Topic[]
   topic(ref: unknown): Topic
   createTopic(ref: unknown, config: TopicConfig | undefined): Promise<Topic>
   ensureTopic(ref: unknown, config: TopicConfig | undefined): Promise<Topic>

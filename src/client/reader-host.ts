@@ -115,6 +115,10 @@ export class ReaderHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
     return this.#handles.list()
   }
 
+  handles(): readonly Topic[] {
+    return this.#handles.all()
+  }
+
   topic(ref: unknown): Topic {
     this.checkOpen('log.topic')
     return this.#handles.topic(ref, 'log.topic')

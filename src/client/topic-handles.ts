@@ -43,9 +43,17 @@ export class TopicHandles<T extends ReadableTopic> {
     return this.#source.topics().filter((topic) => !isInternalTopic(topic.name))
   }
 
+  /** The handles of these: of one look, whatever somebody else deletes meanwhile. */
+  all(): readonly Topic[] {
+    return this.list().map((topic) => this.#handleOf(this.#state(topic).view(null)))
+  }
+
   /** The handle of an existing topic. @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT. */
   topic(ref: unknown, where: string): Topic {
-    const view = this.view(ref, where)
+    return this.#handleOf(this.view(ref, where))
+  }
+
+  #handleOf(view: TopicView): Topic {
     const known = this.#handles.get(view)
     if (known !== undefined) return known
     const made = Topic.of<Bytes, Bytes, string, BytesInput, BytesInput>(view)

@@ -156,6 +156,10 @@ export class WriterHost implements LogHost, TopicHost, ProducerHost, ScrubHost, 
   topics(): readonly LogTopic[] {
     return this.#handles.list()
   }
+  /** Their handles. */
+  handles(): readonly Topic[] {
+    return this.#handles.all()
+  }
 
   /**
    * The handle of an existing topic. @throws {LogError} TOPIC_NOT_FOUND, INVALID_ARGUMENT, CLOSED.

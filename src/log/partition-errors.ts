@@ -29,6 +29,12 @@ export function endedError(
   return new LogError('CLOSED', message, { topic, partition })
 }
 
+/** What reading fails with where the files in `directory`, of another process, cannot be had. */
+export function filesGone(directory: string): LogError<'IO'> {
+  const message = `the files in ${directory} are gone, or change all the time: try again`
+  return new LogError('IO', message, { file: directory })
+}
+
 /** What an append fails with after a sync has failed. */
 export function readOnlySince(log: PartitionName, cause: LogError): LogError<'READ_ONLY'> {
   const { topic, partition } = log

@@ -93,7 +93,7 @@ export class WatermarkPublisher {
     else this.#afterTurn(() => this.publishAll())
   }
 
-  /** Publishes the state of a partition before this returns, as it does of a change of its files. */
+  /** Publishes the state of a partition before this returns, as of a change of its files. */
   publishNow(partition: PartitionLog): void {
     if (this.#isClosed || !this.#partitions.has(partition)) return
     this.#changed.add(partition)

@@ -1,7 +1,7 @@
 /**
  * Log aggregation as test/contract/programs/07-aggregate.ts has it, in one file: the parent owns
- * the log and appends what its children send, a worker thread attaches and looks for errors. Only the
- * owner writes, so the worker tells it what to raise an alert for.
+ * the log and appends what its children send, a worker thread attaches and looks for errors. Only
+ * the owner writes, so the worker tells it what to raise an alert for.
  *
  *   node aggregation-child.js <directory>
  *

@@ -1,7 +1,8 @@
 /**
  * What others do to the files of an open log, and what the machine has no more of: a process that
  * writes the log, and one that reads it, each in a child, which may be the end of it
- * (fault-child.ts). What ends a process is measured here too, so that docs/guarantees.md can say so.
+ * (fault-child.ts). What ends a process is measured here too, so that docs/guarantees.md can say
+ * so.
  */
 import { spawnSync } from 'node:child_process'
 import { chmodSync, renameSync, rmSync, truncateSync } from 'node:fs'

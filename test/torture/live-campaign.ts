@@ -276,7 +276,7 @@ function planOf(
 }
 
 /** What the files of a campaign say. */
-export function judgeCampaign(options: CampaignOptions): Campaign {
+function judgeCampaign(options: CampaignOptions): Campaign {
   const truth = new LiveTruth()
   const { directory, kills } = options
   for (const event of readEvents<WriterEvent>(join(directory, 'journal'))) truth.hear(event)

@@ -33,10 +33,13 @@ interface Begun {
   isSettled: boolean
 }
 
-/** When a life had looked at what there is, began to open it, and when the life before it did. */
+/**
+ * When a life had looked at what there is, when the first one began to open it of those that came
+ * to no look since the last that did, and when the life before this one began.
+ */
 interface OpenedTimes {
   readonly atMs: number
-  readonly openingMs: number
+  readonly firstOpeningMs: number
   readonly beforeMs: number
 }
 
@@ -94,10 +97,10 @@ export class TruePartition {
   /** A life has the log: what it did not find is not there. */
   opened(
     { start, end, lookedFrom }: OpenedPartition,
-    { atMs, openingMs, beforeMs }: OpenedTimes,
+    { atMs, firstOpeningMs, beforeMs }: OpenedTimes,
   ): void {
     this.starts.push({ offset: start, sinceMs: beforeMs })
-    this.durable.push({ end, sinceMs: openingMs })
+    this.durable.push({ end, sinceMs: firstOpeningMs })
     if (start > lookedFrom) return // What was removed may have been there.
     for (const [seq, { isSettled, atMs: begunMs }] of this.#begun) {
       if (!isSettled && begunMs < atMs) this.#begun.delete(seq)
@@ -150,9 +153,11 @@ export class LiveTruth {
   /** Checksums at the end, by partition. */
   readonly sums: Map<string, Of<'sum'>> = new Map()
   readonly #compacted = new Set<string>()
+  readonly #deletingMs = new Map<string, number>()
   readonly #shown = new Set<string>()
   #openingMs = 0
   #beforeMs = 0
+  #firstOpeningMs = Infinity
   lives = 0
   isOver = false
 
@@ -161,6 +166,7 @@ export class LiveTruth {
       case 'opening':
         this.#beforeMs = this.#openingMs
         this.#openingMs = event.atMs
+        this.#firstOpeningMs = Math.min(this.#firstOpeningMs, event.atMs)
         this.lives += 1
         return
       case 'found':
@@ -176,9 +182,7 @@ export class LiveTruth {
         if (event.isCompacted) this.#compacted.add(event.id)
         return
       case 'deleting':
-        for (const partition of this.partitions.values()) {
-          if (partition.place.id === event.id) partition.deletingMs = event.atMs
-        }
+        this.#deletingMs.set(event.id, event.atMs)
         return
       case 'sum':
         this.sums.set(nameOf(event), event)
@@ -232,18 +236,26 @@ export class LiveTruth {
       this.partitions.set(name, partition)
     }
     partition.isCompacted = this.#compacted.has(place.id)
+    partition.deletingMs = this.#deletingMs.get(place.id) ?? Infinity
     return partition
   }
 
   /** Whether a reader of what is committed is shown the record; null where nobody knows. */
   isCommitted({ tx }: TrueRecord): boolean | null {
     if (tx === '') return true
-    const fate = this.transactions.get(tx)?.fate
-    return fate === 'committed' ? true : fate === 'unknown' ? null : false
+    const { fate, committingMs = Infinity } = this.transactions.get(tx) ?? {}
+    // Of one that was being committed when a campaign broke off nobody found out.
+    const isUnknown = fate === 'unknown' || (fate === 'open' && committingMs < Infinity)
+    return fate === 'committed' ? true : isUnknown ? null : false
   }
 
   #opened({ partitions, atMs }: Of<'opened'>): void {
-    const times = { atMs, openingMs: this.#openingMs, beforeMs: this.#beforeMs }
+    const times = {
+      atMs,
+      firstOpeningMs: this.#firstOpeningMs,
+      beforeMs: this.#beforeMs,
+    }
+    this.#firstOpeningMs = Infinity
     for (const one of partitions) this.of(one).opened(one, times)
     const removed = new Set<string>()
     for (const place of this.partitions.values()) {

@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
-import { EventLog } from '../../src/index.ts'
+import { EventLog, LogError } from '../../src/index.ts'
 import { LiveReader, type ReaderPlan } from './live-reader.ts'
 
 interface WorkerStart {
@@ -55,7 +55,8 @@ export async function runWorkerReader(): Promise<void> {
     await reader.haveEnded()
     if (reader.hasFinished) reader.tellOver()
   } catch (error) {
-    reader.tellFailure('worker', error)
+    // Its writer was closing before it had attached.
+    if (!LogError.is(error, 'CLOSED')) reader.tellFailure('worker', error)
   }
   parentPort?.postMessage('finished')
   parentPort?.unref()

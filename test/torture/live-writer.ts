@@ -78,12 +78,18 @@ export class LiveWriter {
       const { baseOffset } = partition.append(record)
       this.#journal.tell({ what: 'done', ...place, seq, count: 1, offset: baseOffset })
       this.#journal.tell({ what: 'last', ...place, offset: baseOffset })
-      if (partition.topic === STRICT)
-        this.#journal.tell({ what: 'flushing', ...place, end: partition.logEndOffset })
       targets.set(nameOf(place), baseOffset)
     }
+    this.tellFlush()
     await this.#log.flush()
     return targets
+  }
+
+  /** Before everything is made durable at once. */
+  tellFlush(): void {
+    for (const [place, partition] of this.#places(({ name }) => name === STRICT)) {
+      this.#journal.tell({ what: 'flushing', ...place, end: partition.logEndOffset })
+    }
   }
 
   tellSums(): void {

@@ -9,7 +9,6 @@
  *   I3  nothing is handed out that did not pass its CRC here, nor anything behind what is published
  *   I4  nothing is written and no lock is taken
  */
-import { LogError } from '../../errors/log-error.ts'
 import { completeProcedure, type Procedure } from '../../storage/procedure.ts'
 import type { PublishedPartition } from '../../storage/control-slot.ts'
 import { AbortedTransactions } from '../aborted-transactions.ts'
@@ -17,7 +16,7 @@ import { nextTurn } from '../clock.ts'
 import type { ResolvedTopicConfig } from '../log-config.ts'
 import { LogCursor } from '../log-cursor.ts'
 import type { CursorOptions } from '../log-source.ts'
-import { endedError } from '../partition-errors.ts'
+import { endedError, filesGone } from '../partition-errors.ts'
 import type { PartitionEnd, ReadablePartition } from '../readable-partition.ts'
 import type { SegmentList } from '../segment-list.ts'
 import { Tail } from '../tail.ts'
@@ -31,7 +30,7 @@ import {
   type FollowedFolder,
   type Step,
 } from './followed-segments.ts'
-import { FollowedWatermarks } from './followed-watermarks.ts'
+import { FollowedWatermarks, isSamePublication } from './followed-watermarks.ts'
 
 /** Before somebody has said anything. */
 const NO_WORD: WriterWord = { mode: 'derived', published: undefined, writerGeneration: undefined }
@@ -125,7 +124,6 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   get logBytes(): number {
     return this.segments.sizeBytes
   }
-
   /** True where a look at the files could not be brought to its end: `refresh` tries again. */
   get isUnsettled(): boolean {
     return this.#isUnsettled
@@ -248,12 +246,11 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     this.#generation = writerGeneration
     this.#derived = undefined
     // Where the control file was made anew generations are counted from 1 again.
-    const isLess = published.logEndOffset < this.logEndOffset && !isSame(published, this.#published)
+    const isNews = !isSamePublication(published, this.#published)
+    const growth = published.logEndOffset - this.logEndOffset
     this.#published = published
-    if (isNewWriter || isLess) this.#meetWriter(published.logEndOffset)
-    else if (published.logEndOffset > this.logEndOffset) {
-      this.#cutWhere(this.#epochs.grown(this.logEndOffset))
-    }
+    if (isNewWriter || (isNews && growth < 0)) this.#meetWriter(published.logEndOffset)
+    else if (growth > 0) this.#cutWhere(this.#epochs.grown(this.logEndOffset))
     this.#marks.take(published)
     const files = this.#files
     if (files === undefined) {
@@ -261,8 +258,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
       return
     }
     const rolls = this.#rollCount + ((layoutEpoch - this.#layoutEpoch) >> 1)
-    if (this.#layoutEpoch !== UNSEEN)
-      files.rollOn({ ...this.#reach(this.logEndOffset), newestEpoch: this.#epochs.known }, rolls)
+    if (this.#layoutEpoch !== UNSEEN) files.rollOn(this.#reach(this.logEndOffset), rolls)
     const explained = this.#layoutEpoch + 2 * (files.rollCount - this.#rollCount)
     const isKnown = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
     if (!isKnown && (layoutEpoch & 1) === 0) this.#relist('wait')
@@ -273,14 +269,12 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
    * void. What of it is in the file yet is not: the writer says later than it writes.
    */
   #meetWriter(logEndOffset: number): void {
-    const files = this.#files
-    const has = (files?.list.active.nextOffset ?? -1) >= this.logEndOffset
-    const last = has ? files?.lookAtLast() : 'unknown'
-    const newEpochStart = this.#epochs.meetWriter(this.logEndOffset) ?? Infinity
-    const unlessThere = last === 'changed' ? (files?.list.active.baseOffset ?? 0) : Infinity
+    const newEpochStart = this.#epochs.meetWriter(this.logEndOffset)
     const isShort = logEndOffset < this.logEndOffset
-    const found = Math.min(newEpochStart, isShort ? logEndOffset : Infinity)
-    if (last !== 'there') this.#cutWhere(found === Infinity ? unlessThere : found)
+    const told = Math.min(newEpochStart ?? Infinity, isShort ? logEndOffset : Infinity)
+    const last = this.#files?.lookAtLast(this.logEndOffset) ?? 'unknown'
+    if (last === 'changed' && told === Infinity) this.#cutWhere(this.#files?.list.active.baseOffset)
+    else if (last !== 'there') this.#cutWhere(told)
     this.#layoutEpoch = UNSEEN
   }
 
@@ -290,13 +284,12 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
 
   /** One step forward, past the beginning of an epoch where that cuts nothing. */
   #step(files: FollowedSegments, limit: number): Step {
-    const step = files.step({ ...this.#reach(limit), newestEpoch: this.#epochs.known })
+    const step = files.step(this.#reach(limit))
     const { newerEpoch } = files
     if (step !== 'stuck' || newerEpoch === undefined) return step
     const cut = this.#epochs.meetBatch(files.list.active.nextOffset, newerEpoch)
-    if (cut === undefined) return 'more'
-    this.#cutTo(cut)
-    this.#relist('plan')
+    if (cut !== undefined) this.#cutTo(cut)
+    if (cut !== undefined) this.#relist('plan')
     return 'more'
   }
 
@@ -380,7 +373,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     const files = FollowedSegments.open(this, this.#reach(this.#limit))
     if (files === undefined) {
       this.#context.missing()
-      throw this.#end === undefined ? notThere(this) : endedError(this)
+      throw this.#end === undefined ? filesGone(this.directory) : endedError(this)
     }
     this.#epochs.begin()
     this.#files = files
@@ -392,11 +385,8 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   }
 
   #reach(limit: number): FollowedEnd {
-    return {
-      limit,
-      isThisBoot: this.#word.writerGeneration !== undefined,
-      newestEpoch: Infinity,
-    }
+    const isThisBoot = this.#word.writerGeneration !== undefined
+    return { limit, isThisBoot, newestEpoch: this.#epochs.known }
   }
 
   /** Rises where what is known of the files, or of the log, changed. */
@@ -407,17 +397,4 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   #notify(): void {
     for (const listener of this.#listeners) listener()
   }
-}
-
-function isSame(one: PublishedPartition, other: PublishedPartition | undefined): boolean {
-  return (
-    one.logEndOffset === other?.logEndOffset &&
-    one.durableOffset === other.durableOffset &&
-    one.layoutEpoch === other.layoutEpoch
-  )
-}
-
-function notThere({ directory }: FollowedPartition): LogError<'IO'> {
-  const message = `the files in ${directory} are gone, or change all the time: try again`
-  return new LogError('IO', message, { file: directory })
 }

@@ -17,7 +17,6 @@ import {
   baseOffsetOf,
   batchSizeBytesOf,
   checkBatch,
-  crcOf,
   leaderEpochOf,
   nextOffsetOf,
 } from '../../format/record-batch.ts'
@@ -36,6 +35,7 @@ import {
   type SwapStance,
   type Taken,
 } from './folder-listing.ts'
+import { type AdmittedBatch, admittedBatch, isStillThere } from './admitted-batch.ts'
 import { FollowedDamage } from './followed-damage.ts'
 import { followActive, followSealed } from './segment-opening.ts'
 
@@ -169,23 +169,18 @@ export class FollowedSegments {
   }
 
   /**
-   * Whether the batch that was admitted last is in its file, as it was; 'unknown' where there is
-   * none, or its name stands for another file.
+   * Whether the batch that was admitted last is in its file, as it was; 'unknown' where it is not
+   * the last one below `end`, or its name stands for another file.
    */
-  lookAtLast(): 'there' | 'changed' | 'unknown' {
+  lookAtLast(end: number): 'there' | 'changed' | 'unknown' {
     const last = this.#last
-    if (last === undefined || !this.list.includes(last.segment)) return 'unknown'
-    const { segment, position } = last
+    if (last === undefined || this.list.active.nextOffset < end) return 'unknown'
+    if (!this.list.includes(last.segment)) return 'unknown'
+    const { segment } = last
     const fileId = this.#folder.driver.status(segment.logPath)?.fileId ?? ''
     const key = keyOf({ baseOffset: segment.baseOffset, ending: '', fileId })
     if (this.#keys.get(segment) !== key) return 'unknown'
-    const header = Buffer.alloc(BATCH_HEADER_BYTES)
-    if (segment.read(header, 0, BATCH_HEADER_BYTES, position) < BATCH_HEADER_BYTES) return 'changed'
-    const isSame =
-      baseOffsetOf(header, 0) === last.baseOffset &&
-      leaderEpochOf(header, 0) === last.leaderEpoch &&
-      crcOf(header, 0) === last.crc
-    return isSame ? 'there' : 'changed'
+    return isStillThere(last) ? 'there' : 'changed'
   }
 
   /**
@@ -253,7 +248,7 @@ export class FollowedSegments {
         if (this.#tailEnd !== baseOffset) tail.clear()
         tail.accept(batch, baseOffset)
         this.#tailEnd = active.nextOffset
-        this.#last = { segment: active, position, baseOffset, leaderEpoch, crc: crcOf(room, at) }
+        this.#last = admittedBatch(active, position, room, at)
         at += batch.sizeBytes
       }
       if (at > 0) {
@@ -333,15 +328,6 @@ export class FollowedSegments {
 const MAX_BATCH_BYTES = 0x7fff_ffff
 /** Of what a cut has made void: no file has it. */
 const CUT = 'cut'
-
-/** Where a batch was, and by what it is known again. */
-interface AdmittedBatch {
-  readonly segment: Segment
-  readonly position: number
-  readonly baseOffset: number
-  readonly leaderEpoch: number
-  readonly crc: number
-}
 
 /** Segments of files that were found. */
 interface FoundSegments {

@@ -83,3 +83,15 @@ export class FollowedWatermarks {
     this.changeCount += 1
   }
 }
+
+/** Whether both say the same of how far a partition is. */
+export function isSamePublication(
+  one: PartitionWatermarks,
+  other: PartitionWatermarks | undefined,
+): boolean {
+  return (
+    one.logEndOffset === other?.logEndOffset &&
+    one.durableOffset === other.durableOffset &&
+    one.layoutEpoch === other.layoutEpoch
+  )
+}

@@ -34,7 +34,7 @@ export interface WatchedWriter {
   readonly driver: StorageDriver
   readonly clock: Clock
   readonly bootId: string | null
-  /** Whether process `pid` holds the writer's lock, or may hold it: another one is yet to publish. */
+  /** Whether process `pid` holds the writer's lock, or may: another one is yet to publish. */
   readonly hasLiveWriter: (pid: number) => boolean
 }
 

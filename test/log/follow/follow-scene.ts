@@ -15,7 +15,6 @@ import {
   isTransactionalBatch,
   producerIdOf,
 } from '../../../src/format/record-batch.ts'
-import { RecordBatchReader } from '../../../src/format/record-batch-reader.ts'
 import type { FollowContext } from '../../../src/log/follow/follow-context.ts'
 import { FollowedPartition } from '../../../src/log/follow/followed-partition.ts'
 import { WriterWatch } from '../../../src/log/follow/writer-watch.ts'
@@ -33,25 +32,14 @@ import { FakeClock } from '../../support/fake-clock.ts'
 import { clean } from '../compacted-partition.ts'
 import { openLog, partitionOf } from '../open-log.ts'
 import { appendAs, appendMarker } from '../transactional-batches.ts'
+import { marksOf, recordsIn, valueOf, type Written } from './seen-records.ts'
 
-const MAX_DECOMPRESSED_BYTES = 1 << 26
 const TOPIC = {
   segmentBytes: 1 << 12,
   indexIntervalBytes: 128,
   preallocate: false,
   fileDeleteDelayMs: 0,
 } as const
-
-/** What became of a record that was appended. */
-interface Written {
-  readonly value: string
-  readonly producerId: number
-  /** Of its batch: a cleaner keeps whole batches. */
-  readonly lastOffset: number
-  state: 'plain' | 'open' | 'commit' | 'abort'
-  /** It may be gone: compacted, or below the start of the log. */
-  mayBeGone: boolean
-}
 
 /** See the file's header. */
 export class Scene {
@@ -150,7 +138,7 @@ export class Scene {
     const start = partition.segments.at(from).baseOffset
     const stable = partition.lastStableOffset
     if (end > stable) return
-    // As every cleaner: what was aborted goes first, and markers stay as long as records may need them.
+    // As every cleaner: what was aborted goes first, markers stay while records may need them.
     const keeps = (offset: number): boolean => {
       const record = this.written.get(offset)
       return record === undefined || (record.state !== 'abort' && offset % 3 < keep)
@@ -404,33 +392,4 @@ export class Scene {
     const seen = { offset: found.offset, value: valueOf(found) }
     assert.deepEqual(seen, { offset, value: record?.value })
   }
-}
-
-/** A record as a test compares it. */
-interface SeenRecord {
-  readonly offset: number
-  readonly value: string
-}
-
-function* recordsIn(buffer: Buffer, start: number, end: number): Generator<SeenRecord> {
-  const reader = new RecordBatchReader()
-  for (let at = start; at < end; at += batchSizeBytesOf(buffer, at)) {
-    if (isControlBatch(attributesOf(buffer, at))) continue
-    reader.reset(buffer, at, MAX_DECOMPRESSED_BYTES)
-    while (reader.next()) yield { offset: reader.offset, value: valueOf(reader) }
-  }
-}
-
-function valueOf({ buffer, valueStart, valueLength }: RecordBatchReader): string {
-  return buffer.toString('utf8', valueStart, valueStart + valueLength)
-}
-
-function marksOf(log: FollowedPartition | PartitionLog): {
-  readonly logStartOffset: number
-  readonly lastStableOffset: number
-  readonly highWatermark: number
-  readonly logEndOffset: number
-} {
-  const { logStartOffset, lastStableOffset, highWatermark, logEndOffset } = log
-  return { logStartOffset, lastStableOffset, highWatermark, logEndOffset }
 }

@@ -80,7 +80,7 @@ export class Followed {
 }
 
 /** What the writer of `log` says at this moment. */
-export function wordOf(
+function wordOf(
   log: PartitionLog,
   writerGeneration: number,
   mode: FollowMode = 'published',

@@ -63,6 +63,11 @@ export function isReplacedFile(error: unknown): boolean {
   return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'ESTALE'
 }
 
+/** True where the file that was looked at has its name no more. */
+export function isGoneFile(error: unknown): boolean {
+  return isMissingFile(error) || isReplacedFile(error)
+}
+
 /** True where the device could not give bytes back: a sector is bad, the file is there. */
 export function isDeviceFailure(error: unknown): boolean {
   return LogError.is(error, 'IO') && errorCodeOf(error.cause) === 'EIO'

@@ -11,6 +11,7 @@
  */
 import { completeProcedure, type Procedure } from '../../storage/procedure.ts'
 import type { PublishedPartition } from '../../storage/control-slot.ts'
+import { isGoneFile } from '../../storage/file-failure.ts'
 import { AbortedTransactions } from '../aborted-transactions.ts'
 import { nextTurn } from '../clock.ts'
 import type { ResolvedTopicConfig } from '../log-config.ts'
@@ -24,6 +25,7 @@ import { DerivedWatermarks, startOfReplay } from './derived-watermarks.ts'
 import type { FollowContext, FollowedPlace, WriterWord } from './follow-context.ts'
 import type { SwapStance } from './folder-listing.ts'
 import { FollowedEpochs } from './followed-epochs.ts'
+import { FollowedLayout } from './followed-layout.ts'
 import {
   FollowedSegments,
   type FollowedEnd,
@@ -34,8 +36,6 @@ import { FollowedWatermarks, isSamePublication } from './followed-watermarks.ts'
 
 /** Before somebody has said anything. */
 const NO_WORD: WriterWord = { mode: 'derived', published: undefined, writerGeneration: undefined }
-/** What no layout epoch is equal to. */
-const UNSEEN = -1
 
 /** See the file's header. */
 export class FollowedPartition implements ReadablePartition, FollowedFolder {
@@ -62,9 +62,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   #generation: number | undefined
   readonly #epochs: FollowedEpochs
   #files: FollowedSegments | undefined
-  /** The layout that the list of segments is of, but for rolls that were met since. */
-  #layoutEpoch = UNSEEN
-  #rollCount = 0
+  readonly #layout = new FollowedLayout()
   #isUnsettled = false
   #derived: DerivedWatermarks | undefined
   #aborted: AbortedTransactions | undefined
@@ -157,17 +155,24 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
    * @throws {LogError} IO where the files cannot be read: what was known stays.
    */
   heard(word: WriterWord): void {
-    if (this.#end !== undefined) return
     const { changeCount } = this.#marks
     this.#word = word
     try {
-      const { mode, published } = word
-      if (mode === 'published' && published !== undefined) this.#takePublished(published)
-      else if (mode === 'derived') this.#derive(published)
-      if (this.#isUnsettled) this.#relist('wait')
+      this.#takeIn(word)
+    } catch (error) {
+      if (!isGoneFile(error)) throw error
+      this.#relist('plan') // What was being read was removed meanwhile.
+      this.#takeIn(word)
     } finally {
       if (this.#marks.changeCount !== changeCount) this.#notify()
     }
+  }
+
+  #takeIn({ mode, published }: WriterWord): void {
+    if (this.#end !== undefined) return
+    if (mode === 'published' && published !== undefined) this.#takePublished(published)
+    else if (mode === 'derived') this.#derive(published)
+    if (this.#isUnsettled) this.#relist('wait')
   }
 
   /** See LogSource. Never beyond what is known as the end. */
@@ -221,7 +226,6 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   applyConfig(config: ResolvedTopicConfig): void {
     this.#config = config
   }
-
   /** Its writer compacts it from now on: offsets may be left out. */
   markCompacted(): void {
     this.#isGapless = false
@@ -234,10 +238,9 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     this.tail.clear()
     this.#files?.close()
     this.#derived = undefined
-    const isListening = this.#listeners.size > 0
     this.#notify()
+    if (this.#listeners.size > 0) this.#context.listening(false)
     this.#listeners.clear()
-    if (isListening) this.#context.listening(false)
   }
 
   #takePublished(published: PublishedPartition): void {
@@ -254,14 +257,12 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     this.#marks.take(published)
     const files = this.#files
     if (files === undefined) {
-      this.#layoutEpoch = layoutEpoch
+      this.#layout.seen(layoutEpoch, 0)
       return
     }
-    const rolls = this.#rollCount + ((layoutEpoch - this.#layoutEpoch) >> 1)
-    if (this.#layoutEpoch !== UNSEEN) files.rollOn(this.#reach(this.logEndOffset), rolls)
-    const explained = this.#layoutEpoch + 2 * (files.rollCount - this.#rollCount)
-    const isKnown = this.#layoutEpoch !== UNSEEN && layoutEpoch === explained
-    if (!isKnown && (layoutEpoch & 1) === 0) this.#relist('wait')
+    const rolls = this.#layout.rollsTo(layoutEpoch)
+    if (rolls !== undefined) files.rollOn(this.#reach(this.logEndOffset), rolls)
+    if (!this.#layout.isExplained(layoutEpoch, files.rollCount)) this.#relist('wait')
   }
 
   /**
@@ -275,7 +276,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     const last = this.#files?.lookAtLast(this.logEndOffset) ?? 'unknown'
     if (last === 'changed' && told === Infinity) this.#cutWhere(this.#files?.list.active.baseOffset)
     else if (last !== 'there') this.#cutWhere(told)
-    this.#layoutEpoch = UNSEEN
+    this.#layout.forget()
   }
 
   #cutWhere(offset: number | undefined): void {
@@ -297,7 +298,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     this.cuts.push(offset)
     this.#files?.cutTo(offset)
     this.#derived = undefined
-    this.#layoutEpoch = UNSEEN
+    this.#layout.forget()
     this.#marks.cutTo(offset)
   }
 
@@ -363,8 +364,7 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     }
     this.#isUnsettled = result === 'unsettled'
     if (this.#isUnsettled) return
-    this.#layoutEpoch = published?.layoutEpoch ?? UNSEEN
-    this.#rollCount = files.rollCount
+    this.#layout.seen(published?.layoutEpoch, files.rollCount)
   }
 
   #opened(): FollowedSegments {

@@ -94,6 +94,28 @@ describe('readWholeFile', () => {
     expect(readWholeFile(racing, 'a')).toBeUndefined()
   })
 
+  it('is the other file where one takes the name between the look and the opening', async () => {
+    const directory = temporaryDirectory()
+    const driver = openDiskDriver(directory)
+    onTestFinished(() => driver.close())
+    await runProcedure(replaceFile(driver, 'checkpoint', OLD))
+    let replacements = 0
+    const racing = Object.assign(Object.create(driver) as typeof driver, {
+      status: (path: string) => driver.status(path),
+      openFile: (path: string) => {
+        const file = driver.openFile(path, 'read')
+        expect(file.sizeBytes).toBeGreaterThan(0)
+        if (replacements++ < 3) {
+          fs.writeFileSync(join(directory, 'new'), NEW)
+          fs.renameSync(join(directory, 'new'), join(directory, path))
+        }
+        return file
+      },
+    })
+    expect(readWholeFile(racing, 'checkpoint')).toEqual(NEW)
+    expect(replacements).toBe(4)
+  })
+
   it('throws for a directory', () => {
     const driver = openMemoryDriver()
     driver.createDirectory('d')

@@ -8,6 +8,7 @@ import type { LogDirectory } from '../../../src/log/log-directory.ts'
 import type { PartitionLog } from '../../../src/log/partition-log.ts'
 import { RecordLookup } from '../../../src/log/record-lookup.ts'
 import { SegmentRemoval } from '../../../src/log/segment-removal.ts'
+import { readWholeFile } from '../../../src/storage/checkpoint-file.ts'
 import { openDiskDriver } from '../../../src/storage/disk-driver.ts'
 import { MappingPool } from '../../../src/storage/mapping-pool.ts'
 import { runProcedure } from '../../../src/storage/procedure.ts'
@@ -68,6 +69,27 @@ describe.each([false, true])('a follower on disk, mapped: %s', (isMapped) => {
       expect(lookup.find(end - 1 - round * 5)?.offset).toBe(end - 1 - round * 5)
     }
     expect(partition.segments.count).toBeGreaterThan(5)
+    expect(readFromFiles(followed.partition)).toEqual(readRecords(partition))
+  })
+
+  it('goes on where segments came and went that it never read', async () => {
+    const directory = temporaryDirectory()
+    const { driver, log, partition } = await written(directory)
+    appendMany(partition, 60, 100)
+    const followed = new Followed(driver, partition, { driver: reader(directory, isMapped) })
+    readFromFiles(followed.partition)
+    appendMany(partition, 700, 100)
+    const count = partition.segments.count - 1
+    const start = partition.segments.at(count).baseOffset
+    await runProcedure(log.deleteRecordsBefore(partition, start))
+    const removal = new SegmentRemoval(driver, new FakeClock())
+    removal.setAside(partition, partition.dropSegments(count))
+    await runProcedure(removal.freeDue(Infinity))
+    // Its descriptors are taken for other files, so that it has to find the old one by its name.
+    const files = driver.list('').filter((name) => driver.status(name)?.kind === 'file')
+    for (const name of files) readWholeFile(followed.partition.driver, name)
+    followed.publish(partition)
+    expect(followed.partition.logStartOffset).toBe(start)
     expect(readFromFiles(followed.partition)).toEqual(readRecords(partition))
   })
 

@@ -5,8 +5,7 @@
  *   I1  records come in order, each once, whole, and none that was refused
  *   I2  watermarks are in order and never go back, while power and syncs do not fail
  *   I3  what is shown as committed is so, and nothing of it is passed over; what is shown as
- *       durable
- *       is that
+ *       durable is that
  * What it read is held against the model when that has seen as much.
  */
 import { RecordSource } from '../../src/client/record-source.ts'
@@ -87,7 +86,6 @@ export class FollowedRead {
   look(random: SeededRandom): void {
     this.log.refresh()
     this.#watermarks()
-    if (this.log.cuts.length > 0) return
     const reading = this.#readings[random.below(this.#readings.length)]
     if (reading !== undefined) this.#read(reading, random.below(3) > 0)
   }
@@ -100,7 +98,6 @@ export class FollowedRead {
     const { log } = this
     log.refresh()
     this.#watermarks()
-    if (log.cuts.length > 0) return
     for (const mark of WATERMARKS) {
       const right = model.handle[mark]
       must(
@@ -134,7 +131,8 @@ export class FollowedRead {
         log.durableOffset <= logEndOffset,
       () => `${this.name}: watermarks out of order`,
     )
-    if (log.cuts.length > 0) return // It ends here.
+    // It does not outlive a loss of power, and a kill takes nothing that it could have seen.
+    must(log.cuts.length === 0, () => `${this.name}: was cut to ${log.cuts.join(', ')}`)
     for (const mark of WATERMARKS) {
       const before = this.#last[mark]
       must(

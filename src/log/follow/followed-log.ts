@@ -191,8 +191,9 @@ export class FollowedLog {
       try {
         yield* partition.open()
       } catch (error) {
+        // The others can be read all the same; whoever reads this one meets it again (I3).
+        if (!LogError.is(error)) throw error
         this.#lookAtTopics()
-        if (partition.end === undefined) throw error
       }
     }
   }

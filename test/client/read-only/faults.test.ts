@@ -63,6 +63,25 @@ describe('what is no log', () => {
   })
 })
 
+describe('a partition without its files', () => {
+  it('fails who reads it, and nobody else', async () => {
+    const directory = join(temporaryDirectory(), 'log')
+    const log = await EventLog.open(directory)
+    const topic = await log.createTopic('t', { partitions: 2 })
+    topic.partition(0).append(numbered(3))
+    await log.close()
+    rmSync(join(directory, 'streambed.control'))
+    rmSync(join(directory, 't-1'), { recursive: true })
+    const reader = await EventLog.open(directory, { readOnly: true })
+    closeWhenDone(reader)
+    expect(texts(reader.topic('t').partition(0).records())).toEqual(numbers(3))
+    expect(refusal(() => reader.topic('t').partition(1).records())).toMatchObject({ code: 'IO' })
+    expect(await rejection(nextOf(reader.topic('t').partition(1).read()))).toMatchObject({
+      code: 'IO',
+    })
+  })
+})
+
 describe('a log that somebody removes file by file', () => {
   it('ends what waits when it is gone, and is IO for who comes', async () => {
     const directory = join(temporaryDirectory(), 'log')
@@ -82,8 +101,9 @@ describe('a log that somebody removes file by file', () => {
       rmSync(join(folder, name))
       expect([3, 'IO'], name).toContain(endOf(partition))
     }
-    const late = await rejection(EventLog.open(directory, { readOnly: true }))
-    expect(late.code).toBe('IO')
+    const late = await EventLog.open(directory, { readOnly: true })
+    closeWhenDone(late)
+    expect(endOf(late.topic('t').partition(0))).toBe('IO')
     rmSync(directory, { recursive: true })
     expect(await waiting).toMatchObject({ code: 'IO' })
     expect(refusal(() => partition.get(0))).toMatchObject({ code: 'IO' })

@@ -8,9 +8,8 @@
  *   I1  a reader changes nothing: neither files nor what its writer does
  *   I2  once its writer has closed the log, it shows what that had
  * After damage, and after a sync that failed and may have dropped what was written, there is none;
- * nor before what a loss of power left was recovered: a reader of that meets damage. One that is
- * told
- * of a cut begins anew; that nothing was cut is not held against it.
+ * nor before what a loss of power left was recovered: a reader of that meets damage. Nothing that
+ * happens to it cuts a log: it never hears of a cut.
  */
 import { FollowedLog } from '../../../src/log/follow/followed-log.ts'
 import { isInternalTopic } from '../../../src/log/internal-topics.ts'
@@ -118,10 +117,8 @@ export class FollowActor implements Actor {
     try {
       this.#lookNow()
     } catch (error) {
-      if (LogError.is(error, 'OFFSET_OUT_OF_RANGE') && this.#isCut) this.#end()
-      else this.#stage.life.failure ??= error
+      this.#stage.life.failure ??= error
     }
-    if (this.#isCut) this.#end()
     this.#isLooking = false
   }
 
@@ -174,11 +171,6 @@ export class FollowActor implements Actor {
   #end(): void {
     this.#reader?.log.close()
     this.#reader = undefined
-  }
-
-  /** It was told that the log was cut, and has to begin anew. */
-  get #isCut(): boolean {
-    return [...(this.#reader?.reads.keys() ?? [])].some(({ cuts }) => cuts.length > 0)
   }
 
   get #hasWriter(): boolean {

@@ -23,7 +23,7 @@ const INTEROP_TESTS = ['test/interop/**/*.test.ts']
 /** These replace what the projects that read in another way replace. */
 const OWN_READS = [
   'test/client/log-reads.test.ts',
-  'test/client/read-only/{options,faults}.test.ts',
+  'test/client/read-only/{faults,opening,options}.test.ts',
   'test/storage/{disk-driver,mapp*}.test.ts',
 ]
 /** Minutes of histories over a simulated disk, which is read in one way. */

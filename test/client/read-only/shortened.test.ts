@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { EventLog } from '../../../src/client/event-log.ts'
+import type { Partition } from '../../../src/client/partition.ts'
 import type { RecordStream } from '../../../src/client/record-stream.ts'
 import { LogError } from '../../../src/errors/log-error.ts'
 import { temporaryDirectory } from '../../support/temporary-directory.ts'
@@ -27,8 +28,13 @@ interface Shown {
   readonly value: Buffer | null
 }
 
-/** A reader that saw all that the first writer wrote; its directory has only what is kept. */
-async function shortened(): Promise<Shortened> {
+/**
+ * A reader that saw all that the first writer wrote; its directory has only what is kept. `begin`
+ * is called while all of it is there: from then on it may find out at any moment.
+ */
+async function shortened(
+  begin: (partition: Partition) => void | Promise<void> = () => undefined,
+): Promise<Shortened> {
   const root = temporaryDirectory()
   const [directory, copy] = [join(root, 'log'), join(root, 'copy')]
   mkdirSync(directory)
@@ -42,6 +48,7 @@ async function shortened(): Promise<Shortened> {
   closeWhenDone(reader)
   const read = reader.topic(TOPIC).partition(0).read({ live: true })
   for (let n = 0; n < KEPT + LOST; n += 1) await read.next()
+  await begin(reader.topic(TOPIC).partition(0))
   await writer.close()
   for (const name of readdirSync(directory)) rmSync(join(directory, name), { recursive: true })
   cpSync(copy, directory, { recursive: true })
@@ -110,11 +117,14 @@ describe('a log that is shorter than what a reader saw', () => {
   })
 
   it('ends a read where it would go on behind the cut, and no other', async () => {
-    const { directory, reader } = await shortened()
+    const reads: RecordStream<Shown>[] = []
+    const { directory, reader } = await shortened((log) => {
+      for (const from of [KEPT - 1, KEPT + 1, 'latest'] as const)
+        reads.push(log.read({ from, live: true }))
+    })
+    const [below, behind, atEnd] = reads
+    if (below === undefined || behind === undefined || atEnd === undefined) throw new Error('none')
     const partition = reader.topic(TOPIC).partition(0)
-    const below = partition.read({ from: KEPT - 1, live: true })
-    const behind = partition.read({ from: KEPT + 1, live: true })
-    const atEnd = partition.read({ from: 'latest', live: true })
     await write(directory, 2)
     while (partition.logEndOffset !== KEPT + 2) await nextTurn()
     for (const [read, offset] of [
@@ -132,9 +142,14 @@ describe('a log that is shorter than what a reader saw', () => {
   })
 
   it('ends a read that has what is lost at hand when it has given it', async () => {
-    const { directory, reader } = await shortened()
-    const read = reader.topic(TOPIC).partition(0).read({ live: true })
-    for (let n = 0; n <= KEPT; n += 1) await read.next()
+    const reads: RecordStream<Shown>[] = []
+    const { directory } = await shortened(async (log) => {
+      const one = log.read({ live: true })
+      for (let n = 0; n <= KEPT; n += 1) await one.next()
+      reads.push(one)
+    })
+    const [read] = reads
+    if (read === undefined) throw new Error('none')
     await write(directory, LOST + 5)
     const seen: string[] = []
     const all = (async () => {

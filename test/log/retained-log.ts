@@ -52,8 +52,9 @@ export class RetainedLog {
   static async open(
     driver: StorageDriver,
     clock: FakeClock = new FakeClock(),
+    machine: { readonly bootId?: string } = {},
   ): Promise<RetainedLog> {
-    return new RetainedLog(driver, await openLog(driver, { clock }), clock)
+    return new RetainedLog(driver, await openLog(driver, { clock, ...machine }), clock)
   }
 
   /** One run, with everything freed whose delay is over. */

@@ -18,7 +18,7 @@ const EXCEPTIONS: Readonly<Record<string, string>> = {
     'the name of a file: no file system has longer ones than 255 bytes',
   'src/storage/boot-identity.ts: /^\\s*(\\S+)\\s+(\\S.*\\S)\\s*$/: two repeats without a bound':
     'what ps prints of one process: a state and a date',
-  'src/storage/control-file.ts: /\\0+$/: a repeat without a bound that may begin anywhere':
+  'src/storage/control-header.ts: /\\0+$/: a repeat without a bound that may begin anywhere':
     'a field of fixed size',
   'src/storage/java-properties.ts: /^[ \\t\\f]*[=:]?[ \\t\\f]*/: two repeats without a bound':
     'nothing follows that could fail',

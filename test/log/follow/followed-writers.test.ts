@@ -1,4 +1,4 @@
-/** What a follower makes of one writer after another: what is lost to the next one, and what not. */
+/** A follower of one writer after another: what is lost to the next one, and what is not. */
 import { describe, expect, it } from 'vitest'
 import type { PartitionLog } from '../../../src/log/partition-log.ts'
 import { CONTROL_FILE } from '../../../src/storage/control-file.ts'

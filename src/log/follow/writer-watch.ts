@@ -119,7 +119,7 @@ export class WriterWatch {
     const writerGeneration = this.#writerGeneration
     if (writerGeneration === undefined) return NOBODY
     const published = found ?? before?.published // I2
-    // A new writer appends nothing to a partition before it has published it.
+    // Before a new writer has published a partition it appends markers to it at most.
     const isSaid = published?.writerGeneration === writerGeneration && this.#isBelieved
     const mode = isSaid ? 'published' : 'derived'
     return { mode, published, writerGeneration }

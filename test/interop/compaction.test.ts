@@ -14,6 +14,8 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  watch,
+  type FSWatcher,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,8 +50,8 @@ const AS_HEX = [
   '--value-decoder-class',
   'HexDecoder',
 ]
-/** Bytes a second, so that a pass is met in its middle. */
-const SLOW = ['log.cleaner.io.max.bytes.per.second=2000']
+/** Bytes a second: it sleeps for what it read too fast, so that a pass is met in its middle. */
+const SLOW = ['log.cleaner.io.max.bytes.per.second=20000']
 const CLEANER_OFFSETS = 'cleaner-offset-checkpoint'
 
 /** A broker's home beside its directory, so that both are copied and moved together. */
@@ -194,7 +196,7 @@ describe.skipIf(missingKafka !== null)(
       const before = latestIn(await leftIn(killed.directory))
       const broker = brokerAt(killed, 'on', SLOW)
       await broker.start()
-      while (!isBeingCleaned(killed.directory)) await broker.consume('lagging')
+      await untilBeingCleaned(killed.directory)
       await broker.kill()
       if (process.env['STREAMBED_WRITE_VECTORS'] === '1') {
         writeStoredLog('broker-compacting-killed', killed.directory, before)
@@ -260,10 +262,18 @@ function basesIn(directory: string, topic: string): readonly number[] {
   return logs.map((name) => Number.parseInt(name, 10)).toSorted((a, b) => a - b)
 }
 
-function isBeingCleaned(directory: string): boolean {
-  return EAGER_NAMES.some((name) =>
-    readdirSync(join(directory, `${name}-0`)).some((file) => file.endsWith('.log.cleaned')),
-  )
+/** Until the file appears that a pass writes; it is gone again within milliseconds, or seconds. */
+async function untilBeingCleaned(directory: string): Promise<void> {
+  const watchers: FSWatcher[] = []
+  await new Promise<void>((resolve) => {
+    for (const name of EAGER_NAMES) {
+      const watcher = watch(join(directory, `${name}-0`), (_, file) => {
+        if (file?.endsWith('.log.cleaned') === true) resolve()
+      })
+      watchers.push(watcher)
+    }
+  })
+  for (const watcher of watchers) watcher.close()
 }
 
 function latestIn({ committed }: Left): ReturnType<typeof latestValues> {

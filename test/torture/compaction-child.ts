@@ -16,6 +16,8 @@ import { recordOf, type CompactionLife, type FoundEntry } from './compaction-kil
 
 const TOPIC = 'state'
 const BATCHES_BETWEEN_FLUSHES = 50
+/** Then writing waits until compaction has come to its end once more: no machine lets it starve. */
+const BATCHES_BETWEEN_RUNS = 400
 
 const life = JSON.parse(readFileSync(0, 'utf8')) as CompactionLife // The parent wrote it.
 const journal = openSync(life.journal, 'a')
@@ -41,6 +43,7 @@ look()
 tell('life', life.number)
 process.stdout.write('ready\n')
 let next = life.next
+let run: Promise<void> = Promise.resolve()
 if (!life.isLast) await Promise.all([write(), compact()])
 await log.runHousekeeping({ force: true })
 look()
@@ -66,13 +69,21 @@ async function write(): Promise<void> {
     tell('done', from, baseOffset)
     if (batch % BATCHES_BETWEEN_FLUSHES === 0) await log.flush()
     else await nextTurn()
+    if (batch % BATCHES_BETWEEN_RUNS === BATCHES_BETWEEN_RUNS - 1) await run
   }
 }
 
 async function compact(): Promise<void> {
   for (;;) {
-    const { deletedSegments, cleanedPartitions } = await log.runHousekeeping({ force: true })
-    if (cleanedPartitions + deletedSegments > 0) tell('run', cleanedPartitions)
+    run = compactOnce()
+    await run
     await nextTurn() // A run that finds nothing to do waits for nothing.
   }
+}
+
+async function compactOnce(): Promise<void> {
+  const { deletedSegments, cleanedPartitions } = await log.runHousekeeping({ force: true })
+  if (cleanedPartitions + deletedSegments === 0) return
+  tell('run', cleanedPartitions)
+  process.stdout.write('compacted\n')
 }

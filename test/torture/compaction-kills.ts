@@ -11,6 +11,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { compileToPlainSource } from '../support/plain-source.ts'
@@ -82,22 +83,38 @@ function readFound(path: string): readonly FoundEntry[] {
   return JSON.parse(readFileSync(path, 'utf8')) as FoundEntry[] // The child wrote it.
 }
 
-/** Until it has done all, or is killed: while it opens the log now and then, or while it works. */
+/**
+ * Until it has done all, or is killed: while it opens the log now and then, or while it works; every
+ * other one after compaction has come to its end once, however slow the machine is.
+ */
 async function live(program: string, life: CompactionLife, random: SeededRandom): Promise<void> {
   const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })
   const ended = once(child, 'exit')
+  const said = (word: string): Promise<unknown> => saidBy(child.stdout, word)
   child.stdin.end(JSON.stringify(life))
   if (life.isLast) {
     const [code] = (await ended) as [number | null] // As ChildProcess has it.
     if (code !== 0) throw new Error(`the last life ended with ${code}`)
     return
   }
-  if (random.below(5) === 0) await delay(random.below(400))
-  else await Promise.race([once(child.stdout, 'data'), ended])
+  if (life.number % 2 === 1) await Promise.race([said('compacted'), ended])
+  else if (random.below(3) === 0) await delay(random.below(400))
+  else await Promise.race([said('ready'), ended])
   await delay(random.below(WORK_MS))
   if (child.exitCode !== null) throw new Error(`life ${life.number} ended by itself`)
   child.kill('SIGKILL')
   await ended
+}
+
+function saidBy(output: Readable, word: string): Promise<void> {
+  return new Promise((resolve) => {
+    let all = ''
+    // To the end, so that the child may always write.
+    output.on('data', (chunk) => {
+      all += String(chunk)
+      if (all.includes(word)) resolve()
+    })
+  })
 }
 
 /** A batch whose end nobody heard of. */
@@ -112,6 +129,8 @@ class CompactionModel {
   readonly #written = new Map<number, number>()
   readonly #last = new Map<string, number>()
   #open: OpenBatch | undefined
+  /** Behind the highest of these offsets. */
+  #end = 0
   #takenLines = 0
   #runs = 0
   #left = 0
@@ -170,7 +189,7 @@ class CompactionModel {
   /** The batch whose end nobody heard of is there, behind all others, or it is not (C3). */
   #settleOpen(found: readonly FoundEntry[]): void {
     const open = this.#open
-    const end = Math.max(-1, ...this.#written.keys()) + 1
+    const end = this.#end
     const behind = found.filter(([offset]) => offset >= end)
     this.#open = undefined
     if (open === undefined || behind.length === 0) return
@@ -185,6 +204,7 @@ class CompactionModel {
   }
 
   #take({ from, to }: OpenBatch, offset: number): void {
+    this.#end = offset + to - from
     for (let number = from; number < to; number += 1) {
       this.#written.set(offset + number - from, number)
       this.#last.set(recordOf(number).key, number)

@@ -1,7 +1,10 @@
 /**
- * How the tests run: every file in a process of its own, two at a time, which is what the machines
- * that check changes have. Projects, because they differ in what they wait for:
+ * How the tests run: two processes at a time, which is what the machines that check changes have.
+ * Files of `unit`, `mmap` and `no-koffi` share a process with others, because loading the library
+ * for each takes as long as what they test; every other file has one of its own. Projects, because
+ * they differ in what they wait for:
  *   unit     one behaviour after another, in milliseconds
+ *   replaced the same, where a test replaces modules of the library, or of Node
  *   mmap     the tests of logs once more, with all that is sealed read through mappings
  *   no-koffi the tests of logs and files once more, as on a machine without koffi
  *   package  what is built, written and published: compiles programs, runs snippets
@@ -11,6 +14,8 @@
  *   simulation  the whole library under decided time, chance and faults (test/simulation)
  *   interop  runs Kafka itself; skipped where there is no Java (test/interop/toolchain.ts)
  */
+import { readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
 import { configDefaults, type ViteUserConfig } from 'vitest/config'
 import { longestMs } from './test/support/budget.ts'
 
@@ -34,6 +39,12 @@ const SIMULATED = [
 /** Who gets which partition, and when: files are read by the sources that the others test. */
 const MEMBERSHIP = ['test/client/groups/**']
 
+/** What they replace, other files of their process would get too. */
+const REPLACING_TESTS = readdirSync('test', { recursive: true, encoding: 'utf8' })
+  .map((path) => join('test', path))
+  .filter((path) => path.endsWith('.test.ts'))
+  .filter((path) => /\bvi\.(?:mock|doMock)\(/.test(readFileSync(path, 'utf8')))
+
 type Project = NonNullable<NonNullable<ViteUserConfig['test']>['projects']>[number]
 
 /** `include` once more, read as test/support/reading-mode.ts says. */
@@ -42,8 +53,15 @@ function readingProject(name: string, include: readonly string[]): Project {
     extends: true,
     test: {
       name,
+      isolate: false,
       include: [...include],
-      exclude: [...configDefaults.exclude, ...OWN_READS, ...SIMULATED, ...MEMBERSHIP],
+      exclude: [
+        ...configDefaults.exclude,
+        ...OWN_READS,
+        ...SIMULATED,
+        ...MEMBERSHIP,
+        ...REPLACING_TESTS,
+      ],
       setupFiles: ['test/support/property-runs.ts', 'test/support/reading-mode.ts'],
       env: { STREAMBED_TEST_READS: name },
       testTimeout: longestMs(20_000),
@@ -73,9 +91,11 @@ const config: ViteUserConfig = {
         extends: true,
         test: {
           name: 'unit',
+          isolate: false,
           include: ['test/**/*.test.ts'],
           exclude: [
             ...configDefaults.exclude,
+            ...REPLACING_TESTS,
             ...PACKAGE_TESTS,
             ...CRASH_TESTS,
             ...DAMAGE_TESTS,
@@ -84,6 +104,10 @@ const config: ViteUserConfig = {
           ],
           testTimeout: longestMs(20_000),
         },
+      },
+      {
+        extends: true,
+        test: { name: 'replaced', include: REPLACING_TESTS, testTimeout: longestMs(20_000) },
       },
       readingProject('mmap', ['test/client/**/*.test.ts']),
       readingProject('no-koffi', ['test/{client,storage}/**/*.test.ts']),

@@ -62,7 +62,8 @@ function testInstalled(tarball, name, options) {
     symlinkSync(join(checkout, 'node_modules', tool), join(packages, tool))
   }
   const vitest = join(checkout, 'node_modules/vitest/vitest.mjs')
-  run(project, process.execPath, vitest, 'run', '--project', 'unit', ...SUITES[name])
+  const projects = ['--project', 'unit', '--project', 'replaced']
+  run(project, process.execPath, vitest, 'run', ...projects, ...SUITES[name])
 }
 
 function run(cwd, command, ...args) {

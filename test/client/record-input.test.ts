@@ -351,15 +351,15 @@ describe('a prepared batch', () => {
   it('has the records by column, and none of them after it was given back', () => {
     const batch = PreparedBatch.take()
     batch.read([{ key: 'k' }, { value: 'v', headers: { a: '1' }, timestamp: 5 }], RAW, NOW)
-    expect(batch).toMatchObject({
-      recordCount: 2,
-      keys: ['k', null],
-      values: [null, 'v'],
-      headers: [null, ['a', '1']],
-      timestamps: [NOW, 5],
-    })
+    // Columns are as long as the longest batch that they ever held.
+    expect(batch.recordCount).toBe(2)
+    expect(batch.keys.slice(0, 2)).toEqual(['k', null])
+    expect(batch.values.slice(0, 2)).toEqual([null, 'v'])
+    expect(batch.headers.slice(0, 2)).toEqual([null, ['a', '1']])
+    expect(batch.timestamps.slice(0, 2)).toEqual([NOW, 5])
     batch.giveBack()
-    expect(batch).toMatchObject({ recordCount: 0, keys: [null, null], values: [null, null] })
+    expect(batch.recordCount).toBe(0)
+    expect(new Set([...batch.keys, ...batch.values])).toEqual(new Set([null]))
     expect(PreparedBatch.take()).toBe(batch)
   })
 

@@ -328,6 +328,7 @@ describe.each(READ_KINDS)('a read of a log on %s', (kind) => {
     const read = partition.read({ live: true })
     expect((await nextOf(read))?.offset).toBe(0)
     await partition.deleteRecords(1_490)
+    expect(partition.logStartOffset).toBe(1_490)
     const rest: number[] = []
     for await (const { offset } of read) {
       rest.push(offset)

@@ -134,9 +134,7 @@ describe('a transaction that was open when the log stopped', () => {
     await runProcedure(log.writeCheckpoints())
     const next = driver.powerCut(undefined, 'none')
     const [file] = next.list(`${TRANSACTIONS_TOPIC}-0`).filter((name) => name.endsWith('.log'))
-    const bytes = next.openFile(`${TRANSACTIONS_TOPIC}-0/${file}`, 'write')
-    bytes.write(Buffer.from('?'), 0, 1, 80) // In the record of the id, which comes first.
-    await bytes.flush()
+    flip(next, `${TRANSACTIONS_TOPIC}-0/${file}`, 80) // In the record of the id, which comes first.
     const { log: again, report } = await openLog(next, { bootId: 'next' })
     expect(committedIn(again)).toEqual([['x'], ['x'], ['x']])
     expect(report.partitions.map(({ topic }) => topic)).toContain(TRANSACTIONS_TOPIC)

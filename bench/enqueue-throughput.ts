@@ -14,7 +14,8 @@ import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, type BenchRecord } from './runner/dataset.ts'
 import type { Contestant, Question } from './runner/question.ts'
 import { recordsFor, sizesOf, warmUpFor } from './runner/scale.ts'
-import { timed, turn } from './runner/stopwatch.ts'
+import { timed } from './runner/stopwatch.ts'
+import { turn } from './runner/turn.ts'
 
 const RECORDS_PER_TURN = 1_000
 const WRITE_BYTES = 65_536

@@ -15,7 +15,8 @@
  */
 import { loadStreambed } from './contestants/streambed.ts'
 import type { Measurement, Question } from './runner/question.ts'
-import { timed, turn } from './runner/stopwatch.ts'
+import { timed } from './runner/stopwatch.ts'
+import { turn } from './runner/turn.ts'
 
 /** The question. */
 export const groupTimes: Question = {

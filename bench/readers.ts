@@ -25,7 +25,8 @@ import {
 import { BARE_FILE, StreambedLog } from './contestants/streambed.ts'
 import { Dataset } from './runner/dataset.ts'
 import type { Measurement, Question } from './runner/question.ts'
-import { timed, turn } from './runner/stopwatch.ts'
+import { timed } from './runner/stopwatch.ts'
+import { turn } from './runner/turn.ts'
 
 const VALUE_BYTES = 100
 const BATCH_RECORDS = 500

@@ -26,10 +26,39 @@ export interface Measurement {
   /** CPU of the whole process, its other threads included. */
   readonly userNs: number
   readonly systemNs: number
+  /** Of single operations, where each was timed: latency.ts. */
+  readonly latency?: Latency
+  /** What V8 stopped the process for meanwhile. */
+  readonly gc?: GarbageCollection
+  /** Of the whole process meanwhile, with what it has mapped and touched. */
+  readonly memory?: Memory
   /** Where it was looked at: strain.ts. */
   readonly strain?: Strain
   /** Other figures, by the headings of their columns. */
   readonly also?: Readonly<Record<string, number>>
+}
+
+/** How long single operations took. */
+export interface Latency {
+  readonly p50Ns: number
+  readonly p99Ns: number
+  readonly p999Ns: number
+  readonly maxNs: number
+}
+
+/** Pauses of the garbage collector, in the main thread. */
+export interface GarbageCollection {
+  readonly pauseNs: number
+  readonly count: number
+  readonly longestNs: number
+}
+
+/** Resident memory. */
+export interface Memory {
+  /** The most there was while the clock ran. */
+  readonly peakRssBytes: number
+  /** Beyond what there was when it started. */
+  readonly grownBytes: number
 }
 
 /** What work costs others in its process. */

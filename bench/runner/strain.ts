@@ -4,11 +4,11 @@
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import type { Measurement } from './question.ts'
-import { timed, turn } from './stopwatch.ts'
+import { timed } from './stopwatch.ts'
+import { turn } from './turn.ts'
 
 const RESOLUTION_MS = 1
 const NS_PER_MS = 1e6
-const BYTES_PER_KIB = 1_024
 
 /** Times `work` as `timed` does, and what it does to everybody else in the process. */
 export async function strained(
@@ -17,7 +17,6 @@ export async function strained(
   work: () => Promise<unknown>,
 ): Promise<Measurement> {
   const delays = monitorEventLoopDelay({ resolution: RESOLUTION_MS })
-  const before = process.memoryUsage.rss()
   delays.enable()
   await turn()
   const measurement = await timed(recordCount, byteCount, async () => {
@@ -26,7 +25,6 @@ export async function strained(
   // The last stretch counts too: its timer comes in the turn after this one.
   for (let turns = 0; turns < 3; turns += 1) await turn()
   delays.disable()
-  const peak = process.resourceUsage().maxRSS * BYTES_PER_KIB
   // It measures from one tick of its timer to the next.
   const delayOf = (ns: number): number => Math.max(0, ns - RESOLUTION_MS * NS_PER_MS)
   return {
@@ -34,7 +32,7 @@ export async function strained(
     strain: {
       delayP99Ns: delayOf(delays.percentile(99)),
       delayMaxNs: delayOf(delays.max),
-      addedBytes: Math.max(0, peak - before),
+      addedBytes: measurement.memory.grownBytes,
     },
   }
 }

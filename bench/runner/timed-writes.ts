@@ -4,7 +4,8 @@
  */
 import type { Timed } from './contest.ts'
 import { warmUpFor } from './scale.ts'
-import { timed, turn } from './stopwatch.ts'
+import { timed } from './stopwatch.ts'
+import { turn } from './turn.ts'
 import type { Dataset } from './dataset.ts'
 
 /** What is written. */

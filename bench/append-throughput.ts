@@ -4,9 +4,9 @@
  * streambed: `partition.append`. SQLite: a transaction a batch, WAL, NORMAL. lmdb: a transaction a
  * batch, no sync. Limits: one raw positioned write a batch; copying the bytes and nothing else.
  */
-import { LmdbLog, EncodedRecords } from './contestants/lmdb.ts'
+import { LMDB, LmdbLog, EncodedRecords } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
-import { SqliteLog } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
 import { Contest } from './runner/contest.ts'
 import { Dataset, type BenchRecord } from './runner/dataset.ts'
@@ -45,12 +45,12 @@ function contestantsOf(plan: WritePlan): readonly Contestant[] {
       writing((batch) => partition.append(batch)),
     )
     .add(
-      { name: 'sqlite NORMAL', role: 'peer' },
+      { name: 'sqlite NORMAL', ...SQLITE },
       (directory) => new SqliteLog(directory, 'NORMAL'),
       (log) => writing((batch) => log.appendAll(batch)),
     )
     .add(
-      { name: 'lmdb noSync', role: 'peer' },
+      { name: 'lmdb noSync', ...LMDB },
       (directory) => new LmdbLog(directory, 'written'),
       (log) =>
         inTurn(new EncodedRecords(dataset).batches(batchRecords), (batch) => log.appendAll(batch)),

@@ -53,6 +53,7 @@ function caseOf(name: string, plan: KeyedPlan): Case {
     {
       name: 'sqlite',
       role: 'peer',
+      needs: 'better-sqlite3',
       store: sqliteKeyedStore(plan),
       measure: (from) => deletedRows(plan, from),
     },

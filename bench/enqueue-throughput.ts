@@ -6,9 +6,9 @@
  * event loop. lmdb: `put`, not awaited, which it commits in groups by itself. Limits: raw writes of
  * 64 KiB from a buffer; copying the bytes and nothing else. All of them hand over 1,000 a turn.
  */
-import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
+import { LMDB, EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
-import { SqliteLog } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, type BenchRecord } from './runner/dataset.ts'
@@ -78,12 +78,12 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       enqueueing(open, dataset),
     )
     .add(
-      { name: 'sqlite NORMAL', role: 'peer' },
+      { name: 'sqlite NORMAL', ...SQLITE },
       (directory) => new SqliteLog(directory, 'NORMAL'),
       (log) => queued(log, dataset),
     )
     .add(
-      { name: 'lmdb noSync', role: 'peer' },
+      { name: 'lmdb noSync', ...LMDB },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => putting(log, dataset),
     )

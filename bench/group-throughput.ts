@@ -7,7 +7,7 @@
  * synchronous NORMAL, which survives a kill as the commits of a group do. Limit: `records()`, which
  * knows no group.
  */
-import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { StreambedGroups, type GroupPass } from './contestants/streambed-group.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, mustEqual, touch } from './runner/dataset.ts'
@@ -78,7 +78,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
   for (const [name, pass] of OURS) contest.add({ name, role: 'ours' }, open, pass)
   contest
     .add(
-      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      { name: 'sqlite', ...SQLITE, store: sqliteStore(dataset, recordCount) },
       (directory) => new SqliteLog(directory, 'NORMAL'),
       (log) => () => consumed(log),
     )

@@ -10,9 +10,9 @@
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
+import { LMDB, LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, RawFile, rawStore } from './contestants/raw-file.ts'
-import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { loadStreambed, StreambedLog, streambedStore } from './contestants/streambed.ts'
 import { segmentsStore } from './contestants/streambed-housekeeping.ts'
 import { loadPeers } from './contestants/peer-packages.ts'
@@ -102,7 +102,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       streambedRead,
     )
     .add(
-      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      { name: 'sqlite', ...SQLITE, store: sqliteStore(dataset, recordCount) },
       (directory) => {
         loadPeers()
         return new Unopened(() => new SqliteLog(directory, 'NORMAL'))
@@ -113,7 +113,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       },
     )
     .add(
-      { name: 'lmdb', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      { name: 'lmdb', ...LMDB, store: lmdbStore(dataset, recordCount) },
       (directory) => {
         loadPeers()
         return new Unopened(() => new LmdbLog(directory, 'written'))

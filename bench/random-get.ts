@@ -7,9 +7,9 @@
  * good until the next call, and `getBinary`, to keep. Limits: a raw positioned read where the
  * position is known; the same from memory.
  */
-import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
+import { LMDB, LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, RawFile, RawMemory, rawStore } from './contestants/raw-file.ts'
-import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { StreambedLog, streambedStore } from './contestants/streambed.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, scatteredOffsets, touch } from './runner/dataset.ts'
@@ -78,7 +78,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
         },
     )
     .add(
-      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      { name: 'sqlite', ...SQLITE, store: sqliteStore(dataset, recordCount) },
       (directory) => new SqliteLog(directory, 'NORMAL'),
       (log) => (offset) => {
         const { value } = log.get(offset)
@@ -86,7 +86,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       },
     )
     .add(
-      { name: 'lmdb', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      { name: 'lmdb', ...LMDB, store: lmdbStore(dataset, recordCount) },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => (offset) => {
         const bytes = log.get(offset)
@@ -94,7 +94,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       },
     )
     .add(
-      { name: 'lmdb, to keep', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      { name: 'lmdb, to keep', ...LMDB, store: lmdbStore(dataset, recordCount) },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => (offset) => {
         const bytes = log.getOwned(offset)

@@ -6,13 +6,13 @@
  *   --json  one document instead of tables
  *   --dir   where to write; the disk below it is what is measured
  *
- * Needs the peers: npm install --prefix bench.
+ * Peers come with npm install --prefix bench; without them the others are measured.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { versionOf } from './contestants/peer-packages.ts'
+import { PEER_PACKAGES, versionOf } from './contestants/peer-packages.ts'
 import { questions } from './questions.ts'
 import { describeMachine, machineLines } from './runner/machine.ts'
 import { caseReport } from './runner/report.ts'
@@ -48,12 +48,11 @@ async function main(): Promise<void> {
       `no question of that name; there are ${questions.map((q) => q.name).join(', ')}`,
     )
   }
-  if (versionOf('better-sqlite3') === undefined || versionOf('lmdb') === undefined) {
-    throw new Error('the peers are not installed: npm install --prefix bench')
-  }
   const roundCount = Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : FULL_ROUNDS))
   const machine = describeMachine(resolve(values.dir))
   for (const line of machineLines(machine)) say(line)
+  const missing = PEER_PACKAGES.filter((name) => versionOf(name) === undefined)
+  if (missing.length > 0) say(`missing  ${missing.join(', ')}: npm install --prefix bench`)
   say(`rounds   ${roundCount}, medians; ± is half of the way from the lowest to the highest`)
   const directory = mkdtempSync(join(machine.directory, 'streambed-bench-'))
   try {

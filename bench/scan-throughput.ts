@@ -8,9 +8,9 @@
  * `getBinary`, whose bytes may be kept, as those of `records()`. Limits: raw positioned reads of
  * 256 KiB; values copied from memory.
  */
-import { LmdbLog, lmdbStore } from './contestants/lmdb.ts'
+import { LMDB, LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { RawFile, RawMemory, rawStore, visitFrames } from './contestants/raw-file.ts'
-import { SqliteLog, sqliteStore } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { StreambedLog, streambedStore } from './contestants/streambed.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, touch } from './runner/dataset.ts'
@@ -84,17 +84,17 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
     )
     .add({ name: 'streambed for await', ...ours }, StreambedLog.open, (open) => () => awaited(open))
     .add(
-      { name: 'sqlite', role: 'peer', store: sqliteStore(dataset, recordCount) },
+      { name: 'sqlite', ...SQLITE, store: sqliteStore(dataset, recordCount) },
       (directory) => new SqliteLog(directory, 'NORMAL'),
       (log) => () => selected(log),
     )
     .add(
-      { name: 'lmdb', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      { name: 'lmdb', ...LMDB, store: lmdbStore(dataset, recordCount) },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => () => got((offset) => log.get(offset), recordCount),
     )
     .add(
-      { name: 'lmdb, to keep', role: 'peer', store: lmdbStore(dataset, recordCount) },
+      { name: 'lmdb, to keep', ...LMDB, store: lmdbStore(dataset, recordCount) },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => () => got((offset) => log.getOwned(offset), recordCount),
     )

@@ -8,9 +8,9 @@
  * syncs. Limits: raw writes, for 'all' into a preallocated file and followed by an awaited
  * fdatasync, with 256 senders one of each a turn; copying the bytes and nothing else.
  */
-import { EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
+import { LMDB, EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
-import { SqliteLog } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset } from './runner/dataset.ts'
@@ -89,12 +89,12 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       return (index) => producer.send(topic, dataset.at(index))
     })
     .add(
-      { name: senderCount === 1 ? `sqlite ${sync}` : `sqlite ${sync}, queued`, role: 'peer' },
+      { name: senderCount === 1 ? `sqlite ${sync}` : `sqlite ${sync}, queued`, ...SQLITE },
       (directory) => new SqliteLog(directory, sync),
       (log) => (senderCount === 1 ? inserts(log, dataset) : insertsInGroups(log, dataset)),
     )
     .add(
-      { name: isDurable ? 'lmdb' : 'lmdb noSync', role: 'peer' },
+      { name: isDurable ? 'lmdb' : 'lmdb noSync', ...LMDB },
       (directory) => new LmdbLog(directory, isDurable ? 'durable' : 'written'),
       (log) => {
         const records = new EncodedRecords(dataset)

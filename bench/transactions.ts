@@ -8,7 +8,7 @@
  * rows in one table, a transaction each. Limit: those that come in one turn, queued by hand, become
  * one transaction, which then only commits or fails as a whole.
  */
-import { SqliteLog } from './contestants/sqlite.ts'
+import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedTransactions, TRANSACTION_RECORDS } from './contestants/streambed-transactions.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset } from './runner/dataset.ts'
@@ -66,7 +66,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       },
     )
     .add(
-      { name: 'sqlite FULL', role: 'peer' },
+      { name: 'sqlite FULL', ...SQLITE },
       (directory) => new SqliteTransactions(directory),
       ({ log }) => {
         const all = dataset.batches(TRANSACTION_RECORDS)
@@ -75,7 +75,7 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
     )
   if (atOnce === 1) return contest.contestants
   contest.add(
-    { name: 'sqlite FULL, queued', role: 'limit' },
+    { name: 'sqlite FULL, queued', ...SQLITE, role: 'limit' },
     (directory) => new SqliteTransactions(directory),
     ({ log }) => {
       const all = dataset.batches(TRANSACTION_RECORDS)

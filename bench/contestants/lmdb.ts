@@ -16,6 +16,9 @@ import {
 import type { Store } from '../runner/question.ts'
 import { openLmdbDirectory, type LmdbDatabase } from './peer-packages.ts'
 
+/** What it is in a contest. */
+export const LMDB = { role: 'peer', needs: 'lmdb' } as const
+
 /** The records of a dataset as lmdb stores them: the bytes of key and value. */
 export class EncodedRecords {
   readonly #pool: readonly Buffer[]

@@ -10,6 +10,11 @@ import { fileURLToPath } from 'node:url'
 const BENCH = join(dirname(fileURLToPath(import.meta.url)), '..', '..')
 const load = createRequire(join(BENCH, 'package.json'))
 
+/** The packages, by their names. */
+export const PEER_PACKAGES = ['better-sqlite3', 'lmdb', 'classic-level', 'event-storage'] as const
+/** One of them. */
+export type PeerPackage = (typeof PEER_PACKAGES)[number]
+
 /** A prepared statement of better-sqlite3. */
 export interface SqliteStatement {
   run(...values: readonly unknown[]): unknown
@@ -60,14 +65,15 @@ export function openLmdbDirectory(options: LmdbOptions): LmdbDatabase {
   return lmdb.open(options)
 }
 
-/** Loads both, so that opening what they wrote does not count their loading. */
+/** Loads those that are there, so that opening what they wrote does not count their loading. */
 export function loadPeers(): void {
-  openSqliteFile(':memory:').close() // Its native part comes with the first database.
-  load('lmdb')
+  for (const name of PEER_PACKAGES) if (versionOf(name) !== undefined) load(name)
+  // Its native part comes with the first database.
+  if (versionOf('better-sqlite3') !== undefined) openSqliteFile(':memory:').close()
 }
 
 /** The version that is installed; undefined where none is. */
-export function versionOf(name: 'better-sqlite3' | 'lmdb'): string | undefined {
+export function versionOf(name: PeerPackage): string | undefined {
   const path = join(BENCH, 'node_modules', name, 'package.json')
   if (!existsSync(path)) return undefined
   const manifest = JSON.parse(readFileSync(path, 'utf8')) as { version: string } // npm's own file.

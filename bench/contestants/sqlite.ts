@@ -9,6 +9,9 @@ import { crc32Of, mustEqual, type BenchRecord, type Dataset } from '../runner/da
 import type { Store } from '../runner/question.ts'
 import { openSqliteFile, type SqliteDatabase, type SqliteStatement } from './peer-packages.ts'
 
+/** What it is in a contest. */
+export const SQLITE = { role: 'peer', needs: 'better-sqlite3' } as const
+
 /** How much a commit survives. */
 export type SqliteSync = 'NORMAL' | 'FULL'
 

@@ -6,6 +6,7 @@
  *   new Contest(dataset, (write: Write) => timedWrites(plan, write))
  *     .add(OURS, StreambedLog.open, ({ partition }) => (batch) => partition.append(batches(batch)))
  */
+import type { PeerPackage } from '../contestants/peer-packages.ts'
 import type { Dataset } from './dataset.ts'
 import type { Contestant, Measurement, Role, Store } from './question.ts'
 
@@ -27,6 +28,7 @@ export interface Timed {
 export interface Entry {
   readonly name: string
   readonly role: Role
+  readonly needs?: PeerPackage
   readonly store?: Store
 }
 

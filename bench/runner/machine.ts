@@ -4,7 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statfsSync } from 'node:fs'
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
-import { versionOf } from '../contestants/peer-packages.ts'
+import { PEER_PACKAGES, versionOf } from '../contestants/peer-packages.ts'
 
 /** The machine, the versions and the state of the checkout. */
 export interface Machine {
@@ -35,10 +35,9 @@ export function describeMachine(directory: string = tmpdir()): Machine {
     directory,
     fileSystem: fileSystemOf(directory),
     commit: commitOf(),
-    peers: {
-      'better-sqlite3': versionOf('better-sqlite3') ?? 'not installed',
-      lmdb: versionOf('lmdb') ?? 'not installed',
-    },
+    peers: Object.fromEntries(
+      PEER_PACKAGES.map((name) => [name, versionOf(name) ?? 'not installed']),
+    ),
     loadBefore: loadavg()[0] ?? NaN,
   }
 }

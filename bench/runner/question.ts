@@ -8,6 +8,7 @@
  *
  * A measurement runs in a process of its own: it finds its contestant by these names (measure.ts).
  */
+import type { PeerPackage } from '../contestants/peer-packages.ts'
 
 /** How much is measured. */
 export interface Scale {
@@ -80,6 +81,8 @@ export interface Store {
 export interface Contestant {
   readonly name: string
   readonly role: Role
+  /** The package that has to be installed for it; where it is not, the contestant stays away. */
+  readonly needs?: PeerPackage
   /** What is read: `measure` gets its directory. Without it, a fresh and empty one. */
   readonly store?: Store
   /** Throws where what was written or read is not what it has to be. */

@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { versionOf } from '../contestants/peer-packages.ts'
 import type { Case, Contestant, Measurement, Question, Role, Scale, Store } from './question.ts'
 
 /** What one process is asked to do. */
@@ -41,13 +42,15 @@ export interface Terms {
 const MEASURE = join(fileURLToPath(import.meta.url), '..', '..', 'measure.js')
 const run = promisify(execFile)
 
-/** Measures one case, all rounds of it. */
+/** Measures one case, all rounds of it, with the contestants that are there. */
 export async function answersTo(
   question: Question,
   asked: Case,
   terms: Terms,
 ): Promise<readonly Answer[]> {
-  const { contestants } = asked
+  const contestants = asked.contestants.filter(
+    ({ needs }) => needs === undefined || versionOf(needs) !== undefined,
+  )
   const errandOf = (contestant: Contestant, directory: string, fill: boolean): Errand => ({
     question: question.name,
     case: asked.name,

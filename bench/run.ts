@@ -1,31 +1,38 @@
 /**
- * npm run bench [-- name …] [--quick] [--json] [--rounds n] [--dir directory]
+ * npm run bench [-- name …] [--quick] [--save] [--json] [--rounds n] [--dir directory]
  *
  *   name    questions or parts of their names; all of them where none is given
- *   --quick about a minute: 100 B values alone, fewer records and rounds
+ *   --quick minutes instead of hours: 100 B values alone, fewer records and rounds
+ *   --save  keeps the results below bench/results, after each question; npm run bench:report then
+ *           makes docs/benchmarks.md of all that are there
  *   --json  one document instead of tables
  *   --dir   where to write; the disk below it is what is measured
  *
- * Peers come with npm install --prefix bench; without them the others are measured.
+ * Peers come with npm install --prefix bench; without them the others are measured. A question that
+ * fails keeps nobody from the others: it is reported, and the exit code is 1.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { PEER_PACKAGES, versionOf } from './contestants/peer-packages.ts'
 import { questions } from './questions.ts'
+import { reasonOf } from './runner/failure.ts'
 import { describeMachine, machineLines } from './runner/machine.ts'
 import { caseReport } from './runner/report.ts'
+import { saveRun, type CaseResult, type QuestionResult, type Run } from './runner/results.ts'
 import { answersTo, type Terms } from './runner/rounds.ts'
-import { rowsOf } from './runner/statistics.ts'
 
-const QUICK_ROUNDS = 2
+const QUICK_ROUNDS = 3
 const FULL_ROUNDS = 5
+const RESULTS = join(dirname(fileURLToPath(import.meta.url)), '..', 'results')
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     quick: { type: 'boolean', default: false },
+    save: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     rounds: { type: 'string' },
     dir: { type: 'string', default: tmpdir() },
@@ -49,35 +56,53 @@ async function main(): Promise<void> {
     )
   }
   const roundCount = Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : FULL_ROUNDS))
-  const machine = describeMachine(resolve(values.dir))
+  const { directory: parent, ...machine } = describeMachine(resolve(values.dir))
   for (const line of machineLines(machine)) say(line)
   const missing = PEER_PACKAGES.filter((name) => versionOf(name) === undefined)
   if (missing.length > 0) say(`missing  ${missing.join(', ')}: npm install --prefix bench`)
   say(`rounds   ${roundCount}, medians; ± is half of the way from the lowest to the highest`)
-  const directory = mkdtempSync(join(machine.directory, 'streambed-bench-'))
+  const directory = mkdtempSync(join(parent, 'streambed-bench-'))
+  const scale = values.quick ? 'quick' : 'full'
+  const conditions = { startedAt: new Date().toISOString(), scale, roundCount, machine } as const
+  const results: QuestionResult[] = []
+  const run: Run = { ...conditions, results }
   try {
-    const results = []
     for (const question of asked) {
       const terms = { scale: { quick: values.quick }, roundCount, directory, progress }
       results.push(await answered(question, terms))
+      if (values.save) saveRun(run, RESULTS)
     }
-    if (values.json) console.log(JSON.stringify({ machine, roundCount, results }, null, 2))
+    if (values.json) console.log(JSON.stringify(run, null, 2))
+    if (results.some(hasFailed)) process.exitCode = 1
   } finally {
     rmSync(directory, { recursive: true, force: true })
   }
 }
 
-async function answered(question: (typeof questions)[number], terms: Terms): Promise<unknown> {
-  say(`\n${question.name}: ${question.asks}`)
-  const cases = []
-  for (const one of question.cases(terms.scale)) {
-    const answers = await answersTo(question, one, terms)
-    const rows = rowsOf(answers)
-    progress('')
-    for (const line of ['', ...caseReport(question, one.name, rows)]) say(line)
-    cases.push({ name: one.name, rows, answers })
+async function answered(
+  question: (typeof questions)[number],
+  terms: Terms,
+): Promise<QuestionResult> {
+  const { name, asks, answer } = question
+  say(`\n${name}: ${asks}`)
+  const cases: CaseResult[] = []
+  try {
+    for (const one of question.cases(terms.scale)) {
+      const answers = await answersTo(question, one, terms)
+      progress('')
+      for (const line of ['', ...caseReport(question, one.name, answers)]) say(line)
+      cases.push({ name: one.name, answers })
+    }
+    return { question: name, asks, answer, cases }
+  } catch (error) {
+    const failed = reasonOf(error, terms.directory)
+    say(`  failed: ${failed}`)
+    return { question: name, asks, answer, cases, failed }
   }
-  return { question: question.name, asks: question.asks, cases }
+}
+
+function hasFailed({ failed, cases }: QuestionResult): boolean {
+  return failed !== undefined || cases.some(({ answers }) => answers.some((one) => one.failed))
 }
 
 await main()

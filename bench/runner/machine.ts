@@ -3,7 +3,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync, statfsSync } from 'node:fs'
-import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { PEER_PACKAGES, versionOf } from '../contestants/peer-packages.ts'
 
 /** The machine, the versions and the state of the checkout. */
@@ -13,7 +13,6 @@ export interface Machine {
   readonly memoryGiB: number
   readonly system: string
   readonly node: string
-  readonly directory: string
   readonly fileSystem: string
   readonly commit: string
   readonly peers: Readonly<Record<string, string>>
@@ -24,7 +23,7 @@ export interface Machine {
 const GIB = 1_073_741_824
 
 /** Describes this machine, measuring in `directory`. */
-export function describeMachine(directory: string = tmpdir()): Machine {
+export function describeMachine(directory: string): Machine & { readonly directory: string } {
   const processors = cpus()
   return {
     cpu: processors[0]?.model ?? 'unknown',
@@ -47,7 +46,7 @@ export function machineLines(machine: Machine): readonly string[] {
   const peers = Object.entries(machine.peers).map(([name, version]) => `${name} ${version}`)
   return [
     `machine  ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.system}`,
-    `disk     ${machine.directory} on ${machine.fileSystem}`,
+    `disk     ${machine.fileSystem}`,
     `versions node ${machine.node}, streambed ${machine.commit}, ${peers.join(', ')}`,
     `load     ${machine.loadBefore.toFixed(2)} in the minute before`,
   ]

@@ -38,7 +38,7 @@ export function watchProcess(): () => Promise<Watched> {
     observer.disconnect()
     const during = pauses
       .filter(({ startTime }) => startTime >= startedMs && startTime < endedMs)
-      .map(({ duration }) => duration * NS_PER_MS)
+      .map(({ duration }) => Math.round(duration * NS_PER_MS))
     return {
       gc: {
         pauseNs: during.reduce((sum, ns) => sum + ns, 0),

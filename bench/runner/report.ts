@@ -1,57 +1,65 @@
 /**
- * The report that people read: a table a case. A row's spread is that of its rounds; the ratios say
- * how it does against the best peer, by speed and by user CPU, and against the first limit.
+ * The report that people read: a table a case, on the terminal here, in Markdown elsewhere
+ * (page/). A row's spread is that of its rounds; the ratios say how it does against the best peer,
+ * by speed and by user CPU, and against the first limit.
  */
-import { bestPeerOf, type Row, type Summary } from './statistics.ts'
+import { bestPeerOf, rowsOf, type Row, type Summary } from './statistics.ts'
 import type { Question } from './question.ts'
+import type { Answer } from './rounds.ts'
 
 type Column = readonly [title: string, text: (row: Row) => string]
 
-const THROUGHPUT: readonly Column[] = [
-  ['records/s', ({ recordsPerSecond }) => withSpread(recordsPerSecond, grouped)],
-  ['MB/s', ({ megabytesPerSecond }) => short(megabytesPerSecond)],
-  ['user ns', ({ userNsPerRecord }) => withSpread(userNsPerRecord, grouped)],
-  ['system ns', ({ systemNsPerRecord }) => grouped(systemNsPerRecord)],
-]
-const TIME: readonly Column[] = [
-  [
-    'ms',
-    ({ milliseconds }) =>
-      withSpread(milliseconds, (ms) => (ms < 1 ? ms.toPrecision(2) : ms.toFixed(2))),
-  ],
-]
+/** Shown without their spread: it says nothing that the figure beside does not. */
+const WITHOUT_SPREAD: ReadonlySet<string> = new Set([
+  'MB/s',
+  'system ns',
+  'most',
+  'added MB',
+  'GC ms/s',
+  'grown MB',
+  'peak MB',
+  'longest µs',
+])
 const RATIOS: readonly Column[] = [
-  ['× best peer', ({ againstBestPeer }) => short(againstBestPeer)],
-  ['its user CPU', ({ userAgainstBestPeer }) => short(userAgainstBestPeer)],
-  ['× limit', ({ againstLimit }) => short(againstLimit)],
+  ['× best peer', ({ againstBestPeer }) => shortNumber(againstBestPeer)],
+  ['its user CPU', ({ userAgainstBestPeer }) => shortNumber(userAgainstBestPeer)],
+  ['× limit', ({ againstLimit }) => shortNumber(againstLimit)],
 ]
 
-/** Shown where it was looked at. */
-const STRAIN: readonly Column[] = [
-  ['loop held ms p99', ({ strain }) => heldMs(strain?.delayP99Ns)],
-  ['most', ({ strain }) => heldMs(strain?.delayMaxNs)],
-  ['added MB', ({ strain }) => (strain === undefined ? '-' : short(strain.addedBytes / 1e6))],
-]
+/** One case, as a table of text: first line the headings, first column who it is. */
+export function tableOf(
+  answer: Question['answer'],
+  caseName: string,
+  answers: readonly Answer[],
+): readonly (readonly string[])[] {
+  const rows = rowsOf(answer, answers)
+  const headings = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))]
+  const columns = [...headings.map((heading) => columnOf(heading)), ...RATIOS]
+  const filled = columns
+    .map(([title, text]) => [title, ...rows.map((row) => text(row))])
+    .filter(([, ...cells]) => cells.some((cell) => cell !== '-'))
+  const names = [caseName, ...rows.map(({ name, failed }) => name + (failed ? ' (failed)' : ''))]
+  return names.map((name, line) => [name, ...filled.map((cells) => cells[line] ?? '-')])
+}
+
+/** What is said below the table of a case. */
+export function remarksOn(answers: readonly Answer[]): readonly string[] {
+  const best = bestPeerOf(answers, 'records/s')
+  const failures = answers.flatMap(({ name, failed, rounds }) =>
+    failed === undefined ? [] : [`${name} failed after ${rounds.length} rounds: ${failed}`],
+  )
+  return [...(best === undefined ? [] : [`best peer: ${best.name}`]), ...failures]
+}
 
 /** The lines of one case. */
 export function caseReport(
   question: Question,
   caseName: string,
-  rows: readonly Row[],
+  answers: readonly Answer[],
 ): readonly string[] {
-  const isStrained = rows.some(({ strain }) => strain !== undefined)
-  const answer = question.answer === 'time' ? TIME : THROUGHPUT
-  const others = [...new Set(rows.flatMap(({ also }) => Object.keys(also)))].map((name): Column => [
-    name,
-    ({ also }) => otherFigure(also[name]),
-  ])
-  const columns = [...answer, ...(isStrained ? STRAIN : []), ...others, ...RATIOS]
-  const table = [
-    [caseName, ...columns.map(([title]) => title)],
-    ...rows.map((row) => [row.name, ...columns.map(([, text]) => text(row))]),
-  ]
+  const table = tableOf(question.answer, caseName, answers)
   const widths = table[0]?.map((_, column) =>
-    Math.max(...table.map((line) => widthOf(line, column))),
+    Math.max(...table.map((line) => line[column]?.length ?? 0)),
   )
   const lines = table.map((line) => {
     const cells = line.map((cell, column) => {
@@ -60,31 +68,28 @@ export function caseReport(
     })
     return `  ${cells.join('  ')}`
   })
-  const best = bestPeerOf(rows)
-  return best === undefined ? lines : [...lines, `  best peer: ${best}`]
+  return [...lines, ...remarksOn(answers).map((remark) => `  ${remark}`)]
 }
 
-function widthOf(line: readonly string[], column: number): number {
-  return line[column]?.length ?? 0
-}
-
-function withSpread({ median, spread }: Summary, text: (value: number) => string): string {
-  return `${text(median)} ±${Math.round(spread * 50)}%`
-}
-
-function grouped(value: number): string {
-  return Math.round(value).toLocaleString('en-US')
-}
-
-function heldMs(ns: number | undefined): string {
-  return ns === undefined ? '-' : (ns / 1e6).toFixed(1)
-}
-
-function otherFigure(summary: Summary | undefined): string {
-  return summary === undefined ? '-' : withSpread(summary, short)
-}
-
-function short(value: number): string {
+/** A number as people read it: no more digits than it is worth. */
+export function shortNumber(value: number): string {
   if (!Number.isFinite(value)) return '-'
-  return value >= 100 ? grouped(value) : value.toPrecision(2)
+  if (value === 0) return '0'
+  if (Math.abs(value) >= 100) return Math.round(value).toLocaleString('en-US')
+  return String(Number(value.toPrecision(Math.abs(value) >= 10 ? 3 : 2)))
+}
+
+function columnOf(heading: string): Column {
+  return [
+    heading,
+    ({ figures }) => {
+      const figure = figures[heading]
+      if (figure === undefined) return '-'
+      return WITHOUT_SPREAD.has(heading) ? shortNumber(figure.median) : withSpread(figure)
+    },
+  ]
+}
+
+function withSpread({ median, spread }: Summary): string {
+  return `${shortNumber(median)} ±${Math.round(spread * 50)}%`
 }

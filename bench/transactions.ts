@@ -1,13 +1,15 @@
 /**
- * How many transactions are committed, durably, when each of them writes four records and is
+ * How many transactions are committed, durably, when each of them writes ten records and is
  * awaited: one at a time, and 64 at once, over one partition and over several? Counted are
  * transactions.
  *
  * streambed: `producer.transaction`, with a producer for each at once. Over several partitions the
  * decision is a record of its own behind their data. SQLite: WAL with synchronous FULL, the same
- * rows in one table, a transaction each. Limit: those that come in one turn, queued by hand, become
- * one transaction, which then only commits or fails as a whole.
+ * rows in one table, a transaction each. Limits: raw writes and awaited syncs in the order that a
+ * transaction needs, with nothing read or checked; where 64 are under way, those that come in one
+ * turn, queued by hand, become one transaction, which then only commits or fails as a whole.
  */
+import { RawTransactions } from './contestants/raw-transactions.ts'
 import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedTransactions, TRANSACTION_RECORDS } from './contestants/streambed-transactions.ts'
 import { Contest, type Timed } from './runner/contest.ts'
@@ -54,7 +56,7 @@ function caseOf(plan: Plan): Case {
 }
 
 function contestantsOf(plan: Plan): readonly Contestant[] {
-  const { atOnce } = plan
+  const { atOnce, partitions } = plan
   const dataset = new Dataset(VALUE_BYTES)
   const contest = new Contest(dataset, (commit: Commit) => timedCommits(plan, commit))
     .add(
@@ -73,6 +75,18 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
         return async (index) => log.appendAll(all[index % all.length] ?? [])
       },
     )
+  contest.add(
+    { name: atOnce === 1 ? 'raw writes + fdatasync' : 'raw, queued', role: 'limit' },
+    (directory) => new RawTransactions(directory, partitions),
+    (files) => {
+      const all = dataset.batches(TRANSACTION_RECORDS)
+      const commit = (indexes: readonly number[]): Promise<void> =>
+        files.commit(indexes.map((index) => all[index % all.length] ?? []))
+      if (atOnce === 1) return (index) => commit([index])
+      const group = new GroupCommit<number>(commit)
+      return (index) => group.add(index)
+    },
+  )
   if (atOnce === 1) return contest.contestants
   contest.add(
     { name: 'sqlite FULL, queued', ...SQLITE, role: 'limit' },

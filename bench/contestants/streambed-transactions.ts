@@ -14,7 +14,7 @@ import {
 import { loadStreambed } from './streambed.ts'
 
 /** Records of a transaction. */
-export const TRANSACTION_RECORDS = 4
+export const TRANSACTION_RECORDS = 10
 const TOPIC = 'bench'
 
 /** What one transaction sends. */
@@ -72,7 +72,7 @@ export class StreambedTransactions {
       )
     }
     mustEqual(visited, recordCount, 'records read back')
-    mustEqual(sum, sumOf(dataset, recordCount), 'sum of the checksums read back')
+    mustEqual(sum, sumOfTransactions(dataset, transactionCount), 'sum of the checksums read back')
   }
 
   close(): Promise<void> {
@@ -80,7 +80,9 @@ export class StreambedTransactions {
   }
 }
 
-function sumOf(dataset: Dataset, recordCount: number): number {
+/** Of the checksums of the records of the first `transactionCount` transactions. */
+export function sumOfTransactions(dataset: Dataset, transactionCount: number): number {
+  const recordCount = transactionCount * TRANSACTION_RECORDS
   let sum = 0
   for (let index = 0; index < Math.min(POOL_RECORDS, recordCount); index += 1) {
     const { key, value } = dataset.at(index)

@@ -4,12 +4,19 @@
 import { appendThroughput } from './append-throughput.ts'
 import { compaction } from './compaction.ts'
 import { enqueueThroughput } from './enqueue-throughput.ts'
+import { garbage } from './garbage.ts'
 import { groupThroughput } from './group-throughput.ts'
 import { groupTimes } from './group-times.ts'
 import { openTime } from './open-time.ts'
 import { randomGet } from './random-get.ts'
 import { readersThrough, readersWake, readersWriter } from './readers.ts'
+import { appendByRecordSize, scanByRecordSize } from './record-sizes.ts'
 import { retentionTime } from './retention-time.ts'
+import { scalingLogSize } from './scaling-log-size.ts'
+import { scalingPartitions } from './scaling-partitions.ts'
+import { scalingReaders } from './scaling-readers.ts'
+import { scalingSegments } from './scaling-segments.ts'
+import { scalingTopics } from './scaling-topics.ts'
 import { scanThroughput } from './scan-throughput.ts'
 import { sendThroughput } from './send-throughput.ts'
 import { tableLoad } from './table-load.ts'
@@ -25,6 +32,8 @@ export const questions: readonly Question[] = [
   scanThroughput,
   randomGet,
   openTime,
+  appendByRecordSize,
+  scanByRecordSize,
   compaction,
   retentionTime,
   tableLoad,
@@ -33,4 +42,10 @@ export const questions: readonly Question[] = [
   readersWriter,
   readersWake,
   readersThrough,
+  garbage,
+  scalingLogSize,
+  scalingPartitions,
+  scalingTopics,
+  scalingSegments,
+  scalingReaders,
 ]

@@ -51,9 +51,10 @@ export class LmdbLog {
   readonly #database: LmdbDatabase
   readonly #append: () => void
   #batch: readonly Buffer[] = []
-  #nextOffset = 0
+  #nextOffset: number
 
-  constructor(directory: string, sync: 'written' | 'durable') {
+  constructor(directory: string, sync: 'written' | 'durable', nextOffset: number = 0) {
+    this.#nextOffset = nextOffset
     const options = { path: directory, encoding: 'binary', keyEncoding: 'uint32' } as const
     this.#database = openLmdbDirectory(
       sync === 'written'

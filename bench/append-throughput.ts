@@ -2,10 +2,17 @@
  * How fast are records appended in batches, when each batch has to survive a kill of the process?
  *
  * streambed: `partition.append`. SQLite: a transaction a batch, WAL, NORMAL. lmdb: a transaction a
- * batch, no sync. Limits: one raw positioned write a batch; copying the bytes and nothing else.
+ * batch, no sync. classic-level: a batch each, in a thread, awaited. event-storage: a commit and a
+ * flush a batch, without which its index is lost. JSON lines: one write a batch. The last two get
+ * their values in base64 beforehand, lmdb and classic-level key and value in one piece: favours.
+ * Limits: one raw positioned write a batch; copying the bytes and nothing else.
  */
-import { LMDB, LmdbLog, EncodedRecords } from './contestants/lmdb.ts'
+import { CLASSIC_LEVEL, ClassicLevelLog } from './contestants/classic-level.ts'
+import { EVENT_STORAGE, EventStorageLog } from './contestants/event-storage.ts'
+import { JSON_LINES, JsonLines } from './contestants/json-lines.ts'
+import { LMDB, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
+import { encodedRecords, jsonRecords } from './contestants/shaped-records.ts'
 import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
 import { Contest } from './runner/contest.ts'
@@ -33,16 +40,18 @@ export const appendThroughput: Question = {
 
 function caseOf(size: Size, batchRecords: number, recordCount: number): Case {
   const plan = { dataset: new Dataset(size.valueBytes), recordCount, batchRecords }
-  return { name: `${size.name}, batches of ${batchRecords}`, contestants: contestantsOf(plan) }
+  return { name: `${size.name}, batches of ${batchRecords}`, contestants: appendContestants(plan) }
 }
 
-function contestantsOf(plan: WritePlan): readonly Contestant[] {
+/** Everybody who appends batches. */
+export function appendContestants(plan: WritePlan): readonly Contestant[] {
   const { dataset, batchRecords } = plan
-  const writing = (write: (batch: readonly BenchRecord[]) => unknown): WriteBatch =>
+  const { valueBytes } = dataset
+  const writing = (write: (batch: readonly BenchRecord[]) => void): WriteBatch =>
     inTurn(dataset.batches(batchRecords), write)
   const contest = new Contest(dataset, (write: WriteBatch) => timedWrites(plan, write))
     .add({ name: 'streambed', role: 'ours' }, StreambedLog.open, ({ partition }) =>
-      writing((batch) => partition.append(batch)),
+      writing((batch) => void partition.append(batch)),
     )
     .add(
       { name: 'sqlite NORMAL', ...SQLITE },
@@ -53,7 +62,22 @@ function contestantsOf(plan: WritePlan): readonly Contestant[] {
       { name: 'lmdb noSync', ...LMDB },
       (directory) => new LmdbLog(directory, 'written'),
       (log) =>
-        inTurn(new EncodedRecords(dataset).batches(batchRecords), (batch) => log.appendAll(batch)),
+        inTurn(encodedRecords(dataset).batches(batchRecords), (batch) => log.appendAll(batch)),
+    )
+    .add({ name: 'classic-level', ...CLASSIC_LEVEL }, ClassicLevelLog.create, (log) =>
+      inTurn(encodedRecords(dataset).batches(batchRecords), (batch) => log.appendAll(batch)),
+    )
+    .add(
+      { name: 'event-storage', ...EVENT_STORAGE },
+      (directory) => EventStorageLog.open(directory, { valueBytes }),
+      (log) =>
+        inTurn(jsonRecords(dataset).batches(batchRecords), (batch) => {
+          log.commitAll(batch)
+          log.flush()
+        }),
+    )
+    .add({ name: 'json lines', ...JSON_LINES }, JsonLines.open, (file) =>
+      inTurn(jsonRecords(dataset).batches(batchRecords), (batch) => file.appendAll(batch)),
     )
     .add({ name: 'raw write', role: 'limit' }, RawFile.create, (file) =>
       writing((batch) => file.appendAll(batch)),
@@ -73,7 +97,7 @@ function contestantsOf(plan: WritePlan): readonly Contestant[] {
 /** Writes one batch after the other, from the first again when there are no more. */
 function inTurn<T>(
   batches: readonly (readonly T[])[],
-  write: (batch: readonly T[]) => unknown,
+  write: (batch: readonly T[]) => void | Promise<void>,
 ): WriteBatch {
-  return (turn) => void write(batches[turn % batches.length] ?? [])
+  return (turn) => write(batches[turn % batches.length] ?? [])
 }

@@ -3,11 +3,17 @@
  * where all of them have been written, safe from a kill of the process.
  *
  * streambed: `producer.enqueue`, acks 1. SQLite: a queue by hand, one transaction a turn of the
- * event loop. lmdb: `put`, not awaited, which it commits in groups by itself. Limits: raw writes of
- * 64 KiB from a buffer; copying the bytes and nothing else. All of them hand over 1,000 a turn.
+ * event loop. lmdb: `put`, not awaited, which it commits in groups by itself. classic-level: the
+ * queue, a batch a turn, awaited. event-storage: `commit`, which has a buffer of its own, flushed at
+ * the end. JSON lines: a write a turn. Limits: raw writes of 64 KiB from a buffer; copying the bytes
+ * and nothing else. All of them hand over 1,000 a turn.
  */
-import { LMDB, EncodedRecords, LmdbLog } from './contestants/lmdb.ts'
+import { CLASSIC_LEVEL, ClassicLevelLog } from './contestants/classic-level.ts'
+import { EVENT_STORAGE, EventStorageLog } from './contestants/event-storage.ts'
+import { JSON_LINES, JsonLines } from './contestants/json-lines.ts'
+import { LMDB, LmdbLog } from './contestants/lmdb.ts'
 import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
+import { encodedRecords, jsonRecords } from './contestants/shaped-records.ts'
 import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
 import { Contest, type Timed } from './runner/contest.ts'
@@ -87,6 +93,15 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       (directory) => new LmdbLog(directory, 'written'),
       (log) => putting(log, dataset),
     )
+    .add({ name: 'classic-level', ...CLASSIC_LEVEL }, ClassicLevelLog.create, (log) =>
+      batched(log, dataset),
+    )
+    .add(
+      { name: 'event-storage', ...EVENT_STORAGE },
+      (directory) => EventStorageLog.open(directory, { valueBytes: dataset.valueBytes }),
+      (log) => committing(log, dataset),
+    )
+    .add({ name: 'json lines', ...JSON_LINES }, JsonLines.open, (file) => lining(file, dataset))
     .add({ name: 'raw write', role: 'limit' }, RawFile.create, (file) => writing(file, dataset))
     .add(
       { name: 'memcpy', role: 'limit' },
@@ -121,7 +136,7 @@ function queued(log: SqliteLog, dataset: Dataset): Sink {
 }
 
 function putting(log: LmdbLog, dataset: Dataset): Sink {
-  const records = new EncodedRecords(dataset)
+  const records = encodedRecords(dataset)
   let last: Promise<unknown> = Promise.resolve()
   let taken = 0
   return {
@@ -131,6 +146,38 @@ function putting(log: LmdbLog, dataset: Dataset): Sink {
     },
     turnOver: () => (taken % LMDB_WINDOW === 0 ? last.then(nothing) : undefined),
     finish: () => last.then(nothing),
+  }
+}
+
+function batched(log: ClassicLevelLog, dataset: Dataset): Sink {
+  const records = encodedRecords(dataset)
+  let batch: Buffer[] = []
+  return {
+    take: (index) => void batch.push(records.at(index)),
+    turnOver: () => {
+      const full = batch
+      batch = []
+      return log.appendAll(full)
+    },
+    finish: nothing,
+  }
+}
+
+function committing(log: EventStorageLog, dataset: Dataset): Sink {
+  const records = jsonRecords(dataset)
+  return {
+    take: (index) => log.commitAll([records.at(index)]),
+    turnOver: nothing,
+    finish: () => log.flush(),
+  }
+}
+
+function lining(file: JsonLines, dataset: Dataset): Sink {
+  const records = jsonRecords(dataset)
+  return {
+    take: (index) => file.add(records.at(index)),
+    turnOver: () => file.write(),
+    finish: nothing,
   }
 }
 

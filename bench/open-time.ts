@@ -5,17 +5,22 @@
  *
  * Loading packages, their native parts included, is left out: streambed loads its own with the
  * first log that is opened, so an empty one is opened before. 'first log' shows what that adds. A
- * limit: opening a file and reading one record of it.
+ * limit: opening a file and reading one record of it. A file of JSON lines has no index: its lines
+ * are counted up to the middle.
  */
 import { lstatSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CLASSIC_LEVEL, ClassicLevelLog, classicLevelStore } from './contestants/classic-level.ts'
+import { EVENT_STORAGE, EventStorageLog, eventStorageStore } from './contestants/event-storage.ts'
+import { JSON_LINES, JsonLines, jsonLinesStore } from './contestants/json-lines.ts'
 import { LMDB, LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, RawFile, rawStore } from './contestants/raw-file.ts'
 import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { loadStreambed, StreambedLog, streambedStore } from './contestants/streambed.ts'
 import { segmentsStore } from './contestants/streambed-housekeeping.ts'
 import { loadPeers } from './contestants/peer-packages.ts'
+import { bytesOf } from './contestants/shaped-records.ts'
 import { Contest, type Subject, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, touch } from './runner/dataset.ts'
 import type { Case, Contestant, Question } from './runner/question.ts'
@@ -121,6 +126,44 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       (unopened) => async (offset) => {
         const bytes = (await unopened.open()).get(offset)
         return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+      },
+    )
+    .add(
+      {
+        name: 'classic-level',
+        ...CLASSIC_LEVEL,
+        store: classicLevelStore(dataset, recordCount),
+      },
+      (directory) => {
+        loadPeers()
+        return new Unopened(() => ClassicLevelLog.open(directory))
+      },
+      (unopened) => async (offset) => {
+        const bytes = (await unopened.open()).get(offset)
+        return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+      },
+    )
+    .add(
+      {
+        name: 'event-storage',
+        ...EVENT_STORAGE,
+        store: eventStorageStore(dataset, recordCount),
+      },
+      (directory) => {
+        loadPeers()
+        return new Unopened(() => EventStorageLog.open(directory))
+      },
+      (unopened) => async (offset) => {
+        const value = bytesOf((await unopened.open()).get(offset))
+        return touch(value, 0, value.length)
+      },
+    )
+    .add(
+      { name: 'json lines', ...JSON_LINES, store: jsonLinesStore(dataset, recordCount) },
+      (directory) => new Unopened(() => JsonLines.open(directory)),
+      (unopened) => async (offset) => {
+        const value = bytesOf((await unopened.open()).get(offset))
+        return touch(value, 0, value.length)
       },
     )
     .add(

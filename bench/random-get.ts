@@ -4,13 +4,17 @@
  * everywhere: who checks what is read for the first time, or maps what is read often, has done so.
  *
  * streambed: `partition.get` and its value, to keep. SQLite: by primary key. lmdb: `getBinaryFast`,
- * good until the next call, and `getBinary`, to keep. Limits: a raw positioned read where the
- * position is known; the same from memory.
+ * good until the next call, and `getBinary`, to keep. classic-level: `getSync`. event-storage: a
+ * document of its storage by number, its value decoded from base64. JSON lines have no way to find
+ * one. Limits: a raw positioned read where the position is known; the same from memory.
  */
+import { CLASSIC_LEVEL, ClassicLevelLog, classicLevelStore } from './contestants/classic-level.ts'
+import { EVENT_STORAGE, EventStorageLog, eventStorageStore } from './contestants/event-storage.ts'
 import { LMDB, LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { LENGTH_BYTES, RawFile, RawMemory, rawStore } from './contestants/raw-file.ts'
 import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { StreambedLog, streambedStore } from './contestants/streambed.ts'
+import { bytesOf } from './contestants/shaped-records.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, scatteredOffsets, touch } from './runner/dataset.ts'
 import type { Contestant, Question } from './runner/question.ts'
@@ -99,6 +103,30 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       (log) => (offset) => {
         const bytes = log.getOwned(offset)
         return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+      },
+    )
+    .add(
+      {
+        name: 'classic-level',
+        ...CLASSIC_LEVEL,
+        store: classicLevelStore(dataset, recordCount),
+      },
+      ClassicLevelLog.open,
+      (log) => (offset) => {
+        const bytes = log.get(offset)
+        return touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+      },
+    )
+    .add(
+      {
+        name: 'event-storage',
+        ...EVENT_STORAGE,
+        store: eventStorageStore(dataset, recordCount),
+      },
+      (directory) => EventStorageLog.open(directory, { valueBytes: dataset.valueBytes }),
+      (log) => (offset) => {
+        const value = bytesOf(log.get(offset))
+        return touch(value, 0, value.length)
       },
     )
     .add({ name: 'raw read', ...frames }, RawFile.open, (file) => {

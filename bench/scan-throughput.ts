@@ -5,13 +5,19 @@
  * streambed: `scan` (a reused cursor), `records()` (an object a record), `for await` over `read()`.
  * SQLite: pages of 1,000 rows, faster than its iterator. lmdb: `getBinaryFast` of one key after the
  * other, faster than its ranges, whose bytes are good until the next call, as those of `scan`; and
- * `getBinary`, whose bytes may be kept, as those of `records()`. Limits: raw positioned reads of
- * 256 KiB; values copied from memory.
+ * `getBinary`, whose bytes may be kept, as those of `records()`. classic-level: its iterator, pages
+ * of 1,000 values. event-storage: a range of its storage. JSON lines: chunks of 256 KiB, each line
+ * parsed; the last two decode a value from base64. Limits: raw positioned reads of 256 KiB; values
+ * copied from memory.
  */
+import { CLASSIC_LEVEL, ClassicLevelLog, classicLevelStore } from './contestants/classic-level.ts'
+import { EVENT_STORAGE, EventStorageLog, eventStorageStore } from './contestants/event-storage.ts'
+import { JSON_LINES, JsonLines, jsonLinesStore } from './contestants/json-lines.ts'
 import { LMDB, LmdbLog, lmdbStore } from './contestants/lmdb.ts'
 import { RawFile, RawMemory, rawStore, visitFrames } from './contestants/raw-file.ts'
 import { SQLITE, SqliteLog, sqliteStore } from './contestants/sqlite.ts'
 import { StreambedLog, streambedStore } from './contestants/streambed.ts'
+import { bytesOf, type JsonRecord } from './contestants/shaped-records.ts'
 import { Contest, type Timed } from './runner/contest.ts'
 import { Dataset, KEY_BYTES, mustEqual, touch } from './runner/dataset.ts'
 import type { Contestant, Question } from './runner/question.ts'
@@ -27,15 +33,27 @@ export const scanThroughput: Question = {
     sizesOf(scale).map((size) => {
       const plan = {
         dataset: new Dataset(size.valueBytes),
-        recordCount: recordsFor(500_000, size, scale),
+        recordCount: recordsFor(scale.quick ? QUICK_RECORDS : FULL_RECORDS / 2, size, scale),
+        warmUpRecords: WARM_UP_RECORDS,
+        timedRecords: TIMED_RECORDS,
       }
-      return { name: size.name, contestants: contestantsOf(plan) }
+      return { name: size.name, contestants: scanContestants(plan) }
     }),
 }
 
-interface Plan {
+const QUICK_RECORDS = 400_000
+const FULL_RECORDS = 2_000_000
+/** Read before the clock starts: V8 compiles meanwhile, batch by batch as well as by record. */
+const WARM_UP_RECORDS = 800_000
+/** Read at least while it runs. */
+const TIMED_RECORDS = 400_000
+
+/** What is read how often. */
+export interface ScanPlan {
   readonly dataset: Dataset
   readonly recordCount: number
+  readonly warmUpRecords: number
+  readonly timedRecords: number
 }
 
 /** What came of one pass: how many records, and what was seen of their values. */
@@ -44,18 +62,13 @@ interface Pass {
   readonly sum: number
 }
 
-/** Read before the clock starts: V8 compiles meanwhile, batch by batch as well as by record. */
-const WARM_UP_RECORDS = 800_000
-/** Read at least while it runs. */
-const TIMED_RECORDS = 400_000
-
 /** Times passes behind others that do not count. */
 async function timedPass(
-  { dataset, recordCount }: Plan,
+  { dataset, recordCount, warmUpRecords, timedRecords }: ScanPlan,
   pass: () => Pass | Promise<Pass>,
 ): Promise<Timed> {
-  for (let read = 0; read < WARM_UP_RECORDS; read += recordCount) await pass()
-  const passCount = Math.ceil(TIMED_RECORDS / recordCount)
+  for (let read = 0; read < warmUpRecords; read += recordCount) await pass()
+  const passCount = Math.ceil(timedRecords / recordCount)
   let visited = 0
   let sum = 0
   const readCount = passCount * recordCount
@@ -71,7 +84,8 @@ async function timedPass(
   return { measurement }
 }
 
-function contestantsOf(plan: Plan): readonly Contestant[] {
+/** Everybody who scans. */
+export function scanContestants(plan: ScanPlan): readonly Contestant[] {
   const { dataset, recordCount } = plan
   const ours = { role: 'ours', store: streambedStore(dataset, recordCount) } as const
   const frames = { role: 'limit', store: rawStore(dataset, recordCount) } as const
@@ -97,6 +111,29 @@ function contestantsOf(plan: Plan): readonly Contestant[] {
       { name: 'lmdb, to keep', ...LMDB, store: lmdbStore(dataset, recordCount) },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => () => got((offset) => log.getOwned(offset), recordCount),
+    )
+    .add(
+      {
+        name: 'classic-level',
+        ...CLASSIC_LEVEL,
+        store: classicLevelStore(dataset, recordCount),
+      },
+      ClassicLevelLog.open,
+      (log) => () => iteratedLevel(log),
+    )
+    .add(
+      {
+        name: 'event-storage',
+        ...EVENT_STORAGE,
+        store: eventStorageStore(dataset, recordCount),
+      },
+      (directory) => EventStorageLog.open(directory, { valueBytes: dataset.valueBytes }),
+      (log) => () => decoded(log),
+    )
+    .add(
+      { name: 'json lines', ...JSON_LINES, store: jsonLinesStore(dataset, recordCount) },
+      JsonLines.open,
+      (file) => () => decoded(file),
     )
     .add({ name: 'raw read', ...frames }, RawFile.open, (file) => () => framesRead(file))
     .add(
@@ -150,6 +187,24 @@ function got(get: (offset: number) => Buffer, recordCount: number): Pass {
     sum += touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
   }
   return { visited: recordCount, sum }
+}
+
+async function iteratedLevel(log: ClassicLevelLog): Promise<Pass> {
+  let sum = 0
+  const visited = await log.scan((bytes) => {
+    sum += touch(bytes, KEY_BYTES, bytes.length - KEY_BYTES)
+  })
+  return { visited, sum }
+}
+
+/** Whose values are base64. */
+function decoded(log: { scan(visit: (record: JsonRecord) => void): number }): Pass {
+  let sum = 0
+  const visited = log.scan((record) => {
+    const value = bytesOf(record)
+    sum += touch(value, 0, value.length)
+  })
+  return { visited, sum }
 }
 
 function framesRead(file: RawFile): Pass {

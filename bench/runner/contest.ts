@@ -13,7 +13,7 @@ import type { Contestant, Measurement, Role, Store } from './question.ts'
 /** What a contestant works on. */
 export interface Subject {
   /** Throws unless it holds the first `recordCount` records, in order. */
-  check(dataset: Dataset, recordCount: number): void
+  check(dataset: Dataset, recordCount: number): void | Promise<void>
   close(): void | Promise<void>
 }
 
@@ -52,7 +52,7 @@ export class Contest<Work> {
     const measure = async (directory: string): Promise<Measurement> => {
       const subject = await open(directory)
       const { measurement, writtenCount } = await this.#time(workOf(subject))
-      if (writtenCount !== undefined) subject.check(this.#dataset, writtenCount)
+      if (writtenCount !== undefined) await subject.check(this.#dataset, writtenCount)
       await subject.close()
       return measurement
     }

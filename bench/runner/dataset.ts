@@ -13,6 +13,9 @@ import { crc32 } from 'node:zlib'
 export const KEY_BYTES = 16
 /** Batches of 1, 100 and 1,000 go round it without a remainder. */
 export const POOL_RECORDS = 500
+/** Values from here on are few: hundreds of them would be measured as memory. */
+const LARGE_VALUE_BYTES = 65_536
+const POOL_LARGE_RECORDS = 20
 
 /** One record, as streambed's `append` and `send` take it. */
 export interface BenchRecord {
@@ -23,15 +26,18 @@ export interface BenchRecord {
 /** Records of one size. */
 export class Dataset {
   readonly valueBytes: number
+  /** How many different ones there are. */
+  readonly poolRecords: number
   #pool: readonly BenchRecord[] = []
 
   constructor(valueBytes: number) {
     this.valueBytes = valueBytes
+    this.poolRecords = valueBytes < LARGE_VALUE_BYTES ? POOL_RECORDS : POOL_LARGE_RECORDS
   }
 
   /** The record with number `index`. */
   at(index: number): BenchRecord {
-    return this.#pool[index % POOL_RECORDS] ?? this.#made(index)
+    return this.#pool[index % this.poolRecords] ?? this.#made(index)
   }
 
   /** Bytes of keys and values of `recordCount` records. */
@@ -48,14 +54,14 @@ export class Dataset {
   /** What `crc32Of` is after the first `recordCount` records. */
   crc32(recordCount: number): number {
     const bytes: Uint8Array[] = []
-    for (let index = 0; index < POOL_RECORDS; index += 1) {
+    for (let index = 0; index < this.poolRecords; index += 1) {
       const { key, value } = this.at(index)
       bytes.push(Buffer.from(key), value)
     }
     const roundBytes = Buffer.concat(bytes)
-    const lastRound = recordCount % POOL_RECORDS
+    const lastRound = recordCount % this.poolRecords
     let crc = 0
-    for (let left = recordCount - lastRound; left > 0; left -= POOL_RECORDS) {
+    for (let left = recordCount - lastRound; left > 0; left -= this.poolRecords) {
       crc = crc32(roundBytes, crc)
     }
     return crc32(roundBytes.subarray(0, this.byteCount(lastRound)), crc)
@@ -73,8 +79,8 @@ export class Dataset {
 
   /** Makes the pool at its first use: a process knows all datasets and needs one. */
   #made(index: number): BenchRecord {
-    if (this.#pool.length === 0) this.#pool = makePool(this.valueBytes)
-    const record = this.#pool[index % POOL_RECORDS]
+    if (this.#pool.length === 0) this.#pool = makePool(this.valueBytes, this.poolRecords)
+    const record = this.#pool[index % this.poolRecords]
     if (record === undefined) throw new RangeError('records are numbered from 0')
     return record
   }
@@ -82,8 +88,8 @@ export class Dataset {
 
 /** One item for each record of the pool, in batches to be written in turn. */
 export function inBatches<T>(pool: readonly T[], batchRecords: number): readonly (readonly T[])[] {
-  const batchCount = Math.max(1, POOL_RECORDS / batchRecords)
-  mustEqual((batchCount * batchRecords) % POOL_RECORDS, 0, 'records left over by whole batches')
+  const batchCount = Math.max(1, pool.length / batchRecords)
+  mustEqual((batchCount * batchRecords) % pool.length, 0, 'records left over by whole batches')
   const twice = [...pool, ...pool] // A batch of 1,000 goes round the pool twice.
   return Array.from({ length: batchCount }, (_, batch) =>
     twice.slice(batch * batchRecords, (batch + 1) * batchRecords),
@@ -111,9 +117,9 @@ export function scatteredOffsets(count: number, recordCount: number): Uint32Arra
   return Uint32Array.from({ length: count }, () => random() % recordCount)
 }
 
-function makePool(valueBytes: number): readonly BenchRecord[] {
+function makePool(valueBytes: number, length: number): readonly BenchRecord[] {
   const random = xorshift(0x1234_5678 ^ valueBytes)
-  return Array.from({ length: POOL_RECORDS }, (_, index) => {
+  return Array.from({ length }, (_, index) => {
     const value = Buffer.allocUnsafeSlow(valueBytes)
     for (let at = 0; at < valueBytes; at += 1) value[at] = random() >>> 24
     return { key: `key-${String(index).padStart(KEY_BYTES - 4, '0')}`, value }

@@ -13,23 +13,43 @@ export interface WritePlan {
   readonly dataset: Dataset
   readonly recordCount: number
   readonly batchRecords: number
+  /** Records before the clock starts, where there are not as many as usual. */
+  readonly warmUpCount?: number
 }
 
-/** Writes the batch with this number, counted from 0. */
-export type WriteBatch = (batch: number) => void
+/** Writes the batch with this number, counted from 0; a promise is waited for. */
+export type WriteBatch = (batch: number) => void | Promise<void>
 
-/** Calls `writeBatch` for each batch, synchronously. */
+/** Calls `writeBatch` for each batch, one after the other. */
 export async function timedWrites(
-  { dataset, recordCount, batchRecords }: WritePlan,
+  { dataset, recordCount, batchRecords, warmUpCount }: WritePlan,
   writeBatch: WriteBatch,
 ): Promise<Timed> {
   const batchCount = Math.ceil(recordCount / batchRecords)
-  const warmUpCount = Math.ceil(warmUpFor(recordCount) / batchRecords)
-  for (let batch = 0; batch < warmUpCount; batch += 1) writeBatch(batch)
+  const warmUpBatches = Math.ceil((warmUpCount ?? warmUpFor(recordCount)) / batchRecords)
+  await written(writeBatch, 0, warmUpBatches)
   await turn()
   const measuredRecords = batchCount * batchRecords
-  const measurement = await timed(measuredRecords, dataset.byteCount(measuredRecords), () => {
-    for (let batch = warmUpCount; batch < warmUpCount + batchCount; batch += 1) writeBatch(batch)
-  })
-  return { measurement, writtenCount: (warmUpCount + batchCount) * batchRecords }
+  const measurement = await timed(measuredRecords, dataset.byteCount(measuredRecords), () =>
+    written(writeBatch, warmUpBatches, warmUpBatches + batchCount),
+  )
+  return { measurement, writtenCount: (warmUpBatches + batchCount) * batchRecords }
+}
+
+/** Stays synchronous as long as the writes are: theirs is not the time of a turn. */
+function written(writeBatch: WriteBatch, from: number, to: number): void | Promise<void> {
+  for (let batch = from; batch < to; batch += 1) {
+    const pending = writeBatch(batch)
+    if (pending !== undefined) return rest(pending, writeBatch, batch + 1, to)
+  }
+}
+
+async function rest(
+  first: Promise<void>,
+  writeBatch: WriteBatch,
+  from: number,
+  to: number,
+): Promise<void> {
+  await first
+  for (let batch = from; batch < to; batch += 1) await writeBatch(batch)
 }

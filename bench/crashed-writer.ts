@@ -3,7 +3,8 @@
  * sends itself SIGKILL with everything open. Started by contestants/streambed-spread.ts for the
  * questions that open what such a process left.
  */
-import { LmdbLog, EncodedRecords } from './contestants/lmdb.ts'
+import { LmdbLog } from './contestants/lmdb.ts'
+import { encodedRecords } from './contestants/shaped-records.ts'
 import { SqliteLog } from './contestants/sqlite.ts'
 import { SpreadLog, STORED_RECORDS, type CrashErrand } from './contestants/streambed-spread.ts'
 import { StreambedLog } from './contestants/streambed.ts'
@@ -38,7 +39,7 @@ switch (errand.contestant) {
   }
   case 'lmdb': {
     const log = new LmdbLog(directory, 'written', fromRecord)
-    const records = new EncodedRecords(dataset)
+    const records = encodedRecords(dataset)
     inBatches(([from, to]) =>
       log.appendAll(Array.from({ length: to - from }, (_, at) => records.at(from + at))),
     )

@@ -11,7 +11,8 @@
  * SQLite FULL holds it while the disk syncs.
  */
 import { setTimeout } from 'node:timers/promises'
-import { EncodedRecords, LMDB, LmdbLog } from './contestants/lmdb.ts'
+import { LMDB, LmdbLog } from './contestants/lmdb.ts'
+import { encodedRecords } from './contestants/shaped-records.ts'
 import { RawFile } from './contestants/raw-file.ts'
 import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
@@ -71,7 +72,7 @@ function writeCase(name: string, recordCount: number, perSecond: number | null):
       { name: 'lmdb noSync', ...LMDB },
       (directory) => new LmdbLog(directory, 'written'),
       (log) => {
-        const encoded = new EncodedRecords(dataset).batches(BATCH_RECORDS)
+        const encoded = encodedRecords(dataset).batches(BATCH_RECORDS)
         return (batch) => log.appendAll(inTurn(encoded, batch))
       },
     )
@@ -103,7 +104,7 @@ function durableCase(recordCount: number): Case {
       { name: 'lmdb', ...LMDB },
       (directory) => new LmdbLog(directory, 'durable'),
       (log) => {
-        const encoded = new EncodedRecords(dataset)
+        const encoded = encodedRecords(dataset)
         return (index) => log.put(encoded.at(index))
       },
     )

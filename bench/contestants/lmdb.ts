@@ -5,43 +5,13 @@
  * Written: no syncs, a writable mapping: survives a kill of the process, as acks 1 does. Durable: a
  * commit is over when it is synced.
  */
-import {
-  crc32Of,
-  inBatches,
-  KEY_BYTES,
-  mustEqual,
-  POOL_RECORDS,
-  type Dataset,
-} from '../runner/dataset.ts'
+import { crc32Of, KEY_BYTES, mustEqual, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'
 import { openLmdbDirectory, type LmdbDatabase } from './peer-packages.ts'
+import { encodedRecords } from './shaped-records.ts'
 
 /** What it is in a contest. */
 export const LMDB = { role: 'peer', needs: 'lmdb' } as const
-
-/** The records of a dataset as lmdb stores them: the bytes of key and value. */
-export class EncodedRecords {
-  readonly #pool: readonly Buffer[]
-
-  constructor(dataset: Dataset) {
-    this.#pool = Array.from({ length: POOL_RECORDS }, (_, index) => {
-      const { key, value } = dataset.at(index)
-      return Buffer.concat([Buffer.from(key), value])
-    })
-  }
-
-  /** The bytes of record `index`. */
-  at(index: number): Buffer {
-    const bytes = this.#pool[index % POOL_RECORDS]
-    if (bytes === undefined) throw new RangeError('records are numbered from 0')
-    return bytes
-  }
-
-  /** As the dataset's. */
-  batches(batchRecords: number): readonly (readonly Buffer[])[] {
-    return inBatches(this.#pool, batchRecords)
-  }
-}
 
 const FILL_BATCH_RECORDS = 10_000
 const APPEND = { append: true }
@@ -113,7 +83,7 @@ export function lmdbStore(dataset: Dataset, recordCount: number): Store {
     name: `lmdb-${dataset.valueBytes}-${recordCount}`,
     async fill(directory) {
       const log = new LmdbLog(directory, 'written')
-      const records = new EncodedRecords(dataset)
+      const records = encodedRecords(dataset)
       for (let from = 0; from < recordCount; from += FILL_BATCH_RECORDS) {
         const length = Math.min(FILL_BATCH_RECORDS, recordCount - from)
         log.appendAll(Array.from({ length }, (_, index) => records.at(from + index)))

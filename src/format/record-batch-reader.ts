@@ -138,14 +138,19 @@ export class RecordBatchReader {
    * record number n has the offset n behind its first.
    */
   get isPlain(): boolean {
-    const hasAll = this.recordCount === this.#lastOffsetDelta + 1
-    return hasAll && codecOfAttributes(this.attributes) === 'none'
+    return this.hasEveryOffset && codecOfAttributes(this.attributes) === 'none'
+  }
+
+  /** Of the batch: no offset between its first and last is missing, as far as its header says. */
+  get hasEveryOffset(): boolean {
+    return this.recordCount === this.#lastOffsetDelta + 1
   }
 
   /**
-   * Turns to record number `index` of a plain batch whose records were all read before, and passes
-   * `skippedCount` more over by their lengths alone. The stretch from `position` to `end` of
-   * `buffer` starts with record `index` and ends with whole records; no others can be read.
+   * Turns to record number `index` of a plain batch whose records were all read before, or of what
+   * a compressed one was unpacked to, and passes `skippedCount` more over by their lengths alone.
+   * The stretch from `position` to `end` of `buffer` starts with record `index` and ends with whole
+   * records; no others can be read.
    *
    * @throws {CorruptBytes} `record` where these are not the bytes that were read before.
    */

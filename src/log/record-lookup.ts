@@ -6,7 +6,8 @@
  * A batch is first read whole, by a LogCursor: that checks its CRC, rebuilds wrong indexes and
  * tells damage. From then on the index knows that it was checked, and of a large one some marks are
  * remembered (record-marks.ts): just the stretch of the record is looked at, in the mapping of its
- * segment, or by one short read.
+ * segment, or by one short read. The compressed batch of the last lookup is kept unpacked
+ * (decoded-batch.ts).
  *   I1  nothing is taken from a batch that did not pass its CRC in this process
  *   I2  whatever is not as it was then is left to the cursor, which says what it is
  */
@@ -23,6 +24,7 @@ import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { OffsetIndex } from '../storage/offset-index.ts'
 import type { Segment } from '../storage/segment.ts'
 import { isSafeHeader } from './batch-walk.ts'
+import { DecodedBatch } from './decoded-batch.ts'
 import { LogCursor } from './log-cursor.ts'
 import type { LogSource } from './log-source.ts'
 import { type MarkedBatch, RecordMarks } from './record-marks.ts'
@@ -54,8 +56,9 @@ export class RecordLookup {
   readonly #reader = new RecordBatchReader()
   readonly #marks: RecordMarks
   readonly #room = new ReusedBuffer()
-  /** Of the log that `#marks` are of. */
+  /** Of the log that `#marks` and `#decoded` are of. */
   #rewriteCount = 0
+  #decoded: DecodedBatch | undefined
   /** Where `#show` has put what it was asked for. */
   #bytes: Buffer = NO_BYTES
 
@@ -88,7 +91,9 @@ export class RecordLookup {
     if (rewriteCount !== this.#rewriteCount) {
       this.#rewriteCount = rewriteCount
       this.#marks.clear() // A batch may be another one under the same offsets.
+      this.#decoded = undefined
     }
+    if (this.#decoded?.holds(offset) === true && this.#showDecoded(offset)) return this.#reader
     const held = this.#source.tail.find(offset) ?? this.#taken(offset)
     if (held !== undefined) return this.#inBatch(held.chunk.buffer, held.start, offset)
     return this.#inChecked(offset) ?? this.#byCursor(offset)
@@ -211,9 +216,21 @@ export class RecordLookup {
       return this.#fromMark(marked, mark, buffer, start, offset)
     }
     // Only what was read of this batch counts: one that compaction left may have no record at all.
-    while (reader.next())
-      if (reader.offset >= offset) return reader.offset === offset ? reader : undefined
+    while (reader.next()) {
+      if (reader.offset < offset) continue
+      if (reader.buffer !== buffer) this.#decoded = DecodedBatch.of(reader)
+      return reader.offset === offset ? reader : undefined
+    }
     return undefined
+  }
+
+  /** In the batch that was unpacked last; false where that does not tell, and is forgotten. */
+  #showDecoded(offset: number): boolean {
+    const decoded = this.#decoded
+    const isAllowed = (decoded?.payloadBytes ?? 0) <= this.#source.config.maxDecompressedBytes
+    if (isAllowed && decoded?.show(this.#reader, offset) === true) return true
+    this.#decoded = undefined
+    return false
   }
 
   /**

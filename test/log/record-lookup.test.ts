@@ -137,6 +137,38 @@ describe('a lookup', () => {
     expect(again.bytes / 100).toBeLessThan(2 * KIBIBYTE)
   })
 
+  it('unpacks a compressed batch once for all lookups in it, and reads nothing again', async () => {
+    const partition = await reopened((empty) => {
+      for (let batch = 0; batch < 3; batch += 1) {
+        const records = Array.from({ length: 500 }, (_, at) => ({ value: `${batch * 500 + at}` }))
+        empty.append(records, { compression: 'gzip' })
+      }
+    })
+    partition.get(750)
+    const reads = countReads()
+    for (let offset = 999; offset >= 500; offset -= 1) {
+      expect(partition.get(offset)?.value?.toString()).toBe(`${offset}`)
+    }
+    expect(reads.count).toBe(0)
+    expect(partition.get(1_000)?.value?.toString()).toBe('1000')
+    expect(reads.count).toBeGreaterThan(0)
+  })
+
+  it('unpacks no more than the settings of now allow, whatever it has unpacked', async () => {
+    const directory = temporaryDirectory()
+    const log = await EventLog.open(directory)
+    onTestFinished(() => log.close())
+    const topic = await log.createTopic('t')
+    const partition = topic.partition(0)
+    const records = Array.from({ length: 20 }, (_, at) => ({ value: Buffer.alloc(200, at) }))
+    partition.append(records, { compression: 'gzip' })
+    expect([partition.get(3)?.offset, partition.get(4)?.offset]).toEqual([3, 4])
+    await topic.alterConfig({ maxDecompressedBytes: 1_000 })
+    expect(() => partition.get(5)).toThrow(expect.objectContaining({ code: 'CORRUPT' }))
+    await topic.alterConfig({ maxDecompressedBytes: 10_000 })
+    expect(partition.get(5)?.offset).toBe(5)
+  })
+
   it('checks bytes of a file before it believes them', async () => {
     const directory = temporaryDirectory()
     const before = await EventLog.open(directory)
@@ -168,6 +200,23 @@ describe('a lookup in a compacted log', () => {
     expect(lookup.find(2)?.offset).toBe(2)
     await runProcedure(clean(driver, compacted, [0, 2], () => false))
     expect(lookup.find(2)).toBeUndefined()
+  })
+
+  it('finds what compaction left of a batch that it had unpacked', async () => {
+    const log = EventLog.inMemory()
+    onTestFinished(() => log.close())
+    const settings = { cleanupPolicy: 'compact', segmentBytes: 1_024 } as const
+    const partition = (await log.createTopic('t', settings)).partition(0)
+    const records = Array.from({ length: 40 }, (_, at) => ({ key: `k${at % 4}`, value: `${at}` }))
+    partition.append(records, { compression: 'gzip' })
+    expect([partition.get(7)?.offset, partition.get(39)?.offset]).toEqual([7, 39])
+    partition.append({ key: 'k9', value: Buffer.alloc(2_000) })
+    partition.append({ key: 'k9', value: 'end' })
+    await log.runHousekeeping({ force: true })
+    const walked = [...partition.records()].map(({ offset }) => offset)
+    expect(walked).toEqual([36, 37, 38, 39, 40, 41])
+    const found = Array.from({ length: 42 }, (_, offset) => partition.get(offset)?.offset)
+    expect(found.filter((offset) => offset !== undefined)).toEqual(walked)
   })
 })
 

@@ -14,7 +14,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog } from '../../src/index.ts'
 import { nativeBinding } from '../../src/storage/native-binding.ts'
 import { KafkaBroker, type TopicToCreate } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka, type PlainRecord, type RecordToSend } from './kafka-driver.ts'
+import type { KafkaDriver, PlainRecord, RecordToSend } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 import { CODECS, appendSamples } from './sample-log.ts'
 import { recordsToSend } from './sample-records.ts'
@@ -50,7 +51,7 @@ describe.skipIf(missingKafka !== null)('the directory of a broker', () => {
   beforeAll(async () => {
     root = mkdtempSync(join(tmpdir(), 'streambed-interop-'))
     directory = join(root, 'data')
-    kafka = new KafkaDriver()
+    kafka = startDriver()
     broker = new KafkaBroker(kafka, { home: root, directory })
     await broker.format({ clusterId: 'MkU3OEVBNTcwNTJENDM2Qg', directoryId: null, topics: [] })
     await broker.start()

@@ -33,7 +33,8 @@ import {
 } from './compaction-script.ts'
 import { parseDump } from './dump-output.ts'
 import { KafkaBroker } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka } from './kafka-driver.ts'
+import type { KafkaDriver } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { latestValues, readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 
 const IDENTITY = { clusterId: 'MkU3OEVBNTcwNTJENDM2Qg', directoryId: null, topics: [] }
@@ -78,7 +79,7 @@ describe.skipIf(missingKafka !== null)(
 
     beforeAll(async () => {
       root = mkdtempSync(join(tmpdir(), 'streambed-interop-'))
-      kafka = new KafkaDriver()
+      kafka = startDriver()
       theirs = placeIn(root, 'theirs')
       ours = placeIn(root, 'ours')
       const broker = brokerAt(theirs, 'off')

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog } from '../../src/index.ts'
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../../src/storage/meta-properties.ts'
 import { KafkaBroker, type Identity } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka } from './kafka-driver.ts'
+import type { KafkaDriver } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { recordInput, recordsToSend, sampleRecord } from './sample-records.ts'
 
 const OFFSETS = '__consumer_offsets'
@@ -20,7 +21,7 @@ let root: string
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'streambed-interop-'))
-  if (missingKafka === null) kafka = new KafkaDriver()
+  if (missingKafka === null) kafka = startDriver()
 })
 
 afterAll(async () => {

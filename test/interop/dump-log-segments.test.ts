@@ -8,7 +8,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog } from '../../src/index.ts'
 import { parseDump, type DumpedFile } from './dump-output.ts'
-import { KafkaDriver, missingKafka, type PlainRecord } from './kafka-driver.ts'
+import type { KafkaDriver, PlainRecord } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { writeKilledLog } from './killed-log.ts'
 import { CODECS, appendSamples, folderOf, writeSampleLog } from './sample-log.ts'
 import type { ExpectedRecords } from './sample-log.ts'
@@ -21,7 +22,7 @@ let root: string
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'streambed-interop-'))
-  if (missingKafka === null) kafka = new KafkaDriver()
+  if (missingKafka === null) kafka = startDriver()
 })
 
 afterAll(async () => {

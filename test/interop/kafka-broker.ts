@@ -99,8 +99,10 @@ interface BrokerPlaces {
   readonly directory: string
   readonly offsetsPartitions?: number
   readonly transactionsPartitions?: number
-  /** More lines of its properties. */
+  /** More lines of its properties; where they repeat one, they win. */
   readonly properties?: readonly string[]
+  /** Of its JVM; without them those of the driver's. */
+  readonly jvmOptions?: readonly string[]
 }
 
 /** A broker that can be started over the same directory again and again. */
@@ -124,6 +126,16 @@ export class KafkaBroker {
     this.#places = places
   }
 
+  /** Where clients find it, since its last start. */
+  get address(): string {
+    return this.#bootstrap
+  }
+
+  /** Of its JVM; undefined while it does not run. */
+  get processId(): number | undefined {
+    return this.#process?.pid
+  }
+
   /** Everything that the broker logged since its last start. */
   get said(): string {
     return readFileSync(this.#logPath, 'utf8')
@@ -143,7 +155,9 @@ export class KafkaBroker {
   async start(): Promise<void> {
     await this.#configure()
     const log = openSync(this.#logPath, 'w')
-    const argumentList = [...javaArguments('kafka.Kafka', 'info'), this.#propertiesPath]
+    const { jvmOptions } = this.#places
+    const jvm = { ...this.#driver.jvm, ...(jvmOptions && { options: jvmOptions }) }
+    const argumentList = [...javaArguments(jvm, 'kafka.Kafka', 'info'), this.#propertiesPath]
     const child = spawn('java', argumentList, { stdio: ['ignore', log, log] })
     closeSync(log)
     this.#process = child

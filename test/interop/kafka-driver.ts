@@ -1,11 +1,11 @@
 /**
- * KafkaDriver: Kafka's tools and clients, in one JVM for all tests of a file (kafka/InteropDriver).
- * One request at a time; what Kafka throws is thrown here, with its stack.
+ * KafkaDriver: Kafka's tools and clients, in one JVM for all that is asked (kafka/InteropDriver).
+ * One request at a time; what Kafka throws is thrown here, with its stack. The benchmarks run it
+ * too, so it knows nothing of the tests.
  */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { inject } from 'vitest'
 
 /** A record as both sides are compared: bytes as hex digits. */
 export interface PlainRecord {
@@ -28,36 +28,56 @@ export interface ConsumedPartition {
   readonly records: readonly PlainRecord[]
 }
 
-/** Why these tests cannot run; null where they can. */
-export const missingKafka: string | null = missingReason()
+/** How a JVM is started. */
+export interface Jvm {
+  /** Of Kafka and the driver: toolchain.ts. */
+  readonly classPath: string
+  /** Heap, compiler and collector; without them those of a JVM that runs for seconds. */
+  readonly options?: readonly string[]
+}
 
-/** Start-up counts here, not speed after minutes: one compiler, the simplest collector. */
-const JVM_OPTIONS = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto', '-Xmx512m']
+/** Start-up counts, not speed after minutes: one compiler, the simplest collector. */
+const QUICK_OPTIONS = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xshare:auto', '-Xmx512m']
 
 /** Arguments for `java` up to the main class's own. */
-export function javaArguments(mainClass: string, logLevel: string): readonly string[] {
-  const kafka = inject('kafka')
-  if (kafka.kind === 'missing') throw new Error(kafka.reason)
+export function javaArguments(
+  { classPath, options = QUICK_OPTIONS }: Jvm,
+  mainClass: string,
+  logLevel: string,
+): readonly string[] {
   const logger = `-Dorg.slf4j.simpleLogger.defaultLogLevel=${logLevel}`
-  return [...JVM_OPTIONS, logger, '-cp', kafka.classPath, mainClass]
+  return [...options, logger, '-cp', classPath, mainClass]
 }
 
 /** Kafka's side of the tests. */
 export class KafkaDriver {
+  /** How it was started. */
+  readonly jvm: Jvm
   readonly #process: ChildProcessWithoutNullStreams
   readonly #answers: AsyncIterator<string>
   #errors = ''
 
-  constructor() {
-    this.#process = spawn('java', javaArguments('InteropDriver', 'error'))
+  constructor(jvm: Jvm) {
+    this.jvm = jvm
+    this.#process = spawn('java', javaArguments(jvm, 'InteropDriver', 'error'))
     this.#answers = createInterface(this.#process.stdout)[Symbol.asyncIterator]()
     this.#process.stderr.on('data', (chunk: Buffer) => (this.#errors += chunk.toString()))
   }
 
+  /** Of the JVM; undefined where none could be started. */
+  get processId(): number | undefined {
+    return this.#process.pid
+  }
+
+  /** What one of Kafka's tools prints, by its class; run again, it is compiled already. */
+  async tool(mainClass: string, argumentList: readonly string[]): Promise<string> {
+    const printed = await this.request('tool', { mainClass, arguments: argumentList })
+    return printed as string // InteropDriver answers with what was printed.
+  }
+
   /** What DumpLogSegments prints when it is run with these arguments. */
   async dump(argumentList: readonly string[]): Promise<string> {
-    const printed = await this.request('dump', { arguments: argumentList })
-    return printed as string // InteropDriver answers with what was printed.
+    return this.tool('kafka.tools.DumpLogSegments', argumentList)
   }
 
   /** Sends one request, waits for its answer. */
@@ -77,9 +97,4 @@ export class KafkaDriver {
     this.#process.kill('SIGKILL')
     await ended
   }
-}
-
-function missingReason(): string | null {
-  const kafka = inject('kafka')
-  return kafka.kind === 'missing' ? kafka.reason : null
 }

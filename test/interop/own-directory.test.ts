@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { EventLog, type Partition } from '../../src/index.ts'
 import { META_PROPERTIES_FILE, parseMetaProperties } from '../../src/storage/meta-properties.ts'
 import { KafkaBroker, type Identity } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka, type PlainRecord } from './kafka-driver.ts'
+import type { KafkaDriver, PlainRecord } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { writeKilledLog } from './killed-log.ts'
 import { readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 import { CODECS, appendSamples, type ExpectedRecords } from './sample-log.ts'
@@ -45,7 +46,7 @@ describe.skipIf(missingKafka !== null)('a directory that was written here', () =
     expected = readFromLog(log, topics)
     const identity = identityOf(log)
     await log.close()
-    kafka = new KafkaDriver()
+    kafka = startDriver()
     broker = new KafkaBroker(kafka, { home: root, directory })
     await broker.format(identity)
   })

@@ -17,7 +17,8 @@ import {
   snapshotProducers,
 } from './dump-transactions.ts'
 import { KafkaBroker, type Identity } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka } from './kafka-driver.ts'
+import type { KafkaDriver } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 import { recordInput, recordsToSend, sampleRecord } from './sample-records.ts'
 
@@ -60,7 +61,7 @@ describe.skipIf(missingKafka !== null)('transactions that were written here', ()
     committed = readFromLog(log, TOPICS, 'read_committed')
     const identity = identityOf(log, [...TOPICS, ...INTERNAL_TOPICS])
     await log.close()
-    kafka = new KafkaDriver()
+    kafka = startDriver()
     broker = new KafkaBroker(kafka, { home: root, directory })
     await broker.format(identity)
   })

@@ -1,8 +1,8 @@
 /**
- * Kafka for the tests: global setup of the project `interop`. Finds Java and Maven, has Maven fetch
+ * Kafka for the tests: global setup of the project `interop`, and for the benchmarks. Finds Java and Maven, has Maven fetch
  * Kafka's published jars once, compiles the driver in kafka/, and provides the class path.
  *
- *   <cache>/4.1.1/lib/           Kafka and what it depends on
+ *   <cache>/4.1.1/lib-<h>/       Kafka and what it depends on; h is a hash of kafka/pom.xml
  *   <cache>/4.1.1/classes-<h>/   the driver, compiled; h is a hash of its sources
  *
  * <cache> is streambed-interop in the user's cache directory, or STREAMBED_INTEROP_CACHE. Both
@@ -53,14 +53,15 @@ export function setup(project: TestProject): void {
   process.stderr.write(`${message} They are skipped.\n`)
 }
 
-function findToolchain(): Toolchain {
+/** Looks for all that is needed, fetching and compiling what is not there yet. */
+export function findToolchain(): Toolchain {
   const java = javaVersion()
   if (java === undefined) return missing('there is no java on the PATH')
   if (java < LEAST_JAVA) return missing(`java is version ${java}, Kafka runs from ${LEAST_JAVA} on`)
   const version = kafkaVersion()
   const cache = join(cacheDirectory(), version)
-  const libraries = join(cache, 'lib')
-  const classes = join(cache, `classes-${hashOfSources()}`)
+  const libraries = join(cache, `lib-${hashOf(['pom.xml'])}`)
+  const classes = join(cache, `classes-${hashOf(sourceFiles())}`)
   const failure = fetchJars(libraries) ?? compileDriver(libraries, classes)
   if (failure !== null) return missing(failure)
   return { kind: 'ready', version, classPath: [join(libraries, '*'), classes].join(delimiter) }
@@ -140,9 +141,9 @@ function sourceFiles(): readonly string[] {
     .sort()
 }
 
-function hashOfSources(): string {
+function hashOf(names: readonly string[]): string {
   const hash = createHash('sha256')
-  for (const name of sourceFiles()) hash.update(readFileSync(join(SOURCES, name)))
+  for (const name of names) hash.update(readFileSync(join(SOURCES, name)))
   return hash.digest('hex').slice(0, 16)
 }
 

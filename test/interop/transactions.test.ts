@@ -20,7 +20,8 @@ import {
   transactionScript,
 } from './broker-transactions.ts'
 import { KafkaBroker } from './kafka-broker.ts'
-import { KafkaDriver, missingKafka } from './kafka-driver.ts'
+import type { KafkaDriver } from './kafka-driver.ts'
+import { missingKafka, startDriver } from './provided-kafka.ts'
 import { readFromBroker, readFromLog, type ReadTopics } from './read-topics.ts'
 import { recordsToSend } from './sample-records.ts'
 
@@ -34,7 +35,7 @@ let root: string
 
 beforeAll(() => {
   root = mkdtempSync(join(tmpdir(), 'streambed-interop-'))
-  if (missingKafka === null) kafka = new KafkaDriver()
+  if (missingKafka === null) kafka = startDriver()
 })
 
 afterAll(async () => {

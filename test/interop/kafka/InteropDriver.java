@@ -46,8 +46,10 @@ public final class InteropDriver {
 
   private static JsonNode perform(JsonNode request, ByteArrayOutputStream printed) throws Exception {
     return switch (request.get("command").textValue()) {
-      case "dump" -> {
-        kafka.tools.DumpLogSegments.main(JSON.convertValue(request.get("arguments"), String[].class));
+      case "tool" -> {
+        String[] arguments = JSON.convertValue(request.get("arguments"), String[].class);
+        Class<?> tool = Class.forName(request.get("mainClass").textValue());
+        tool.getMethod("main", String[].class).invoke(null, (Object) arguments);
         yield JSON.getNodeFactory().textNode(printed.toString(StandardCharsets.UTF_8));
       }
       case "format" -> BrokerStorage.format(request);

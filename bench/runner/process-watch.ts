@@ -50,7 +50,7 @@ export function watchProcess(): () => Promise<Watched> {
   }
 }
 
-/** The peak of resident memory since this call; where the system keeps one alone, since the start. */
+/** The peak of resident memory since this call; 0 where that is not known. */
 function watchPeak(): () => number {
   try {
     writeFileSync('/proc/self/clear_refs', FORGET_PEAK)

@@ -7,7 +7,14 @@
  * A run is written after each question, so one that ends early leaves what it has. Of the runs that
  * asked a question the newest counts, of a full one before a quick one.
  */
-import { mkdirSync, readFileSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import type { Machine } from './machine.ts'
 import type { Question } from './question.ts'
@@ -60,7 +67,8 @@ export function saveRun(run: Run, directory: string): string {
 
 /** All runs that were saved in a directory, the oldest first. */
 export function readRuns(directory: string): readonly Run[] {
-  return readdirSync(directory)
+  const names = existsSync(directory) ? readdirSync(directory) : []
+  return names
     .filter((name) => name.endsWith('.json'))
     .map((name) => JSON.parse(readFileSync(join(directory, name), 'utf8')) as Run) // By saveRun.
     .toSorted((a, b) => (a.startedAt < b.startedAt ? -1 : 1))

@@ -21,6 +21,12 @@ const MAX_CONCURRENT_SYNCS = 2
 export const PARTITION_UNSYNCED_BYTES = 67_108_864
 const LOG_UNSYNCED_BYTES = 268_435_456
 
+/**
+ * Whoever waits for it runs behind all that were woken before: those append and wait as well, most
+ * often, and share a round that begins then.
+ */
+const WOKEN: Promise<void> = Promise.resolve()
+
 /** What a round of one partition has to sync, captured at its start. */
 export interface SyncRound {
   /** The offsets below it are durable when the round is over. */
@@ -212,7 +218,9 @@ export class DurablePrefix {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
       this.#waiters.push({ offset, resolve, reject })
-      if (!this.#roundRuns) void this.#runRounds(offset)
+      if (this.#roundRuns) return
+      this.#roundRuns = true
+      void WOKEN.then(() => this.#runRounds(offset))
     })
   }
 

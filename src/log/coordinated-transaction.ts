@@ -7,7 +7,8 @@
  *   1  positions of groups are checked and appended, in one go
  *   2  room for every marker is set aside; everything it wrote is on stable storage, what its
  *      positions were committed of too, and the markers of the decision of the same id before it
- *   3  the decision is appended to `__transaction_state`, and is on stable storage
+ *   3  the decision is appended to `__transaction_state`, in one batch with those of others whose
+ *      data is on stable storage since the same sync, and is on stable storage
  *   4  markers are appended to every partition, positions move, `commit` resolves
  *
  *   I1  up to 3 anybody may abort it; from the moment the decision is handed to `write` nobody
@@ -33,7 +34,7 @@ import {
   transactionAborted,
   transactionOver,
 } from './transaction-errors.ts'
-import type { TransactionLog } from './transaction-log.ts'
+import type { NewTransactionState, TransactionLog } from './transaction-log.ts'
 import { durable, type TransactionalId } from './transactional-id.ts'
 import type { UnwrittenMarkers } from './unwritten-markers.ts'
 
@@ -209,25 +210,24 @@ export class CoordinatedTransaction {
   async #commitAcross(logs: readonly PartitionLog[]): Promise<void> {
     this.#reserve(logs)
     this.#host.markers.retryAll()
-    await Promise.all([
-      this.#host.prepareTransactions(),
-      this.id.settled(),
-      ...logs.map((log) => durable({ log, offset: log.logEndOffset })),
-      ...(this.#staged?.sources ?? []).map(durable),
-    ])
+    const waits = logs.map((log) => durable({ log, offset: log.logEndOffset }))
+    waits.push(this.id.settled(logs))
+    for (const source of this.#staged?.sources ?? []) waits.push(durable(source))
+    if (!this.#host.log.isPrepared) waits.push(this.#host.prepareTransactions())
+    await Promise.all(waits)
     if (this.#state !== 'committing') return
     this.#host.checkDecidable()
     this.#handOver()
     this.#isRecorded = true
     let upTo: UpTo
     try {
-      upTo = this.#host.log.append(this.id.name, this.#record(logs))
+      upTo = await this.#host.log.appendTogether(this.id.name, this.#record(logs))
     } catch (error) {
       this.#notAppended(error)
     }
     await this.#decision(upTo)
     this.id.decided()
-    for (const log of logs) this.#end(log, 'commit', this.id.markerDue())
+    this.#endIn(logs, 'commit')
     this.#reserved = new Set()
     this.#over('committed')
   }
@@ -283,7 +283,7 @@ export class CoordinatedTransaction {
     this.#host.clock.clearTimeout(this.#timer)
     for (const log of this.#reserved) log.releaseMarker()
     this.#reserved = new Set()
-    for (const log of this.#openLogs()) this.#end(log, 'abort') // I5
+    this.#endIn(this.#openLogs(), 'abort') // I5
     this.#over('aborted')
   }
 
@@ -310,10 +310,11 @@ export class CoordinatedTransaction {
 
   /** Where something of it is: not where its first batch could not be appended. */
   #openLogs(): readonly PartitionLog[] {
-    return [...this.#logs].filter(
-      (log) =>
-        log.end === undefined && log.producers.openTransactionOf(this.producerId) !== undefined,
-    )
+    const open: PartitionLog[] = []
+    for (const log of this.#logs) {
+      if (log.end === undefined && log.producers.hasOpen(this.producerId)) open.push(log)
+    }
+    return open
   }
 
   #marker(outcome: TransactionOutcome): {
@@ -327,21 +328,25 @@ export class CoordinatedTransaction {
     return { producerId, producerEpoch, outcome, coordinatorEpoch }
   }
 
-  /** Ends it in `log`, now or later (I3). */
-  #end(
-    log: PartitionLog,
-    outcome: TransactionOutcome,
-    written: (upTo: UpTo | undefined) => void = () => undefined,
-  ): void {
-    this.#host.markers.write({
-      ...this.#marker(outcome),
-      log,
-      isReserved: this.#reserved.has(log),
-      written: (offset) => written(offset === undefined ? undefined : { log, offset: offset + 1 }),
-    })
+  /** Ends it in `logs`, now or later (I3). */
+  #endIn(logs: readonly PartitionLog[], outcome: TransactionOutcome): void {
+    const { producerId, producerEpoch, coordinatorEpoch } = this.#marker(outcome)
+    for (const log of logs) {
+      const written = outcome === 'commit' ? this.id.markerDue() : ignored
+      this.#host.markers.write({
+        producerId,
+        producerEpoch,
+        outcome,
+        coordinatorEpoch,
+        log,
+        isReserved: this.#reserved.has(log),
+        written: (offset) =>
+          written(offset === undefined ? undefined : { log, offset: offset + 1 }),
+      })
+    }
   }
 
-  #record(logs: readonly PartitionLog[]): Parameters<TransactionLog['append']>[1] {
+  #record(logs: readonly PartitionLog[]): NewTransactionState {
     const topics = new Map<string, number[]>()
     for (const { topic, partition } of logs) {
       const partitions = topics.get(topic)
@@ -372,4 +377,8 @@ export class CoordinatedTransaction {
     if (this.#staged !== undefined) this.#staged.drop()
     else for (const one of this.#offsets) one.ended('aborted')
   }
+}
+
+function ignored(): void {
+  // Nothing waits for the marker of an abort.
 }

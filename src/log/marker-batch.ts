@@ -19,15 +19,16 @@ export const MARKER_BATCH_BYTES = 78
 /** No marker, of whatever version, is larger uncompressed. */
 const MAX_CONTROL_BYTES = 1_024
 const NO_SEQUENCE = -1
+/** Of the last marker: whoever appends one is done with it before the next is encoded. */
+const builder = new RecordBatchBuilder()
 
-/** Encodes `marker` into `room`, which is the caller's. */
+/** Encodes `marker` into `room`, which is the caller's. Borrowed until the next call. */
 export function encodeMarkerBatch(
   room: { readonly buffer: Buffer; readonly start: number },
   marker: TransactionMarker,
   timestamp: number,
 ): EncodedBatch {
   const { producerId, producerEpoch, outcome, coordinatorEpoch } = marker
-  const builder = new RecordBatchBuilder()
   builder.begin(room.buffer, room.start)
   builder.add(timestamp, encodeMarkerKey(outcome), encodeMarkerValue(coordinatorEpoch), null)
   const baseSequence = NO_SEQUENCE

@@ -205,6 +205,11 @@ export class ProducerStates {
     return state === undefined ? undefined : openTransaction(state)
   }
 
+  /** Whether the producer has a transaction open. */
+  hasOpen(producerId: number): boolean {
+    return this.#open.has(producerId)
+  }
+
   /** Every open transaction, by its first offset. Owned. */
   open(): readonly OpenTransactionState[] {
     return [...this.#open.values()].map(openTransaction)

@@ -77,7 +77,11 @@ export class TransactionCoordinator implements TransactionHost {
     this.#host = host
     this.clock = host.clock
     this.offsets = host.offsets
-    this.log = new TransactionLog(host.clock, (topic) => host.partitionsOf(topic))
+    this.log = new TransactionLog(
+      host.clock,
+      (topic) => host.partitionsOf(topic),
+      () => this.checkDecidable(),
+    )
     this.markers = new UnwrittenMarkers(host.clock)
   }
 

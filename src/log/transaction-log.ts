@@ -9,11 +9,13 @@
  * no decision, it is.
  *   I1  what cannot be read is left out, and damage is reported: of a decision that is damaged, the
  *       markers that are there stand
+ *   I2  of records that are appended together all are there, or none: a batch has one checksum
  */
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { assert } from '../errors/invariant.ts'
 import type { LogError } from '../errors/log-error.ts'
 import { partitionOfGroup } from '../format/group-partition.ts'
+import { BATCH_HEADER_BYTES } from '../format/record-batch.ts'
 import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import {
@@ -35,6 +37,27 @@ import type { UpTo } from './staged-offsets.ts'
 /** What a record of an id says; when is added. */
 export type NewTransactionState = Omit<TransactionState, 'lastUpdateTimestampMs'>
 
+/** Decisions that are appended together take no more, unless one alone does. */
+const TOGETHER_BYTES = 16_384
+/** What a record takes beside its key and value, at most. */
+const RECORD_OVERHEAD_BYTES = 32
+
+/** Whoever waits for it runs behind all that were woken before. */
+const WOKEN: Promise<void> = Promise.resolve()
+
+/** A record that is about to be appended. */
+interface NewRecord {
+  readonly key: Buffer
+  readonly value: Buffer | null
+}
+
+/** Records that are appended together, behind whoever was woken with the first one. */
+interface Gathering {
+  readonly records: NewRecord[]
+  sizeBytes: number
+  readonly appended: Promise<UpTo>
+}
+
 /** What the topic holds. */
 export interface LoadedStates {
   /** By transactional id, the last one. */
@@ -46,11 +69,20 @@ export interface LoadedStates {
 export class TransactionLog {
   readonly #clock: Clock
   readonly #partitions: () => readonly PartitionLog[] | undefined
+  readonly #checkDecidable: () => void
   readonly #builder = new RecordBatchBuilder()
+  /** The last one of each partition, while it takes more. */
+  readonly #gatherings = new Map<PartitionLog, Gathering>()
 
-  constructor(clock: Clock, partitionsOf: (topic: string) => readonly PartitionLog[] | undefined) {
+  /** `checkDecidable` throws where no decision may be appended any more. */
+  constructor(
+    clock: Clock,
+    partitionsOf: (topic: string) => readonly PartitionLog[] | undefined,
+    checkDecidable: () => void,
+  ) {
     this.#clock = clock
     this.#partitions = () => partitionsOf(TRANSACTIONS_TOPIC)
+    this.#checkDecidable = checkDecidable
   }
 
   /** Whether the topic is there. */
@@ -69,16 +101,54 @@ export class TransactionLog {
    * @throws {LogError} As `PartitionLog.append`, with `outcome: 'unknown'` where it does.
    */
   append(transactionalId: string, state: NewTransactionState | null): UpTo {
-    const log = this.#partitionOf(transactionalId)
-    assert(log !== undefined, 'the topic is made before anything is written')
+    const log = this.#preparedPartitionOf(transactionalId)
     const nowMs = this.#clock.now()
     const key = encodeTransactionKey(transactionalId)
     const value =
       state === null ? null : encodeTransactionValue({ ...state, lastUpdateTimestampMs: nowMs })
+    return this.#append(log, nowMs, [{ key, value }])
+  }
+
+  /**
+   * As `append`, for a decision, in one batch with those of others that were woken at the same time
+   * (I2): the sync of their data has woken all of them.
+   * @throws {LogError} As `append`, and READ_ONLY where no decision may be appended any more.
+   */
+  appendTogether(transactionalId: string, state: NewTransactionState): Promise<UpTo> {
+    const log = this.#preparedPartitionOf(transactionalId)
+    const key = encodeTransactionKey(transactionalId)
+    const value = encodeTransactionValue({
+      ...state,
+      lastUpdateTimestampMs: this.#clock.now(),
+    })
+    const sizeBytes = key.length + value.length + RECORD_OVERHEAD_BYTES
+    const room = Math.min(TOGETHER_BYTES, log.config.maxMessageBytes - BATCH_HEADER_BYTES)
+    let gathering = this.#gatherings.get(log)
+    if (gathering === undefined || gathering.sizeBytes + sizeBytes > room) {
+      gathering = this.#gather(log)
+    }
+    gathering.records.push({ key, value })
+    gathering.sizeBytes += sizeBytes
+    return gathering.appended
+  }
+
+  #gather(log: PartitionLog): Gathering {
+    const records: NewRecord[] = []
+    const appended = WOKEN.then(() => {
+      if (this.#gatherings.get(log) === gathering) this.#gatherings.delete(log)
+      this.#checkDecidable()
+      return this.#append(log, this.#clock.now(), records)
+    })
+    const gathering = { records, sizeBytes: 0, appended }
+    this.#gatherings.set(log, gathering)
+    return gathering
+  }
+
+  #append(log: PartitionLog, nowMs: number, records: readonly NewRecord[]): UpTo {
     const builder = this.#builder
     const { buffer, start } = log.tail.reserve()
     builder.begin(buffer, start)
-    builder.add(nowMs, key, value, null)
+    for (const { key, value } of records) builder.add(nowMs, key, value, null)
     builder.finish('none')
     const { lastOffset } = log.append(builder)
     return { log, offset: lastOffset + 1 }
@@ -90,6 +160,12 @@ export class TransactionLog {
     const damage: Damage[] = []
     for (const log of this.#partitions() ?? []) yield* new StatesLoad(log, states, damage).run()
     return { states, damage }
+  }
+
+  #preparedPartitionOf(transactionalId: string): PartitionLog {
+    const log = this.#partitionOf(transactionalId)
+    assert(log !== undefined, 'the topic is made before anything is written')
+    return log
   }
 
   #partitionOf(transactionalId: string): PartitionLog | undefined {

@@ -13,6 +13,7 @@ import {
   type StoredTransactionState,
   type TransactionStatus,
 } from '../format/transaction-state.ts'
+import type { PartitionLog } from './partition-log.ts'
 import type { UpTo } from './staged-offsets.ts'
 
 /** Kafka's: the last one is for fencing alone. */
@@ -124,14 +125,16 @@ export class TransactionalId {
   }
 
   /**
-   * Resolves when the markers of its last decision are on stable storage (I2).
+   * Resolves when the markers of its last decision are on stable storage (I2), but for those in
+   * `awaited`: all of these that is there now is waited for anyway.
    * @throws {LogError} What keeps them from it.
    */
-  async settled(): Promise<void> {
+  async settled(awaited: readonly PartitionLog[] = []): Promise<void> {
     const decision = this.#decision
     if (decision === undefined) return
     if (decision.unwrittenCount > 0) throw markersMissing(this.name)
-    await Promise.all(decision.written.map(durable))
+    const others = decision.written.filter(({ log }) => !awaited.includes(log))
+    if (others.length > 0) await Promise.all(others.map(durable))
   }
 
   /** Its last record is no decision any more. */
@@ -171,12 +174,10 @@ export function checkTransactionalId(name: string): void {
 }
 
 /** Resolves when everything below `offset` is on stable storage; of a deleted topic, at once. */
-export async function durable({ log, offset }: UpTo): Promise<void> {
-  try {
-    await log.makeDurable(offset)
-  } catch (error) {
+export function durable({ log, offset }: UpTo): Promise<void> {
+  return log.makeDurable(offset).catch((error: unknown) => {
     if (log.end !== 'deleted') throw error
-  }
+  })
 }
 
 function isDurable({ log, offset }: UpTo): boolean {

@@ -23,6 +23,7 @@ const RECOVERY = {
   'batch-summary': WHOLE_RECOVERIES,
   'leader-epochs': ['leader-epochs'],
   'partition-open': ['partition-open'],
+  'described-segments': ['described-segments', 'partition-open'],
   'partition-evidence': ['partition-open'],
   'directory-evidence': ['directory-evidence'],
   'directory-open': WHOLE_RECOVERIES,

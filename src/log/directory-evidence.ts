@@ -24,6 +24,7 @@ import { readCheckpoints, type CheckpointedOffsets } from './log-checkpoints.ts'
 import { readStoredConfig } from './log-config.ts'
 import type { PartitionEvidence } from './partition-evidence.ts'
 import {
+  holdsData,
   isAsLaid,
   listPartitionFolders,
   partitionDirectory,
@@ -140,7 +141,7 @@ export class DirectoryEvidence {
         setAside.push({ folder, state: 'delete' })
       } else if (listed !== undefined && folder.partition < listed.partitions) {
         continue
-      } else if (!folder.holdsData && isCurrent && !this.wasBrokers) {
+      } else if (isCurrent && !this.wasBrokers && !holdsData(this.#driver, folder.directory)) {
         // What a creation that was stopped had laid is removed, else it is only set aside.
         const state = isAsLaid(this.#driver, folder.directory) ? 'delete' : 'stray'
         setAside.push({ folder, state })

@@ -10,15 +10,12 @@
  *   I2  what the log is known to have had is never forgotten: it goes on behind it
  *   I3  a swap of segments that was under way is over before anybody asks which segments there are
  */
-import { parseSegmentFileName, segmentFileName } from '../format/segment-name.ts'
-import type { CleanPartition } from '../storage/clean-marker.ts'
 import type { Procedure } from '../storage/procedure.ts'
-import { Segment } from '../storage/segment.ts'
-import type { StorageDriver, StorageFile } from '../storage/storage-driver.ts'
+import type { StorageDriver } from '../storage/storage-driver.ts'
 import { fileDamage } from './damage.ts'
 import type { FoundFlaw } from './damage-list.ts'
+import { openDescribed } from './described-segments.ts'
 import { LEADER_EPOCH_FILE, LeaderEpochs } from './leader-epochs.ts'
-import type { ResolvedTopicConfig } from './log-config.ts'
 import {
   knownEndOf,
   missingFolderDamage,
@@ -31,7 +28,6 @@ import type { PartitionRecovery } from './partition-recovery.ts'
 import { describedProducers, noProducers } from './producer-replay.ts'
 import { snapshotOffsets } from './producer-snapshots.ts'
 import { recoverPartition } from './recovery.ts'
-import { SegmentList } from './segment-list.ts'
 import { completeSwaps } from './swap-recovery.ts'
 import { flushFolders, highestEpoch, layPartition, partitionDirectory } from './topic-directory.ts'
 
@@ -192,7 +188,7 @@ function openAsDescribed(
   if (described.producers !== null && !offsets.includes(described.producers.offset)) {
     return undefined
   }
-  const segments = openSegments({ driver, directory, names }, known.config, described)
+  const segments = openDescribed({ driver, directory, names }, known.config, described)
   if (segments === undefined) return undefined
   const firstOffset = known.isOwn ? 0 : segments.first.baseOffset
   const logStartOffset = Math.max(evidence.logStartOffset ?? segments.first.baseOffset, firstOffset)
@@ -204,78 +200,4 @@ function openAsDescribed(
     state: { ...known, ...files, logStartOffset, durableOffset },
     recovery: nothingDone(known),
   }
-}
-
-/** The names in a partition's folder. */
-interface FolderListing {
-  readonly driver: StorageDriver
-  readonly directory: string
-  readonly names: readonly string[]
-}
-
-/**
- * The segments as the clean marker describes them; undefined where the folder says otherwise. Where
- * making the next segment found no room, an empty .log is left of it: the next append uses it.
- */
-function openSegments(
-  { driver, directory, names }: FolderListing,
-  config: ResolvedTopicConfig,
-  described: CleanPartition,
-): SegmentList | undefined {
-  const present = new Set(names)
-  const logs = names.filter(
-    (name) => name.endsWith('.log') && parseSegmentFileName(name) !== undefined,
-  )
-  const next = segmentFileName(described.logEndOffset, '.log')
-  const hasNext =
-    logs.length > 1 &&
-    logs.at(-1) === next &&
-    isEmpty(driver, directory, next) &&
-    described.segments.at(-1)?.baseOffset !== described.logEndOffset
-  if (hasNext) logs.pop()
-  if (logs.length !== described.segments.length || logs.length === 0) return undefined
-  for (const [index, segment] of described.segments.entries()) {
-    const name = segmentFileName(segment.baseOffset, '.log')
-    if (logs[index] !== name) return undefined
-    // Recovery builds an index anew step by step; a reader who needs it would have to wait.
-    if (!hasIndexes(present, segment.baseOffset)) return undefined
-  }
-  // Behind an append to the last one, what is left of the next would fit nothing any more.
-  const sealedCount = hasNext ? logs.length : logs.length - 1
-  const sealed = openSealedLogs({ driver, directory, names: logs.slice(0, sealedCount) }, described)
-  if (sealed === undefined) return undefined
-  const segments = described.segments.map((segment, index) => {
-    const place = { driver, directory, baseOffset: segment.baseOffset }
-    return index < sealedCount
-      ? Segment.openSealed(place, config, segment, sealed[index])
-      : Segment.open(place, config, segment)
-  })
-  return new SegmentList(segments)
-}
-
-/**
- * The .logs of the sealed segments, as far as the driver opens them at once; undefined where any,
- * or that of the active segment, has another size than the marker says.
- */
-function openSealedLogs(
-  { driver, directory, names }: FolderListing,
-  { segments }: CleanPartition,
-): readonly StorageFile[] | undefined {
-  const found = driver.openFiles?.(directory, names) ?? []
-  const isAsDescribed = segments.every(({ baseOffset, sizeBytes }, index) => {
-    const path = `${directory}/${segmentFileName(baseOffset, '.log')}`
-    return (found[index] ?? driver.status(path))?.sizeBytes === sizeBytes
-  })
-  if (isAsDescribed) return found.map(({ file }) => file)
-  for (const { file } of found) file.close()
-  return undefined
-}
-
-function isEmpty(driver: StorageDriver, directory: string, name: string): boolean {
-  return driver.status(`${directory}/${name}`)?.sizeBytes === 0
-}
-
-function hasIndexes(names: ReadonlySet<string>, baseOffset: number): boolean {
-  const kinds = ['.index', '.timeindex'] as const
-  return kinds.every((kind) => names.has(segmentFileName(baseOffset, kind)))
 }

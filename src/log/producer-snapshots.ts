@@ -206,8 +206,9 @@ export class ProducerSnapshots {
 export function snapshotOffsets(names: readonly string[]): readonly number[] {
   const offsets: number[] = []
   for (const name of names) {
-    const parsed = parseSegmentFileName(name)
-    if (parsed?.suffix === '.snapshot') offsets.push(parsed.baseOffset)
+    // Names of thousands of segments, few of which have a snapshot.
+    const parsed = name.endsWith('.snapshot') ? parseSegmentFileName(name) : undefined
+    if (parsed !== undefined) offsets.push(parsed.baseOffset)
   }
   return offsets.sort((a, b) => a - b)
 }

@@ -39,7 +39,6 @@ export interface PartitionFolder {
   readonly partition: number
   /** From partition.metadata; null where it is missing or damaged. */
   readonly topicId: string | null
-  readonly holdsData: boolean
 }
 
 /** A new, empty partition. */
@@ -116,7 +115,6 @@ export function listPartitionFolders(driver: StorageDriver): readonly PartitionF
       topic: parsed.topic,
       partition: parsed.partition,
       topicId: metadata === undefined ? null : (parsePartitionMetadata(metadata) ?? null),
-      holdsData: holdsData(driver, name),
     })
   }
   return folders
@@ -182,7 +180,8 @@ function inTheWay(directory: string): LogError<'IO'> {
   return new LogError('IO', message, { file: directory })
 }
 
-function holdsData(driver: StorageDriver, directory: string): boolean {
+/** True where a segment of the folder has a byte. */
+export function holdsData(driver: StorageDriver, directory: string): boolean {
   return driver.list(directory).some((name) => {
     const isLog = parseSegmentFileName(name)?.suffix === '.log'
     return isLog && (driver.status(`${directory}/${name}`)?.sizeBytes ?? 0) > 0

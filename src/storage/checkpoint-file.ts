@@ -82,8 +82,8 @@ export function readWholeFile(driver: StorageDriver, path: string): Buffer | und
 
 function readBytes(file: StorageFile): Buffer {
   try {
-    const isSmall = file.sizeBytes <= MAX_FILE_BYTES
-    const bytes = Buffer.allocUnsafeSlow(isSmall ? file.sizeBytes : 0)
+    const { sizeBytes } = file // Which is a call of the system.
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes <= MAX_FILE_BYTES ? sizeBytes : 0)
     const byteLength = file.read(bytes, 0, bytes.byteLength, 0)
     return bytes.subarray(0, byteLength)
   } finally {

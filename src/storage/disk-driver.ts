@@ -23,8 +23,11 @@ import { isSameFile, linkFile } from './file-links.ts'
 import { OWNER_ONLY, type FileModes } from './file-modes.ts'
 import type { MappingPool } from './mapping-pool.ts'
 import { readOnlyDriver } from './read-only-driver.ts'
-import type { FileStatus, FoundFile, StorageDriver, StorageFile } from './storage-driver.ts'
+import type { FileLook, FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
 import { assertStoragePath, isWithin, parentOf, renamedPath } from './storage-path.ts'
+
+/** Nothing there is no failure: an error that is caught costs more than the call. */
+const OR_UNDEFINED = { throwIfNoEntry: false } as const
 
 /** Bounds of a disk driver. */
 export interface DiskDriverOptions {
@@ -114,32 +117,12 @@ class DiskDriver implements StorageDriver {
     return file
   }
 
-  openFiles(directory: string, names: readonly string[]): readonly FoundFile[] {
-    const absoluteDirectory = this.#directory(directory)
-    const found: FoundFile[] = []
-    try {
-      for (const name of names) {
-        const path = `${directory}/${name}`
-        assertStoragePath(path)
-        const { node, sizeBytes } = this.#existingNode(
-          path,
-          `${absoluteDirectory}${sep}${name}`,
-          'read',
-        )
-        this.#named.set(path, node)
-        found.push({ file: this.#fileOf(node, false), sizeBytes })
-      }
-    } catch (error) {
-      for (const { file } of found) file.close()
-      throw error
-    }
-    return found
-  }
-
   status(path: string): FileStatus | undefined {
     const absolutePath = this.#absolute(path)
     try {
-      const stat = path === '' ? fs.statSync(absolutePath) : fs.lstatSync(absolutePath)
+      const look = path === '' ? fs.statSync : fs.lstatSync
+      const stat = look(absolutePath, OR_UNDEFINED)
+      if (stat === undefined) return undefined
       const kind = stat.isFile() ? 'file' : stat.isDirectory() ? 'directory' : 'other'
       return {
         kind,
@@ -154,6 +137,13 @@ class DiskDriver implements StorageDriver {
       if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
       throw fileFailure('look at', absolutePath, error)
     }
+  }
+
+  look(directory: string, names: readonly string[]): readonly (FileLook | undefined)[] {
+    const absoluteDirectory = this.#directory(directory)
+    for (const name of names) assert(!name.includes('/'), 'look: names in the directory itself')
+    for (const name of names) assertStoragePath(name)
+    return names.map((name) => lookAt(absoluteDirectory + sep + name))
   }
 
   list(directory: string): readonly string[] {
@@ -384,6 +374,16 @@ interface FoundNode {
   readonly sizeBytes: number
 }
 
+/** Hot where a partition has thousands of segments. */
+function lookAt(absolutePath: string): FileLook | undefined {
+  try {
+    const stat = fs.lstatSync(absolutePath, OR_UNDEFINED)
+    return stat?.isFile() ? { fileId: fileIdOf(stat), sizeBytes: stat.size } : undefined
+  } catch (error) {
+    throw fileFailure('look at', absolutePath, error)
+  }
+}
+
 /** I1. What else is wrong with the path is for the call that needs it to find out. */
 function refuseLink(absolutePath: string): void {
   if (!isLink(absolutePath)) return
@@ -392,7 +392,7 @@ function refuseLink(absolutePath: string): void {
 
 function isLink(absolutePath: string): boolean {
   try {
-    return fs.lstatSync(absolutePath, { throwIfNoEntry: false })?.isSymbolicLink() ?? false
+    return fs.lstatSync(absolutePath, OR_UNDEFINED)?.isSymbolicLink() ?? false
   } catch {
     return false
   }

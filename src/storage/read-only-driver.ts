@@ -3,7 +3,7 @@
  * through that another process writes. Not a byte, name or lock of the directory changes by it.
  */
 import { InvariantError } from '../errors/invariant.ts'
-import type { FileStatus, FoundFile, StorageDriver, StorageFile } from './storage-driver.ts'
+import type { FileStatus, StorageDriver, StorageFile } from './storage-driver.ts'
 
 /** `driver` for reading alone; closing it closes `driver`. */
 export function readOnlyDriver(driver: StorageDriver): StorageDriver {
@@ -24,24 +24,6 @@ class ReadOnlyDriver implements StorageDriver {
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile {
     if (mode !== 'read') throw refusal(`open ${path} for writing`)
     return this.#driver.openFile(path, mode)
-  }
-
-  openFiles(directory: string, names: readonly string[]): readonly FoundFile[] {
-    return this.#driver.openFiles?.(directory, names) ?? this.#openEach(directory, names)
-  }
-
-  #openEach(directory: string, names: readonly string[]): readonly FoundFile[] {
-    const found: FoundFile[] = []
-    try {
-      for (const name of names) {
-        const file = this.#driver.openFile(`${directory}/${name}`, 'read')
-        found.push({ file, sizeBytes: file.sizeBytes })
-      }
-    } catch (error) {
-      for (const { file } of found) file.close()
-      throw error
-    }
-    return found
   }
 
   status(path: string): FileStatus | undefined {

@@ -8,7 +8,7 @@
  * as JSON.stringify writes them. So neither indentation nor the order of members counts. This
  * definition holds for every format version: a version has to be read before it can be refused.
  */
-import { crc32c } from '../format/crc32c.ts'
+import { crc32c, extendCrc32c } from '../format/crc32c.ts'
 
 /** An object as JSON.parse gives it.. */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -25,12 +25,36 @@ export function jsonObject(members: Iterable<readonly [name: string, value: unkn
   return object
 }
 
+const CLOSING_BRACE = Buffer.from('}')
+
 /** Canonical texts of objects that never change, for whoever seals most of them again. */
 export type KnownTexts = WeakMap<object, string>
 
 /** `members` with their `crc` behind them; texts of objects that are in `known` are taken. */
 export function sealed(members: JsonObject, known?: KnownTexts): JsonObject {
   return jsonObject([...Object.entries(members), ['crc', checksumOf(members, known)]])
+}
+
+/**
+ * As `sealed`, as a text that has the canonical one of `members`, of which there are some, in it:
+ * `isSealedText` needs no more than its bytes.
+ */
+export function sealedText(members: JsonObject): string {
+  const text = canonicalJson(members)
+  const bytes = Buffer.from(text)
+  return `${text.slice(0, -1)}${crcText(crc32c(bytes, 0, bytes.byteLength))}`
+}
+
+/**
+ * True where `bytes` are those of a `sealedText` with the checksum `crc`. Where they are not, the
+ * object may be a sealed one all the same: in another order, say.
+ */
+export function isSealedText(bytes: Buffer, crc: unknown): boolean {
+  if (typeof crc !== 'number') return false
+  const end = Buffer.from(crcText(crc))
+  const membersEnd = bytes.length - end.length
+  if (membersEnd < 0 || !bytes.subarray(membersEnd).equals(end)) return false
+  return extendCrc32c(crc32c(bytes, 0, membersEnd), CLOSING_BRACE) === crc
 }
 
 /** The members without `crc`; undefined where `value` is no sealed object, or was changed. */
@@ -90,6 +114,11 @@ function nameText(name: string): string {
 function textOf(value: unknown, known: KnownTexts | undefined): string {
   if (typeof value === 'number' && Number.isFinite(value)) return String(value)
   return (isJsonObject(value) ? known?.get(value) : undefined) ?? canonicalJson(value, known)
+}
+
+/** How a `sealedText` ends. */
+function crcText(crc: number): string {
+  return `,"crc":${crc}}`
 }
 
 function checksumOf(members: JsonObject, known?: KnownTexts): number {

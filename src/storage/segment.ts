@@ -26,9 +26,10 @@ import {
   emptyContents,
   type SegmentContents,
 } from './segment-contents.ts'
+import { SegmentFiles } from './segment-files.ts'
 import { SegmentIndexes, segmentPath, type SegmentPlace } from './segment-indexes.ts'
-import { SpaceAhead, type GrowthSettings } from './space-ahead.ts'
-import type { BorrowedBytes, StorageFile } from './storage-driver.ts'
+import type { GrowthSettings } from './space-ahead.ts'
+import type { BorrowedBytes } from './storage-driver.ts'
 import type { TimeIndex } from './time-index.ts'
 import type { TransactionIndex } from './transaction-index.ts'
 
@@ -44,9 +45,7 @@ export class Segment {
   /** Lower bound of the offsets held, and the name of the files. */
   readonly baseOffset: number
   readonly #settings: SegmentSettings
-  readonly #log: StorageFile
-  readonly #ahead: SpaceAhead
-  readonly #indexes: SegmentIndexes
+  readonly #files: SegmentFiles
   readonly #isReadOnly: boolean
   readonly #known: KnownContents
   #sealed = false
@@ -56,13 +55,11 @@ export class Segment {
   private constructor(
     place: SegmentPlace,
     settings: SegmentSettings,
-    files: { readonly log: StorageFile; readonly indexes: SegmentIndexes },
+    files: SegmentFiles,
     contents: SegmentContents,
   ) {
     this.#settings = settings
-    this.#log = files.log
-    this.#ahead = new SpaceAhead(files.log, settings)
-    this.#indexes = files.indexes
+    this.#files = files
     this.#isReadOnly = place.readOnly === true
     this.baseOffset = place.baseOffset
     this.#known = new KnownContents(contents)
@@ -81,8 +78,10 @@ export class Segment {
     assert((leftover?.sizeBytes ?? 0) === 0, 'a segment that holds data is never created anew')
     const log = driver.openFile(path, leftover === undefined ? 'create' : 'write')
     try {
-      const files = { log, indexes: SegmentIndexes.create(place) }
-      return new Segment(place, settings, files, emptyContents(baseOffset))
+      const contents = emptyContents(baseOffset)
+      const open = { log, indexes: SegmentIndexes.create(place) }
+      const files = SegmentFiles.opened(place, settings, contents, open)
+      return new Segment(place, settings, files, contents)
     } catch (error) {
       log.close()
       throw error
@@ -94,21 +93,23 @@ export class Segment {
     const mode = place.readOnly === true ? 'read' : 'write'
     const log = place.driver.openFile(segmentPath(place, '.log'), mode)
     const indexes = new SegmentIndexes(place, contents)
-    return new Segment(place, settings, { log, indexes }, contents)
+    const files = SegmentFiles.opened(place, settings, contents, { log, indexes })
+    return new Segment(place, settings, files, contents)
   }
 
-  /** Existing files of a segment that ended before; `log` is its .log, where that is open. */
+  /**
+   * Existing files of a segment that ended before. Where its .log was looked at, and is the file
+   * `fileId`, it is opened when it is first read.
+   */
   static openSealed(
     place: SegmentPlace,
     settings: SegmentSettings,
     contents: SegmentContents,
-    log: StorageFile = place.driver.openFile(segmentPath(place, '.log'), 'read'),
+    fileId?: string,
   ): Segment {
-    const files = { log, indexes: new SegmentIndexes(place, contents) }
+    const files = SegmentFiles.sealed(place, settings, contents, fileId)
     const segment = new Segment(place, settings, files, contents)
     segment.#sealed = true
-    files.indexes.becomeFinal()
-    log.freeze?.()
     return segment
   }
 
@@ -150,7 +151,7 @@ export class Segment {
   }
   /** Path of the .log. */
   get logPath(): string {
-    return this.#log.path
+    return this.#files.logPath
   }
 
   /** What a clean marker records, so that the next open needs to read nothing. */
@@ -163,22 +164,22 @@ export class Segment {
       offsetOfLargestTimestamp: largest.offset,
       firstTimestamp,
       recordCount,
-      ...this.#indexes.aborted.witness,
+      ...this.#files.abortedWitness,
     }
   }
 
   /** The offset index, read at its first use. */
   get offsetIndex(): OffsetIndex {
-    return this.#indexes.offset
+    return this.#files.indexes.offset
   }
   /** The time index, read at its first use. */
   get timeIndex(): TimeIndex {
-    return this.#indexes.time
+    return this.#files.indexes.time
   }
 
   /** Which transactions were aborted, by markers in it. */
   get aborted(): TransactionIndex {
-    return this.#indexes.aborted
+    return this.#files.indexes.aborted
   }
 
   /**
@@ -186,7 +187,7 @@ export class Segment {
    * before any lookup or append.
    */
   get needsIndexRebuild(): boolean {
-    return !this.#indexes.isUsable(this.#known.sizeBytes, this.#known.nextOffset)
+    return !this.#files.indexes.isUsable(this.#known.sizeBytes, this.#known.nextOffset)
   }
 
   /**
@@ -196,15 +197,15 @@ export class Segment {
    */
   rewind(to: SegmentContents): void {
     this.#known.take(to)
-    if (to.sizeBytes === 0) this.#indexes.startAnew()
-    else this.#indexes.truncateToOffset(to.nextOffset)
+    if (to.sizeBytes === 0) this.#files.indexes.startAnew()
+    else this.#files.indexes.truncateToOffset(to.nextOffset)
   }
 
   /** After a walk that failed: the segment is what it was, and its indexes are to be rebuilt. */
   undoRewind(contents: SegmentContents): void {
     this.#known.take(contents)
     this.#indexNextBatch = false
-    this.#indexes.forget()
+    this.#files.indexes.forget()
   }
 
   /** After a walk that may not have reached the end: the segment ends where it did. */
@@ -238,7 +239,7 @@ export class Segment {
     assert(!this.#sealed, 'I4: a sealed segment never changes')
     assert(batch.lastOffset >= this.#known.nextOffset, 'I1: offsets ascend')
     const position = this.#known.sizeBytes
-    this.#ahead.write(batch, position, reservedBytes)
+    this.#files.ahead.write(batch, position, reservedBytes)
     this.admit(batch)
     return position
   }
@@ -246,22 +247,22 @@ export class Segment {
   /** Keeps `reservedBytes` free behind its batches. @throws {LogError} NO_SPACE or IO. */
   reserve(reservedBytes: number): void {
     assert(!this.#sealed, 'I4: a sealed segment never changes')
-    this.#ahead.reserve(this.#known.sizeBytes, reservedBytes)
+    this.#files.ahead.reserve(this.#known.sizeBytes, reservedBytes)
   }
 
   /** Notes an aborted transaction, before its marker is appended. @throws As `reserve`. */
   addAborted(entry: AbortedTransaction): void {
-    this.#indexes.aborted.add(entry)
+    this.#files.indexes.aborted.add(entry)
   }
 
   /** The marker of what was noted last was not appended. */
   takeBackAborted(): void {
-    this.#indexes.aborted.takeBackLast()
+    this.#files.indexes.aborted.takeBackLast()
   }
 
   /** Forgets the aborts with a marker at `offset` or behind it: the caller notes them again. */
   truncateAborted(offset: number): void {
-    this.#indexes.aborted.truncateTo(offset)
+    this.#files.indexes.aborted.truncateTo(offset)
   }
 
   /**
@@ -271,14 +272,14 @@ export class Segment {
   admit(batch: BatchSummary): void {
     const position = this.#known.sizeBytes
     this.#known.noteTimestamp(batch)
-    const { lastIndexedPosition } = this.#indexes.offset
+    const { lastIndexedPosition } = this.#files.indexes.offset
     // Data before index: a crash in between costs one entry, so a longer walk. Measured from the
     // last indexed batch, which recovery can do too: a rebuilt index equals the one written live.
     // The batch behind damage is always indexed: no walk could come to it from before.
     const isDue = position - lastIndexedPosition > this.#settings.indexIntervalBytes
     if (isDue || this.#indexNextBatch) {
       this.#indexNextBatch = false
-      this.#indexes.add({ offset: batch.lastOffset, position }, this.#known.largest)
+      this.#files.indexes.add({ offset: batch.lastOffset, position }, this.#known.largest)
     }
     this.#known.admit(batch)
   }
@@ -292,9 +293,9 @@ export class Segment {
     this.completeIndexes()
     if (!this.#damaged && !this.#isReadOnly) this.trim()
     this.#sealed = true
-    this.#indexes.becomeFinal(this.#known)
+    this.#files.indexes.becomeFinal(this.#known)
     // A damaged one is for somebody to look at and to repair: it stays out of mappings.
-    if (!this.#damaged) this.#log.freeze?.()
+    if (!this.#damaged) this.#files.log.freeze?.()
   }
 
   /** See `isDamaged`. */
@@ -304,44 +305,44 @@ export class Segment {
 
   /** Offers the closing time entry and writes both indexes out. */
   completeIndexes(): void {
-    this.#indexes.offer(this.#known.largest)
-    this.#indexes.writeOut()
+    this.#files.indexes.offer(this.#known.largest)
+    this.#files.indexes.writeOut()
   }
 
   /** Brings the index files up to date. */
   writeIndexes(): void {
-    this.#indexes.writeOut()
+    this.#files.indexes.writeOut()
   }
 
   /** Forces the .log to stable storage. Not the indexes: recovery rebuilds them from the .log. */
   flushLog(): Promise<void> {
-    this.#ahead.flushed()
-    return this.#log.flush()
+    this.#files.ahead.flushed()
+    return this.#files.log.flush()
   }
 
   /** True while an index file differs from what is known to be on stable storage. */
   get areIndexesUnflushed(): boolean {
-    return this.#indexes.isUnflushed
+    return this.#files.usedIndexes?.isUnflushed === true
   }
 
   /** Forces what was written of the indexes to stable storage. */
-  flushIndexes(): Promise<void> {
-    return this.#indexes.flush()
+  async flushIndexes(): Promise<void> {
+    await this.#files.usedIndexes?.flush()
   }
 
   /** As `flushIndexes`, for whoever forces the directory afterwards (see `IndexFile`). */
-  flushIndexBytes(): Promise<void> {
-    return this.#indexes.flushBytes()
+  async flushIndexBytes(): Promise<void> {
+    await this.#files.usedIndexes?.flushBytes()
   }
 
   /** As `flushIndexBytes`, all of it: a stop at any time leaves indexes to start a check from. */
   flushIndexesInOrder(): Promise<void> {
-    return this.#indexes.flushInOrder()
+    return this.#files.indexes.flushInOrder()
   }
 
   /** Reads bytes of the .log; fewer than asked only at its end. */
   read(target: Buffer, targetStart: number, byteLength: number, position: number): number {
-    return this.#log.read(target, targetStart, byteLength, position)
+    return this.#files.log.read(target, targetStart, byteLength, position)
   }
 
   /**
@@ -359,34 +360,33 @@ export class Segment {
   lend(byteLength: number, position: number): BorrowedBytes | undefined {
     // Whole batches stay as they are, before the segment is sealed too (I4).
     if (!this.#sealed && !this.#damaged && !this.#isReadOnly) {
-      this.#log.settle?.(this.#known.sizeBytes)
+      this.#files.log.settle?.(this.#known.sizeBytes)
     }
-    return this.#log.borrow?.(position, byteLength)
+    return this.#files.log.borrow?.(position, byteLength)
   }
 
   /** As `read`, off the event loop. Owned, or a part of `into` (storage-driver.ts). */
   readAhead(position: number, byteLength: number, into?: Buffer): Promise<Buffer> {
-    return this.#log.readAhead(position, byteLength, into)
+    return this.#files.log.readAhead(position, byteLength, into)
   }
 
   /** Writes bytes that are there once more: a failed sync may have left clean pages behind. */
   rewrite(bytes: Buffer, byteLength: number, position: number): void {
-    this.#log.write(bytes, 0, byteLength, position)
+    this.#files.log.write(bytes, 0, byteLength, position)
   }
 
   /** Cuts everything behind whole batches, the preallocated zeros included. */
   trim(): void {
-    this.#ahead.cutTo(this.#known.sizeBytes)
+    this.#files.ahead.cutTo(this.#known.sizeBytes)
   }
 
   /** Its files have their final names now. */
   renamed(): void {
-    this.#indexes.renamed()
+    this.#files.indexes.renamed()
   }
 
   /** Releases the files. Does not flush. */
   close(): void {
-    this.#log.close()
-    this.#indexes.close()
+    this.#files.close()
   }
 }

@@ -92,11 +92,8 @@ export interface FileStatus {
   readonly version: string
 }
 
-/** A file that was opened, and its size then. */
-export interface FoundFile {
-  readonly file: StorageFile
-  readonly sizeBytes: number
-}
+/** Which regular file has a name, and how long it is. */
+export type FileLook = Pick<FileStatus, 'fileId' | 'sizeBytes'>
 
 /** Files and directories under one log's directory. */
 export interface StorageDriver {
@@ -108,13 +105,14 @@ export interface StorageDriver {
    * 'read' need it to exist.
    */
   openFile(path: string, mode: 'create' | 'write' | 'read'): StorageFile
-  /**
-   * As `openFile` for each of these, to read, and how long each was then: for as many as a
-   * partition has segments, with one look at their directory. Drivers may do without it.
-   */
-  openFiles?(directory: string, names: readonly string[]): readonly FoundFile[]
   /** What is there, or undefined where nothing is. Does not follow symbolic links. */
   status(path: string): FileStatus | undefined
+  /**
+   * As `status` of each of these, with one look at their directory: of as many as a partition has
+   * segments. Undefined in the place of what is not there, or no regular file. Drivers may do
+   * without it.
+   */
+  look?(directory: string, names: readonly string[]): readonly (FileLook | undefined)[]
   /** Names in a directory, sorted by code unit. */
   list(directory: string): readonly string[]
   createDirectory(path: string): void

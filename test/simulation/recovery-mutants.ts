@@ -43,7 +43,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     rule: 'a cut removes the index entries above it',
     section: 6,
     file: 'src/storage/segment.ts',
-    find: 'else this.#indexes.truncateToOffset(to.nextOffset)',
+    find: 'else this.#files.indexes.truncateToOffset(to.nextOffset)',
     replace: '',
     faults: CRASH,
     seed: 3,

@@ -76,22 +76,23 @@ describe('disk driver: the file system', () => {
     expect(driver.status('link')?.kind).toBe('other')
   })
 
-  it('opens many files of a directory at once, and says how long each is', () => {
+  it('looks at many files of a directory at once: which each is, and how long', () => {
     const { driver, directory } = opened()
     driver.createDirectory('a')
     for (const [at, name] of ['1', '2', '3'].entries()) {
       driver.openFile(`a/${name}`, 'create').write(Buffer.alloc(at, 7), 0, at, 0)
     }
-    const found = driver.openFiles?.('a', ['1', '2', '3']) ?? []
-    expect(found.map(({ sizeBytes }) => sizeBytes)).toEqual([0, 1, 2])
-    expect(found.map(({ file }) => file.path)).toEqual(['a/1', 'a/2', 'a/3'])
-    expect(found[2]?.file.read(Buffer.alloc(4), 0, 4, 0)).toBe(2)
-    expectFailure(() => driver.openFiles?.('a', ['1', '4']), 'IO', 'ENOENT')
+    const found = driver.look?.('a', ['1', '2', '3']) ?? []
+    expect(found.map((look) => look?.sizeBytes)).toEqual([0, 1, 2])
+    expect(found[2]?.fileId).toBe(driver.openFile('a/3', 'read').fileId)
+    driver.createDirectory('a/5')
     fs.symlinkSync('1', join(directory, 'a/link'))
-    expectFailure(() => driver.openFiles?.('a', ['link']), 'IO', 'ELOOP')
+    expect(driver.look?.('a', ['4', '5', 'link'])).toEqual([undefined, undefined, undefined])
+    expectFailure(() => driver.look?.('a', ['n'.repeat(300)]), 'IO', 'ENAMETOOLONG')
     fs.symlinkSync('a', join(directory, 'b'))
-    expectFailure(() => driver.openFiles?.('b', ['1']), 'IO', 'ELOOP')
-    expect(() => driver.openFiles?.('a', ['../a/1'])).toThrow('no "." or ".."')
+    expectFailure(() => driver.look?.('b', ['1']), 'IO', 'ELOOP')
+    expect(() => driver.look?.('a', ['..'])).toThrow('no "." or ".."')
+    expect(() => driver.look?.('', ['a/1'])).toThrow('names in the directory itself')
     driver.close()
   })
 

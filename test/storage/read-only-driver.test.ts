@@ -75,12 +75,6 @@ describe.each([
     appending.write(Buffer.from('more'), 0, 4, 3)
     expect(textOf(file)).toBe('onemore')
     expect((await file.readAhead(3, 9)).toString()).toBe('more')
-    const found = reading.openFiles?.('d', ['a', 'b'])
-    expect(found?.map(({ file: one, sizeBytes }) => [textOf(one), sizeBytes])).toEqual([
-      ['onemore', 7],
-      ['two', 3],
-    ])
-    expect(causeOf(() => reading.openFiles?.('d', ['a', 'gone']))).toBe('ENOENT')
   })
 
   it('refuses whatever would change something, before it does', async () => {

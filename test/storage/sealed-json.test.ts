@@ -5,9 +5,11 @@ import { describe, expect, it } from 'vitest'
 import { crc32c } from '../../src/format/crc32c.ts'
 import {
   canonicalJson,
+  isSealedText,
   jsonObject,
   parseJson,
   sealed,
+  sealedText,
   unsealed,
 } from '../../src/storage/sealed-json.ts'
 
@@ -38,6 +40,24 @@ describe('sealed JSON', () => {
     expect(canonicalJson(members)).toBe(text)
     const bytes = Buffer.from(text)
     expect(sealed(members)['crc']).toBe(crc32c(bytes, 0, bytes.byteLength))
+  })
+
+  it('is judged by its bytes where it is written as its canonical text', () => {
+    fc.assert(
+      fc.property(objects, fc.nat(), fc.integer({ min: 1, max: 255 }), (some, at, change) => {
+        const members = jsonObject([...Object.entries(some), ['a', 1]])
+        const text = sealedText(members)
+        const { crc } = sealed(members)
+        expect(canonicalJson(unsealed(parseJson(text)))).toBe(canonicalJson(members))
+        const bytes = Buffer.from(text)
+        expect(isSealedText(bytes, crc)).toBe(true)
+        expect(isSealedText(bytes, Number(crc) ^ 1)).toBe(false)
+        bytes[at % bytes.length] = (bytes[at % bytes.length] ?? 0) ^ change
+        expect(isSealedText(bytes, crc)).toBe(false)
+      }),
+    )
+    expect(isSealedText(Buffer.alloc(0), 0)).toBe(false)
+    expect(isSealedText(Buffer.from('{"a":1,"crc":null}'), null)).toBe(false)
   })
 
   it('leaves out members without a value, as JSON does', () => {

@@ -16,7 +16,6 @@ import { BATCH_HEADER_BYTES } from '../../format/record-batch.ts'
 import { Segment, type SegmentSettings } from '../../storage/segment.ts'
 import { emptyContents, type SegmentContents } from '../../storage/segment-contents.ts'
 import type { SegmentEnd, SegmentPlace } from '../../storage/segment-indexes.ts'
-import type { StorageFile } from '../../storage/storage-driver.ts'
 import { findLargestTimestamp } from '../index-rebuild.ts'
 import { startOfCheck, uncheckedContents } from '../recovery-start.ts'
 
@@ -63,14 +62,13 @@ export function followActive(
  * A segment that ended before, and where. Its index files are taken for whole where they can be:
  * what a power cut left of them, and no writer has recovered since, may answer lookups by time
  * wrongly. Its largest timestamp is found out when it is asked for, its first one and its count of
- * records are not known. `log` is its .log, where that is open.
+ * records are not known.
  * @throws {LogError} IO with cause ENOENT where it is gone.
  */
 export function followSealed(
   place: SegmentPlace,
   settings: SegmentSettings,
   end: SegmentEnd,
-  log?: StorageFile,
 ): Segment {
   const contents: SegmentContents = {
     ...emptyContents(place.baseOffset),
@@ -79,7 +77,7 @@ export function followSealed(
     recordCount: null,
     abortedCount: null,
   }
-  const segment = Segment.openSealed({ ...place, readOnly: true }, settings, contents, log)
+  const segment = Segment.openSealed({ ...place, readOnly: true }, settings, contents)
   segment.findLargestTimestampBy(findLargestTimestamp)
   return segment
 }

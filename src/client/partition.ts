@@ -7,7 +7,6 @@
 import { CorruptBytes } from '../errors/corrupt-bytes.ts'
 import { LogError, invalidArgument } from '../errors/log-error.ts'
 import type { Codec } from '../format/compression.ts'
-import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ReadablePartition } from '../log/readable-partition.ts'
 import { endedError } from '../log/partition-errors.ts'
@@ -76,12 +75,6 @@ interface CheckedAppend {
   readonly expectOffset: number | undefined
 }
 const DEFAULT_APPEND: CheckedAppend = { codec: 'none', expectOffset: undefined }
-
-/**
- * Appends come one after the other and cannot nest while a batch is encoded: one builder serves
- * all.
- */
-const builder = new RecordBatchBuilder()
 
 /** One partition of a topic. */
 export class Partition<
@@ -163,26 +156,16 @@ export class Partition<
   ): AppendResult {
     const log = this.#writable('append')
     const { codec, expectOffset } = this.#appendOptions(options)
-    const batch = PreparedBatch.take()
+    const batch = PreparedBatch.take(log.tail)
     try {
       const nowMs = this.#state.host.clock.now()
       if (isList(records)) batch.read(records, this.#types, nowMs)
       else batch.add(records, this.#types, nowMs)
-      if (batch.recordCount === 0)
+      const { builder } = batch
+      if (builder.recordCount === 0)
         throw invalidArgument(`${this.#name}: append needs at least one record`, { records })
       if (expectOffset !== undefined && expectOffset !== log.logEndOffset)
         throw this.#conflict(expectOffset)
-      const { buffer, start } = log.tail.reserve()
-      builder.begin(buffer, start)
-      const { recordCount, timestamps, keys, values, headers } = batch
-      for (let index = 0; index < recordCount; index++) {
-        builder.add(
-          timestamps[index] ?? 0,
-          keys[index] ?? null,
-          values[index] ?? null,
-          headers[index] ?? null,
-        )
-      }
       builder.finish(codec)
       const { baseOffset, lastOffset, timestamp, leaderEpoch } = log.append(builder)
       return { baseOffset, lastOffset, timestamp, leaderEpoch }

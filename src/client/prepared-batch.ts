@@ -1,35 +1,37 @@
 /**
- * PreparedBatch: the records of one `append`, read and checked whole before the first is encoded.
+ * PreparedBatch: the records of one `append`, each read whole, checked, and encoded at once, where
+ * the batch will stay.
  *
  * A getter, serde or schema of the user's may itself append. So whoever appends takes a batch of
- * its own for the call and gives it back; between the calls they are kept for reuse. Columns
- * instead of objects: reading a record allocates nothing.
+ * its own for the call and gives it back; between the calls they are kept for reuse.
+ *   I1  a record is read and checked before any byte of it is encoded, and nothing of it is kept
+ *   I2  where a record is refused, the batch is given up: nothing of it was in the log
+ *   I3  what is encoded in the memory of a partition's tail is moved out before others append there
  */
 import { LogError } from '../errors/log-error.ts'
-import type { FlatHeaders } from '../format/record.ts'
+import { RecordBatchBuilder } from '../format/record-batch-builder.ts'
+import type { Tail } from '../log/tail.ts'
 import { PreparedRecord, prepareNow } from './record-input.ts'
 import type { RecordTypes } from './record-types.ts'
-import type { EncodedValue } from './serde.ts'
 
 /** Batches kept for reuse: nested appends are rare, deep ones rarer. */
 const MAX_SPARE_BATCHES = 2
-/** Longer columns are dropped, so that one huge append is not remembered for ever. */
-const MAX_SPARE_RECORDS = 16_384
 
 const spareBatches: PreparedBatch[] = []
 
-/** Records ready to be encoded, by column; the first `recordCount` of each count. */
+/** The batch of one call. */
 export class PreparedBatch {
-  recordCount = 0
-  readonly keys: (EncodedValue | null)[] = []
-  readonly values: (EncodedValue | null)[] = []
-  readonly headers: (FlatHeaders | null)[] = []
-  readonly timestamps: number[] = []
+  /** Has every record that was read. */
+  readonly builder: RecordBatchBuilder = new RecordBatchBuilder()
   readonly #record: PreparedRecord = new PreparedRecord()
 
-  /** A batch for one call, empty. Give it back afterwards, whatever happened. */
-  static take(): PreparedBatch {
-    return spareBatches.pop() ?? new PreparedBatch()
+  /** A batch for one call, empty, in the memory of `tail`. Give it back, whatever happened. */
+  static take(tail: Tail): PreparedBatch {
+    const batch = spareBatches.pop() ?? new PreparedBatch()
+    const { builder } = batch
+    const { buffer, start } = tail.reserve(builder)
+    builder.begin(buffer, start)
+    return batch
   }
 
   /**
@@ -38,39 +40,25 @@ export class PreparedBatch {
    */
   read(records: readonly unknown[], types: RecordTypes, nowMs: number): void {
     const recordCount = records.length
-    for (let index = 0; index < recordCount; index += 1) {
-      try {
-        this.add(records[index], types, nowMs)
-      } catch (error) {
-        throw recordCount === 1 ? error : withIndex(error, index)
-      }
+    let index = 0
+    try {
+      for (; index < recordCount; index += 1) this.add(records[index], types, nowMs)
+    } catch (error) {
+      throw recordCount === 1 ? error : withIndex(error, index)
     }
   }
 
-  /** Reads one more record. */
+  /** Reads one more record. Hot. */
   add(input: unknown, types: RecordTypes, nowMs: number): void {
     const record = this.#record
     prepareNow(input, types, 'append', nowMs, record)
-    const index = this.recordCount
-    this.keys[index] = record.key
-    this.values[index] = record.value
-    this.headers[index] = record.headers
-    this.timestamps[index] = record.timestamp
-    this.recordCount = index + 1
+    this.builder.add(record.timestamp, record.key, record.value, record.headers)
   }
 
-  /** Forgets the records and keeps the room for the next call. */
+  /** Forgets the records and keeps the batch for the next call. */
   giveBack(): void {
     this.#record.clear()
-    const { recordCount } = this
-    this.recordCount = 0
-    if (recordCount > MAX_SPARE_RECORDS || spareBatches.length >= MAX_SPARE_BATCHES) return
-    for (let index = 0; index < recordCount; index += 1) {
-      this.keys[index] = null
-      this.values[index] = null
-      this.headers[index] = null
-    }
-    spareBatches.push(this)
+    if (spareBatches.length < MAX_SPARE_BATCHES) spareBatches.push(this)
   }
 }
 

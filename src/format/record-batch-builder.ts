@@ -149,6 +149,14 @@ export class RecordBatchBuilder {
     }
   }
 
+  /**
+   * The memory it was begun in is somebody else's from now on: an open batch takes what it has
+   * along, into memory of its own. A finished one is the caller's, wherever it is.
+   */
+  moveOut(): void {
+    if (this.#isOpen) this.#moveToOwn(this.sizeBytes)
+  }
+
   /** The size the batch would have after `add` of the same, uncompressed. Allocates nothing. */
   sizeAfter(
     timestamp: number,
@@ -206,6 +214,10 @@ export class RecordBatchBuilder {
     assert(this.#isOpen, 'records are added between begin and finish')
     if (this.#start + neededBytes <= this.#limit) return
     assert(neededBytes <= MAX_BATCH_BYTES, 'a batch is at most 2^31 - 1 bytes')
+    this.#moveToOwn(neededBytes)
+  }
+
+  #moveToOwn(neededBytes: number): void {
     const ownBytes = Math.min(Math.max(2 * neededBytes, MIN_OWN_BYTES), MAX_BATCH_BYTES)
     const own = Buffer.allocUnsafeSlow(ownBytes)
     this.#buffer.copy(own, 0, this.#start, this.#position)

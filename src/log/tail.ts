@@ -10,6 +10,8 @@
  *   I2  bytes below a chunk's usedBytes never change while a tail holds it; nothing here is lent
  *       but what `reserve` gives to the one who appends, and what `find` shows to a lookup that is
  *       over before anything else happens: so a dropped chunk has no readers
+ *   I3  one batch at a time is encoded in a tail's memory: before anybody else gets any of it, who
+ *       encodes there is moved out
  */
 import { assert } from '../errors/invariant.ts'
 import { baseOffsetOf, batchSizeBytesOf, lastOffsetOf } from '../format/record-batch.ts'
@@ -27,6 +29,12 @@ export interface BatchRun {
   readonly buffer: Buffer
   readonly start: number
   readonly end: number
+}
+
+/** Who encodes a batch in a tail's memory, and can be told to go on elsewhere. */
+export interface TailEncoder {
+  /** Somebody else gets that memory. */
+  moveOut(): void
 }
 
 /** A stretch of a tail's memory. */
@@ -91,6 +99,8 @@ export class Tail {
   #heldBytes = 0
   #nextChunkBytes = FIRST_CHUNK_BYTES
   #nextOffset = 0
+  /** See I3. */
+  #encoder: TailEncoder | undefined
 
   constructor(budget: TailBudget) {
     this.#budget = budget
@@ -104,9 +114,11 @@ export class Tail {
 
   /**
    * Memory in which the next batch may be encoded in place, from `start` on. Borrowed until
-   * `accept`.
+   * `accept`; where others may append before that, `encoder` is told when it has to go (I3).
    */
-  reserve(): { readonly buffer: Buffer; readonly start: number } {
+  reserve(encoder?: TailEncoder): { readonly buffer: Buffer; readonly start: number } {
+    this.#moveEncoderOut()
+    this.#encoder = encoder
     let chunk = this.#chunks.at(-1)
     if (chunk === undefined || chunk.buffer.length - chunk.usedBytes < chunk.buffer.length >>> 3) {
       chunk = this.#addChunk(this.#nextChunkBytes)
@@ -116,6 +128,7 @@ export class Tail {
 
   /** Keeps an appended batch: in place where it was encoded there, else as a copy. */
   accept(batch: BatchBytes, baseOffset: number): void {
+    this.#moveEncoderOut()
     if (batch.sizeBytes > TAIL_BYTES) {
       this.clear() // I1: without this batch nothing before it may stay.
       return
@@ -194,7 +207,10 @@ export class Tail {
     const chunk = this.#chunks.shift()
     assert(chunk !== undefined, 'a tail without chunks owes none')
     this.#heldBytes -= chunk.buffer.length
-    if (this.#chunks.length === 0) this.#nextChunkBytes = FIRST_CHUNK_BYTES
+    if (this.#chunks.length === 0) {
+      this.#nextChunkBytes = FIRST_CHUNK_BYTES
+      this.#moveEncoderOut()
+    }
     this.#budget.gave(chunk)
   }
 
@@ -208,6 +224,13 @@ export class Tail {
   /** Gives every chunk up. */
   clear(): void {
     while (this.#chunks.length > 0) this.dropOldest()
+  }
+
+  #moveEncoderOut(): void {
+    const encoder = this.#encoder
+    if (encoder === undefined) return
+    this.#encoder = undefined
+    encoder.moveOut()
   }
 
   #addChunk(chunkBytes: number): Chunk {

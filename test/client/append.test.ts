@@ -266,6 +266,42 @@ describe.each(LOG_KINDS)('append to a log on %s', (kind) => {
     expect(partition.logEndOffset).toBe(6)
   })
 
+  it('keeps its records whatever else is appended while it reads them', async () => {
+    const log = await openLog(kind)
+    const topic = await log.createTopic('t')
+    const partition = topic.partition(0)
+    const other = (await log.createTopic('other')).partition(0)
+    const producer = log.producer({ acks: 1 })
+    const meanwhile = [
+      (): unknown => partition.append(numbered(40)),
+      (): unknown => other.append(numbered(40)),
+      (): unknown =>
+        refusal(() => partition.append([{ value: 'x' }, { key: 'x'.repeat(9), timestamp: -1 }])),
+      async (): Promise<void> => {
+        for (const record of numbered(40)) producer.enqueue(topic, record)
+        await producer.flush()
+      },
+    ]
+    for (const [round, append] of meanwhile.entries()) {
+      const text = String(round).repeat(3_000)
+      const outer = Array.from({ length: 5 }, (_, index) => ({
+        key: `${text} key`,
+        get value(): string {
+          if (index === 3) void append()
+          return text
+        },
+      }))
+      const { baseOffset, lastOffset } = partition.append(outer)
+      expect(lastOffset - baseOffset).toBe(4)
+      const found = Array.from(partition.records({ from: baseOffset }), ({ key, value }) => [
+        String(key),
+        String(value),
+      ])
+      expect(found).toEqual(outer.map(() => [`${text} key`, text]))
+    }
+    await producer.close()
+  })
+
   it('lets the bytes it was given be changed as soon as it returns', async () => {
     const partition = (await openTopic(kind)).partition(0)
     const bytes = Buffer.from('before')

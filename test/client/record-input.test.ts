@@ -1,7 +1,6 @@
 /** What a record may be, what becomes of it, and how it is refused. */
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { PreparedBatch } from '../../src/client/prepared-batch.ts'
 import {
   PreparedRecord,
   UNPLACED,
@@ -345,46 +344,4 @@ describe('topicOf', () => {
       expect(refusal(() => topicOf(record)).code).toBe('INVALID_ARGUMENT')
     },
   )
-})
-
-describe('a prepared batch', () => {
-  it('has the records by column, and none of them after it was given back', () => {
-    const batch = PreparedBatch.take()
-    batch.read([{ key: 'k' }, { value: 'v', headers: { a: '1' }, timestamp: 5 }], RAW, NOW)
-    // Columns are as long as the longest batch that they ever held.
-    expect(batch.recordCount).toBe(2)
-    expect(batch.keys.slice(0, 2)).toEqual(['k', null])
-    expect(batch.values.slice(0, 2)).toEqual([null, 'v'])
-    expect(batch.headers.slice(0, 2)).toEqual([null, ['a', '1']])
-    expect(batch.timestamps.slice(0, 2)).toEqual([NOW, 5])
-    batch.giveBack()
-    expect(batch.recordCount).toBe(0)
-    expect(new Set([...batch.keys, ...batch.values])).toEqual(new Set([null]))
-    expect(PreparedBatch.take()).toBe(batch)
-  })
-
-  it('is another one for an append inside an append', () => {
-    const outer = PreparedBatch.take()
-    const inner = PreparedBatch.take()
-    expect(inner).not.toBe(outer)
-    inner.giveBack()
-    outer.giveBack()
-  })
-
-  it('names the record that is refused', () => {
-    const batch = PreparedBatch.take()
-    const error = refusal(() => batch.read([{ value: 'v' }, { value: 1 }], RAW, NOW))
-    expect(error.code).toBe('INVALID_ARGUMENT')
-    expect(error.message).toContain('record 1')
-    expect(error.details).toEqual({ value: 1 })
-    batch.giveBack()
-    expect(refusal(() => batch.read([{ value: 1 }], RAW, NOW)).message).not.toContain('record 0')
-  })
-
-  it('refuses holes', () => {
-    const batch = PreparedBatch.take()
-    const holed = Array.from<unknown>({ length: 2 })
-    expect(refusal(() => batch.read(holed, RAW, NOW)).code).toBe('INVALID_ARGUMENT')
-    batch.giveBack()
-  })
 })

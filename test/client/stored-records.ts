@@ -3,8 +3,8 @@ import type { StoredRecord } from '../../src/client/log-record.ts'
 import { PreparedBatch } from '../../src/client/prepared-batch.ts'
 import { RecordMemory } from '../../src/client/record-memory.ts'
 import { RecordTypes } from '../../src/client/record-types.ts'
-import { RecordBatchBuilder } from '../../src/format/record-batch-builder.ts'
 import { RecordBatchReader } from '../../src/format/record-batch-reader.ts'
+import { Tail, TailBudget } from '../../src/log/tail.ts'
 
 /** Bytes as keys and values. */
 export const RAW: RecordTypes = new RecordTypes('raw', null, false)
@@ -15,18 +15,9 @@ export function storedRecords(
   types: RecordTypes = RAW,
   readTypes: RecordTypes = types,
 ): readonly StoredRecord[] {
-  const batch = PreparedBatch.take()
-  const builder = new RecordBatchBuilder()
-  builder.begin(Buffer.alloc(4_096), 0)
+  const batch = PreparedBatch.take(new Tail(new TailBudget(1_048_576)))
+  const { builder } = batch
   batch.read(inputs, types, 1_000)
-  for (let at = 0; at < batch.recordCount; at += 1) {
-    builder.add(
-      batch.timestamps[at] ?? -1,
-      batch.keys[at] ?? null,
-      batch.values[at] ?? null,
-      batch.headers[at] ?? null,
-    )
-  }
   batch.giveBack()
   builder.finish('none')
   const chunk = Buffer.alloc(builder.sizeBytes)

@@ -274,6 +274,27 @@ describe('building a batch', () => {
     )
   })
 
+  it('goes on in memory of its own when it is moved out, and stays where it is once finished', () => {
+    const first = Buffer.alloc(1_000)
+    const builder = new RecordBatchBuilder()
+    builder.begin(first, 100)
+    builder.moveOut()
+    builder.add(7, 'a', 'first', null)
+    builder.moveOut()
+    first.fill(0xee)
+    builder.add(9, 'b', 'second', null)
+    builder.finish('none')
+    const { buffer, start, sizeBytes } = builder
+    expect(first.every((byte) => byte === 0xee)).toBe(true)
+    builder.moveOut()
+    expect(builder).toMatchObject({ start, sizeBytes })
+    expect(builder.buffer).toBe(buffer)
+    sealBatch(buffer, start)
+    expect(readRecords(buffer, start).map(({ value }) => value)).toEqual(
+      ['first', 'second'].map((text) => Buffer.from(text).toString('hex')),
+    )
+  })
+
   it('moves a compressed batch only when it no longer fits in place', () => {
     const incompressible = Buffer.from(Array.from({ length: 200 }, (_, i) => (i * i * 31) >> 3))
     const builder = new RecordBatchBuilder()

@@ -134,4 +134,30 @@ describe('a tail', () => {
     )
     expect(tail.read(first - 1, end, 100, new ReusedBuffer())).toBeUndefined()
   })
+
+  it('moves out who encodes in its memory before anybody else gets that', () => {
+    const budget = new TailBudget(3 * MEBIBYTE)
+    const others: readonly ((tail: Tail) => void)[] = [
+      (tail) => void tail.reserve(),
+      (tail) => void accept(tail, 1, 1, 10),
+      (tail) => tail.clear(),
+      () => {
+        const greedy = new Tail(budget)
+        for (let end = 0; end < 3_000;) end = accept(greedy, end, 1, 8_000)
+        greedy.clear()
+      },
+    ]
+    for (const other of others) {
+      const tail = new Tail(budget)
+      accept(tail, 0, 1, 10)
+      let moves = 0
+      tail.reserve({ moveOut: () => (moves += 1) })
+      expect(moves).toBe(0)
+      other(tail)
+      expect(moves).toBe(1)
+      tail.reserve()
+      expect(moves).toBe(1)
+      tail.clear()
+    }
+  })
 })

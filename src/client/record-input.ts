@@ -133,6 +133,19 @@ export function prepare(
   into.headers = headers === undefined ? null : readHeadersInput(headers, types.topic)
   into.keyInput = key
   into.valueInput = value
+  if (!types.isUntyped) return prepareTyped(key, value, types, into)
+  into.key = types.untypedKey(key)
+  into.value = types.untypedValue(value)
+  return undefined
+}
+
+/** Puts key and value through their serdes, either of which may have a schema that thinks. */
+function prepareTyped(
+  key: unknown,
+  value: unknown,
+  types: RecordTypes,
+  into: PreparedRecord,
+): Promise<void> | undefined {
   const encodedKey = types.encodeKey(key)
   // Handled from here on: the value may be refused while the key's schema still thinks.
   if (encodedKey instanceof Promise) encodedKey.catch(() => {})

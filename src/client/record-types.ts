@@ -26,6 +26,8 @@ export class RecordTypes {
   /** Null: bytes as they are. */
   readonly key: AnySerde | null
   readonly value: AnySerde | null
+  /** Keys and values are bytes as they are: no serde, no schema, nothing to wait for. */
+  readonly isUntyped: boolean
   /** Whether the topic is compacted now; whoever alters its cleanup policy sets it. */
   compacted: boolean
   /** Whether the definition's value type has null, whatever became of the topic since. */
@@ -36,6 +38,7 @@ export class RecordTypes {
     this.topic = topic
     this.key = definition === null ? null : typedSerde(definition.key)
     this.value = definition === null ? null : typedSerde(definition.value)
+    this.isUntyped = this.key === null && this.value === null
     this.compacted = compacted
     const policy = definition?.config.cleanupPolicy
     this.#nullableValue = policy !== undefined && policy !== 'delete'
@@ -46,24 +49,30 @@ export class RecordTypes {
    * @throws {LogError} `INVALID_RECORD`, or `INVALID_ARGUMENT` for what an untyped key cannot be.
    */
   encodeKey(input: unknown): EncodedValue | null | Promise<EncodedValue> {
-    if (input === undefined || input === null) {
-      if (this.key === null && !this.compacted) return null
-      throw this.#missing('key')
-    }
-    return this.key === null
-      ? plainBytes(input, 'key', this.topic)
-      : this.#encode(this.key, input, 'key')
+    if (this.key === null) return this.untypedKey(input)
+    if (input === undefined || input === null) throw this.#missing('key')
+    return this.#encode(this.key, input, 'key')
+  }
+
+  /** As `encodeKey`, where keys are bytes as they are. Hot. */
+  untypedKey(input: unknown): EncodedValue | null {
+    if (input !== undefined && input !== null) return plainBytes(input, 'key', this.topic)
+    if (this.compacted) throw this.#missing('key')
+    return null
   }
 
   /** The value to store for `input`, as `encodeKey`. Null on a compacted topic is a tombstone. */
   encodeValue(input: unknown): EncodedValue | null | Promise<EncodedValue> {
-    if (input === undefined || input === null) {
-      if (this.value === null || this.compacted) return null
-      throw this.#missing('value')
-    }
-    return this.value === null
-      ? plainBytes(input, 'value', this.topic)
-      : this.#encode(this.value, input, 'value')
+    if (this.value === null) return this.untypedValue(input)
+    if (input !== undefined && input !== null) return this.#encode(this.value, input, 'value')
+    if (this.compacted) return null
+    throw this.#missing('value')
+  }
+
+  /** As `encodeValue`, where values are bytes as they are. Hot. */
+  untypedValue(input: unknown): EncodedValue | null {
+    if (input === undefined || input === null) return null
+    return plainBytes(input, 'value', this.topic)
   }
 
   /**

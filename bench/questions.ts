@@ -8,6 +8,7 @@ import { garbage } from './garbage.ts'
 import { groupThroughput } from './group-throughput.ts'
 import { groupTimes } from './group-times.ts'
 import { openTime } from './open-time.ts'
+import { peerDurability } from './peer-durability.ts'
 import { randomGet } from './random-get.ts'
 import { readersThrough, readersWake, readersWriter } from './readers.ts'
 import { appendByRecordSize, scanByRecordSize } from './record-sizes.ts'
@@ -32,6 +33,7 @@ export const questions: readonly Question[] = [
   scanThroughput,
   randomGet,
   openTime,
+  peerDurability,
   appendByRecordSize,
   scanByRecordSize,
   compaction,

@@ -1,15 +1,15 @@
 /**
  * classic-level, the LevelDB binding, as a log: the offset is the key, key and value of a record are
- * its value. Tuned: `batch` without options and with operations that carry no encodings, keys as
- * digits (it writes strings fastest), no compression of bytes that do not compress, a large write
- * buffer, iterators that fetch a thousand at once.
+ * its value. Tuned: chained batches, which take half the CPU of an array of operations, no
+ * compression of bytes that do not compress, a large write buffer, iterators that fetch a thousand
+ * values at once.
  *
  * Written: LevelDB hands its log to the kernel with every batch: survives a kill of the process, as
  * acks 1 does. Durable: `sync`, an fdatasync a batch, in a thread.
  */
 import { crc32Of, KEY_BYTES, mustEqual, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'
-import { openLevelDirectory, type LevelDatabase, type LevelPut } from './peer-packages.ts'
+import { openLevelDirectory, type LevelBatch, type LevelDatabase } from './peer-packages.ts'
 import { encodedRecords } from './shaped-records.ts'
 
 /** What it is in a contest. */
@@ -47,12 +47,12 @@ export class ClassicLevelLog {
 
   /** All of them in one batch; resolves when it is in the file. */
   appendAll(batch: readonly Buffer[]): Promise<void> {
-    return this.#database.batch(this.#operations(batch))
+    return this.#batchOf(batch).write()
   }
 
   /** The same; resolves when it is on stable storage. */
   appendAllDurably(batch: readonly Buffer[]): Promise<void> {
-    return this.#database.batch(this.#operations(batch), SYNC)
+    return this.#batchOf(batch).write(SYNC)
   }
 
   /** One record; resolves when it is in the file. */
@@ -100,12 +100,10 @@ export class ClassicLevelLog {
     return this.#database.close()
   }
 
-  #operations(batch: readonly Buffer[]): LevelPut[] {
-    const operations: LevelPut[] = []
-    for (const value of batch) {
-      operations.push({ type: 'put', key: keyOf(this.#nextOffset++), value })
-    }
-    return operations
+  #batchOf(records: readonly Buffer[]): LevelBatch {
+    const batch = this.#database.batch()
+    for (const bytes of records) batch.put(keyOf(this.#nextOffset++), bytes)
+    return batch
   }
 }
 

@@ -30,6 +30,8 @@ export interface EventStorageTerms {
   readonly isDurable?: boolean
   /** Documents in its buffer at most; 0 is its default: no bound. */
   readonly maxWriteBufferDocuments?: number
+  /** Its own buffer sizes where this is false. */
+  readonly isTuned?: boolean
   /** Takes the lock of a process that was killed. */
   readonly reclaimsLock?: boolean
 }
@@ -49,11 +51,9 @@ export class EventStorageLog {
     terms: EventStorageTerms = {},
   ): Promise<EventStorageLog> {
     const options: EventStorageOptions = {
-      readBufferSize: Math.max(BUFFER_BYTES, DOCUMENT_FACTOR * (terms.valueBytes ?? 0)),
-      writeBufferSize: BUFFER_BYTES,
       maxWriteBufferDocuments: terms.maxWriteBufferDocuments ?? 0,
       syncOnFlush: terms.isDurable ?? false,
-      indexOptions: { writeBufferSize: INDEX_BUFFER_BYTES },
+      ...(terms.isTuned === false ? {} : buffersFor(terms.valueBytes ?? 0)),
     }
     const store = newEventStore(directory, options, terms.reclaimsLock ?? false)
     await new Promise<void>((resolve) => {
@@ -125,6 +125,14 @@ export class EventStorageLog {
 
   close(): void {
     this.#store.close()
+  }
+}
+
+function buffersFor(valueBytes: number): Partial<EventStorageOptions> {
+  return {
+    readBufferSize: Math.max(BUFFER_BYTES, DOCUMENT_FACTOR * valueBytes),
+    writeBufferSize: BUFFER_BYTES,
+    indexOptions: { writeBufferSize: INDEX_BUFFER_BYTES },
   }
 }
 

@@ -47,6 +47,11 @@ export class LmdbLog {
     return this.#database.put(this.#nextOffset++, bytes)
   }
 
+  /** Borrowed until the next call; undefined where there is no such record. */
+  find(offset: number): Buffer | undefined {
+    return this.#database.getBinaryFast(offset)
+  }
+
   /** Borrowed until the next call. */
   get(offset: number): Buffer {
     const bytes = this.#database.getBinaryFast(offset)

@@ -55,11 +55,17 @@ export interface LmdbOptions {
   readonly overlappingSync?: boolean
 }
 
-/** One record of a batch of classic-level. */
+/** One record of a batch of classic-level that is given as a list. */
 export interface LevelPut {
   readonly type: 'put'
   readonly key: string
   readonly value: Buffer
+}
+
+/** A batch of classic-level, filled operation by operation. */
+export interface LevelBatch {
+  put(key: string, value: Buffer): unknown
+  write(options?: LevelWriteOptions): Promise<void>
 }
 
 /** What classic-level writes with. */
@@ -76,7 +82,8 @@ export interface LevelValues {
 /** A database of classic-level with text keys and Buffer values. */
 export interface LevelDatabase {
   open(): Promise<void>
-  batch(operations: readonly LevelPut[], options?: LevelWriteOptions): Promise<void>
+  batch(): LevelBatch
+  batch(operations: readonly LevelPut[]): Promise<void>
   put(key: string, value: Buffer, options?: LevelWriteOptions): Promise<void>
   getSync(key: string): Buffer | undefined
   values(options: { readonly highWaterMarkBytes: number }): LevelValues
@@ -122,11 +129,11 @@ export interface EventStore {
 
 /** Options of event-storage that are set here. */
 export interface EventStorageOptions {
-  readonly readBufferSize: number
-  readonly writeBufferSize: number
+  readonly readBufferSize?: number
+  readonly writeBufferSize?: number
   readonly maxWriteBufferDocuments: number
   readonly syncOnFlush: boolean
-  readonly indexOptions: { readonly writeBufferSize: number }
+  readonly indexOptions?: { readonly writeBufferSize: number }
 }
 
 /** Opens a database file with better-sqlite3. */

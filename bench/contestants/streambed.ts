@@ -26,9 +26,12 @@ const BUILD: string =
   process.env['STREAMBED_BUILD'] ??
   join(dirname(fileURLToPath(import.meta.url)), '..', '..', '..', 'dist')
 
+/** The address of the module that is measured. */
+export const STREAMBED_MODULE: string = pathToFileURL(join(BUILD, 'index.js')).href
+
 /** The package, built; the time that loading it takes is nobody's. */
 export async function loadStreambed(): Promise<typeof Package> {
-  const loaded: unknown = await import(pathToFileURL(join(BUILD, 'index.js')).href)
+  const loaded: unknown = await import(STREAMBED_MODULE)
   return loaded as typeof Package // The declarations beside that file are those of every build.
 }
 

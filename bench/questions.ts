@@ -4,9 +4,12 @@
 import { appendThroughput } from './append-throughput.ts'
 import { compaction } from './compaction.ts'
 import { enqueueThroughput } from './enqueue-throughput.ts'
+import { followLatency } from './follow-latency.ts'
 import { garbage } from './garbage.ts'
 import { groupThroughput } from './group-throughput.ts'
 import { groupTimes } from './group-times.ts'
+import { kafkaLoopback } from './kafka-loopback.ts'
+import { jsonEvents } from './json-events.ts'
 import { openTime } from './open-time.ts'
 import { peerDurability } from './peer-durability.ts'
 import { randomGet } from './random-get.ts'
@@ -20,6 +23,7 @@ import { scalingSegments } from './scaling-segments.ts'
 import { scalingTopics } from './scaling-topics.ts'
 import { scanThroughput } from './scan-throughput.ts'
 import { sendThroughput } from './send-throughput.ts'
+import { startUp } from './start-up.ts'
 import { tableLoad } from './table-load.ts'
 import { transactions } from './transactions.ts'
 import type { Question } from './runner/question.ts'
@@ -44,6 +48,10 @@ export const questions: readonly Question[] = [
   readersWriter,
   readersWake,
   readersThrough,
+  followLatency,
+  startUp,
+  kafkaLoopback,
+  jsonEvents,
   garbage,
   scalingLogSize,
   scalingPartitions,

@@ -9,7 +9,7 @@
  *   no-koffi the tests of logs and files once more, as on a machine without koffi
  *   package  what is built, written and published: compiles programs, runs snippets
  *   crash    child processes that are killed, lose power, are soaked, or that nothing may kill, as
- *            often or as long as test/support/budget.ts says
+ *            often or as long as test/support/budget.ts says, or whose costs are counted
  *   damage   stored logs that are damaged in every way, opened, verified and repaired, in memory
  *   simulation  the whole library under decided time, chance and faults (test/simulation)
  *   interop  runs Kafka itself; skipped where there is no Java (test/interop/toolchain.ts)
@@ -20,7 +20,7 @@ import { configDefaults, type ViteUserConfig } from 'vitest/config'
 import { longestMs } from './test/support/budget.ts'
 
 const PACKAGE_TESTS = ['test/*.test.ts', 'test/contract/**/*.test.ts']
-const CRASH_TESTS = ['test/{torture,stress,soak,limits}/**/*.test.ts']
+const CRASH_TESTS = ['test/{costs,torture,stress,soak,limits}/**/*.test.ts']
 const DAMAGE_TESTS = ['test/damage/**/*.test.ts']
 const SIMULATION_TESTS = ['test/simulation/**/*.test.ts']
 const INTEROP_TESTS = ['test/interop/**/*.test.ts']
@@ -31,9 +31,9 @@ const OWN_READS = [
   'test/client/read-only/{faults,opening,options}.test.ts',
   'test/storage/{disk-driver,mapp*}.test.ts',
 ]
-/** Minutes of histories over a simulated disk, which is read in one way. */
+/** Over a simulated disk, which is read in one way; what holds is not how that is read. */
 const SIMULATED = [
-  'test/client/transactions/{commit-protocol,isolation,model}.test.ts',
+  'test/client/transactions/**',
   'test/client/housekeeping/model.test.ts',
 ]
 /** Who gets which partition, and when: files are read by the sources that the others test. */

@@ -4,7 +4,7 @@ import { budgetOf, longestMs } from './budget.ts'
 
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
-    const usual = { kills: 200, disks: 4_000, soakSeconds: 60, propertyRuns: 100, stressRounds: 3 }
+    const usual = { kills: 200, disks: 2_500, soakSeconds: 30, propertyRuns: 100, stressRounds: 3 }
     const limits = { limitMebibytes: 384, limitSegments: 500, limitTopics: 250 }
     expect(budgetOf({})).toEqual({
       ...usual,

@@ -3,8 +3,8 @@
  * a night has more time and raises them by environment variables (.ci/nightly), so that both run
  * the same tests:
  *   STREAMBED_KILLS         times that the torture kills a process, 200
- *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 4,000
- *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 60
+ *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 2,500
+ *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 30
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
  *   STREAMBED_SEEDS         histories that the simulation plays in every run, 136
  *   STREAMBED_NEW_SEEDS     histories that no run has played before, 24
@@ -36,8 +36,8 @@ export interface Budget {
 export function budgetOf(environment: Readonly<Record<string, string | undefined>>): Budget {
   return {
     kills: countOf(environment, 'STREAMBED_KILLS', 200),
-    disks: countOf(environment, 'STREAMBED_DISKS', 4_000),
-    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 60),
+    disks: countOf(environment, 'STREAMBED_DISKS', 2_500),
+    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 30),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
     simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 136),
     newSeeds: countOf(environment, 'STREAMBED_NEW_SEEDS', 24),

@@ -84,8 +84,8 @@ function readFound(path: string): readonly FoundEntry[] {
 }
 
 /**
- * Until it has done all, or is killed: while it opens the log now and then, or while it works; every
- * other one after compaction has come to its end once, however slow the machine is.
+ * Until it has done all, or is killed: while it opens the log now and then, or while it works;
+ * every other one after compaction has come to its end once, however slow the machine is.
  */
 async function live(program: string, life: CompactionLife, random: SeededRandom): Promise<void> {
   const child = spawn(process.execPath, [program], { stdio: ['pipe', 'pipe', 'inherit'] })

@@ -77,25 +77,21 @@ export interface FsObserver {
 type AnyFunction = (...values: readonly unknown[]) => unknown
 type Callback = (error: unknown, result?: unknown) => void
 
-/** From now on, until the process ends. */
-export function observeFsCalls(observer: FsObserver): void {
+/** From now on, until the process ends: what changes anything, or what only looks as well. */
+export function observeFsCalls(
+  observer: FsObserver,
+  which: 'changes' | 'changes and looks' = 'changes',
+): void {
   // Node's removal of trees takes the functions that it is made of at its first use: those of Node.
   fs.rmSync('/nonexistent/streambed', { recursive: true, force: true })
-  const watching = new Watching(observer)
+  const watching = new Watching(observer, which === 'changes and looks')
   const { promises } = fs
-  for (const name of namesOf('')) replace(fs, name, (call) => watching.direct(name, call))
-  for (const name of namesOf('promises.')) {
+  for (const name of watching.namesOf('')) replace(fs, name, (call) => watching.direct(name, call))
+  for (const name of watching.namesOf('promises.')) {
     replace(promises, name.slice('promises.'.length), (call) => watching.promised(name, call))
   }
   watchKoffi(watching)
   syncBuiltinESMExports()
-}
-
-function namesOf(prefix: string): readonly string[] {
-  const ofPrefix = Object.keys(FS_EFFECTS).filter(
-    (name) => name.slice(0, name.lastIndexOf('.') + 1) === prefix,
-  )
-  return ofPrefix.filter((name) => FS_EFFECTS[name] !== 'none')
 }
 
 function replace(owner: object, name: string, by: (original: AnyFunction) => AnyFunction): void {
@@ -107,9 +103,22 @@ class Watching {
   readonly #observer: FsObserver
   /** Calls that Node makes to serve another one are not seen (I1). */
   #isInside = false
+  readonly #seesLooks: boolean
 
-  constructor(observer: FsObserver) {
+  constructor(observer: FsObserver, seesLooks: boolean) {
     this.#observer = observer
+    this.#seesLooks = seesLooks
+  }
+
+  /** Of the calls that are watched. */
+  namesOf(prefix: string): readonly string[] {
+    const ofPrefix = Object.keys(FS_EFFECTS).filter(
+      (name) => name.slice(0, name.lastIndexOf('.') + 1) === prefix,
+    )
+    // A watcher is no call: it goes on.
+    return ofPrefix.filter(
+      (name) => FS_EFFECTS[name] !== 'none' || (this.#seesLooks && name !== 'watch'),
+    )
   }
 
   direct(name: string, original: AnyFunction): AnyFunction {
@@ -170,7 +179,7 @@ class Watching {
 
   #watchHandle(handle: fs.promises.FileHandle): void {
     const { fd } = handle // Closed, it is −1.
-    for (const name of namesOf('handle.')) {
+    for (const name of this.namesOf('handle.')) {
       const method = name.slice('handle.'.length)
       replace(handle, method, (original) => {
         const watched = this.promised(name, () => original())
@@ -221,7 +230,7 @@ function watchedLibrary(library: Library, watching: Watching): Library {
   return {
     func(name, ...signature) {
       const call = library.func(name, ...signature)
-      const known = namesOf('native.').find((one) => one === `native.${name}`)
+      const known = watching.namesOf('native.').find((one) => one === `native.${name}`)
       if (known === undefined) return call
       const direct: NativeFunction = watching.synchronous(known, call)
       if (call.async) direct.async = watching.withCallback(known, call.async.bind(call))

@@ -1,7 +1,7 @@
 /**
  * Kills of consumer groups: at least once, whatever moment a process with its members is killed at.
  *
- * STREAMBED_KILLS says how often, and half of these are here; STREAMBED_SEED repeats the choices of
+ * STREAMBED_KILLS says how often, and a quarter of these are here; STREAMBED_SEED repeats the choices of
  * a run, though not where in its work the child is when the kill comes. A run that fails leaves its
  * directory for study.
  */
@@ -13,7 +13,7 @@ import { budget } from '../support/budget.ts'
 import { runSeed } from '../support/seeded-random.ts'
 import { killGroups } from './group-kills.ts'
 
-const KILLS = Math.ceil(budget.kills / 2)
+const KILLS = Math.ceil(budget.kills / 4)
 
 it(`a group skips no record and repeats few, in ${KILLS} kills, seed ${runSeed}`, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'streambed-group-kills-'))

@@ -16,7 +16,13 @@ const CHAPTERS: readonly Chapter[] = [
     about:
       'What is written is in the page cache when a call returns, safe from a crash of the process:\n' +
       'no one syncs here, neither we nor a peer.',
-    questions: ['append-throughput', 'enqueue-throughput', 'json-events', 'garbage'],
+    questions: [
+      'append-throughput',
+      'enqueue-throughput',
+      'record-sizes-append',
+      'json-events',
+      'garbage',
+    ],
   },
   {
     title: 'Writing durably',
@@ -28,7 +34,7 @@ const CHAPTERS: readonly Chapter[] = [
   {
     title: 'Reading',
     about: 'From the page cache: files that were written before, read again and again.',
-    questions: ['scan-throughput', 'random-get', 'table-load'],
+    questions: ['scan-throughput', 'random-get', 'record-sizes-scan', 'table-load'],
   },
   {
     title: 'Following live',

@@ -10,7 +10,7 @@
 import { spreadCases } from './contestants/spread-cases.ts'
 import type { Question } from './runner/question.ts'
 
-const QUICK = [1, 100, 1_000]
+const QUICK = [1, 10, 100]
 const FULL = [1, 10, 100, 1_000, 10_000]
 
 /** The question. */

@@ -12,7 +12,7 @@ import { mustEqual, scatteredOffsets } from './runner/dataset.ts'
 import type { Case, Measurement, Question, Store } from './runner/question.ts'
 import { timed } from './runner/stopwatch.ts'
 
-const QUICK = [1, 100, 1_000]
+const QUICK = [1, 30, 300]
 const FULL = [1, 10, 100, 1_000, 10_000]
 
 const TOPIC = 'bench'

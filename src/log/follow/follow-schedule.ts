@@ -22,6 +22,8 @@ const IDLE_POLL_MS = 1_000
 export interface FollowScheduleParts {
   readonly clock: Clock
   readonly wake: WakeSource
+  /** For the first of a burst of wakes, at once: looks at what readers wait for. */
+  readonly glance: () => void
   /** Looks at everything; `isPoll` where nothing has said that there is something new. */
   readonly look: (isPoll: boolean) => void
   /** The wake source failed: it is polled instead. Called once. */
@@ -73,6 +75,8 @@ export class FollowSchedule {
   #wake(): void {
     if (this.#isLookDue || this.#isClosed) return
     this.#isLookDue = true
+    // A sleeping machine takes long for whatever comes before readers hear of their records.
+    this.#parts.glance()
     // A burst of wakes is one look, in the same turn as the first of them.
     afterTurn(() => {
       this.#isLookDue = false

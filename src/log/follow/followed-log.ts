@@ -88,8 +88,9 @@ export class FollowedLog {
       bootId,
       partitionAt: (place) => this.#partitionAt(place),
     })
+    const glance = (): void => this.#glance()
     const look = (isPoll: boolean): void => this.#look(isPoll)
-    this.#schedule = new FollowSchedule({ clock, wake, onFallback, look })
+    this.#schedule = new FollowSchedule({ clock, wake, onFallback, glance, look })
   }
 
   /**
@@ -196,6 +197,21 @@ export class FollowedLog {
         this.#lookAtTopics()
       }
     }
+  }
+
+  /**
+   * What comes first when something woke: whoever waits for records hears of them, unless there may
+   * be settings that were made before these were written. A look follows.
+   */
+  #glance(): void {
+    if (this.#isOver) return
+    try {
+      if (!this.#topics.isAsSeen()) return
+    } catch (error) {
+      if (!LogError.is(error)) throw error
+      return
+    }
+    this.#hear(this.#writer.glance())
   }
 
   /** One look that nobody asked for (I3). */

@@ -92,6 +92,12 @@ export class FollowedTopics {
     return known?.topic === topic ? appliedPolicy(topic.name, known.stored) : 'none'
   }
 
+  /** Whether metadata.json is, for certain, what it was at the last look. @throws {LogError} IO */
+  isAsSeen(): boolean {
+    const status = this.#source.driver.status(METADATA_FILE)
+    return this.#isSettled && !this.#mayHideChange && this.#isSame(status)
+  }
+
   /**
    * Looks whether topics were made, deleted, grown or changed; true where one was.
    * @throws {LogError} UNSUPPORTED_FORMAT where a newer version has written since; IO. What was
@@ -101,16 +107,12 @@ export class FollowedTopics {
     const { driver, clock } = this.#source
     const status = driver.status(METADATA_FILE)
     if (status === undefined) return this.#lookAtFolders()
-    const { version, fileId, sizeBytes, modifiedMs } = status
-    const before = this.#seen
-    const isSame =
-      before?.status.version === version &&
-      before.status.fileId === fileId &&
-      before.status.sizeBytes === sizeBytes
+    const before = this.#seen?.bytes
+    const isSame = this.#isSame(status)
     if (isSame && !this.#mayHideChange) return this.#isSettled ? false : this.#lookAtFolders()
-    this.#mayHideChange = Math.abs(clock.now() - modifiedMs) < RACY_MS // I2
+    this.#mayHideChange = Math.abs(clock.now() - status.modifiedMs) < RACY_MS // I2
     const bytes = readWholeFile(driver, METADATA_FILE)
-    if (isSame && before.bytes !== undefined && bytes?.equals(before.bytes) === true) return false
+    if (isSame && before !== undefined && bytes?.equals(before) === true) return false
     this.#seen = undefined // Whoever asks is told of a failure each time.
     this.#listedMs = -Infinity
     const hasChanged = this.#read()
@@ -124,6 +126,17 @@ export class FollowedTopics {
     this.#topics.clear()
     this.#sorted = undefined
     for (const partition of partitions) partition.finish(end)
+  }
+
+  /** Whether that is the status that was seen last. */
+  #isSame(status: FileStatus | undefined): boolean {
+    const seen = this.#seen?.status
+    return (
+      seen !== undefined &&
+      seen.version === status?.version &&
+      seen.fileId === status.fileId &&
+      seen.sizeBytes === status.sizeBytes
+    )
   }
 
   #all(): readonly FollowedTopic[] {

@@ -65,6 +65,11 @@ export class WriterWatch {
   /** Looks at everything; returns what else is said now, by `controlSlotKey`. */
   look(): ReadonlyMap<string, WriterWord> {
     this.#reopen()
+    return this.glance()
+  }
+
+  /** As `look`, at the file that was the control file at the last look. */
+  glance(): ReadonlyMap<string, WriterWord> {
     const published = this.#reader.look()
     this.#judge()
     const keys = this.#mayAllDiffer ? [...this.#words.keys()] : published

@@ -9,6 +9,8 @@ interface Scheduled {
   readonly clock: FakeClock
   readonly wake: HandWake
   readonly looks: boolean[]
+  /** How many looks there had been at each. */
+  readonly glances: number[]
   readonly fallbacks: unknown[]
   readonly schedule: FollowSchedule
 }
@@ -17,14 +19,16 @@ function scheduled(): Scheduled {
   const clock = new FakeClock()
   const wake = new HandWake()
   const looks: boolean[] = []
+  const glances: number[] = []
   const fallbacks: unknown[] = []
   const schedule = new FollowSchedule({
     clock,
     wake,
+    glance: () => void glances.push(looks.length),
     look: (isPoll) => void looks.push(isPoll),
     onFallback: (cause) => void fallbacks.push(cause),
   })
-  return { clock, wake, looks, fallbacks, schedule }
+  return { clock, wake, looks, glances, fallbacks, schedule }
 }
 
 describe('while nobody waits', () => {
@@ -64,6 +68,21 @@ describe('while somebody waits', () => {
     wake.onWake?.()
     await nextTurn()
     expect(looks).toEqual([false, false])
+  })
+
+  it('the first wake of a burst is a glance at once, before the look', async () => {
+    const { wake, glances, schedule } = scheduled()
+    schedule.listening(true)
+    wake.onWake?.()
+    expect(glances).toEqual([0])
+    wake.onWake?.()
+    await nextTurn()
+    wake.onWake?.()
+    expect(glances).toEqual([0, 1])
+    schedule.close()
+    await nextTurn()
+    wake.onWake?.()
+    expect(glances).toEqual([0, 1])
   })
 
   it('the watch goes on where readers come and go between two polls', () => {

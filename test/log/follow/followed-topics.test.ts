@@ -233,4 +233,26 @@ describe('once the directory is gone', () => {
       rmSync(`${directory}-aside`, { recursive: true, force: true })
     },
   )
+
+  it('has the settings in force at an append before it hears of the records', async () => {
+    const { writer, follower } = await pair()
+    await create(writer, 't')
+    const partition = follower.log.topic('t')?.partitions[0]
+    const written = partitionOf(writer, 't')
+    const heard: [number, number | undefined][] = []
+    partition?.onChange(() => heard.push([partition.logEndOffset, partition.config.retentionMs]))
+    for (const retentionMs of [1_000, 2_000]) {
+      follower.clock.advance(1_000) // What was changed long ago cannot hide a change.
+      await runProcedure(writer.alterTopics([{ name: 't', config: { retentionMs } }]))
+      appendMany(written, 1)
+      writer.publisher?.publishNow(written)
+      await follower.wake()
+    }
+    expect(heard).toEqual([
+      [1, 1_000],
+      [2, 2_000],
+    ])
+    follower.log.close()
+    await runProcedure(writer.close())
+  })
 })

@@ -119,7 +119,7 @@ function linePanels(result: QuestionResult, found: readonly Found[]): readonly L
 
 /** Memory, and what the question measured besides its answer. */
 function isExtra(heading: string): boolean {
-  return /\bMB\b/.test(heading) && heading !== 'peak MB' && !isMoreBetter(heading)
+  return /\bMB\b/.test(heading) && !isMoreBetter(heading)
 }
 
 function panelOver(

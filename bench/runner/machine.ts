@@ -69,7 +69,7 @@ function fileSystemOf(directory: string): string {
 function commitOf(): string {
   try {
     const git = (...args: readonly string[]): string =>
-      execFileSync('git', [...args], { encoding: 'utf8' }).trim()
+      execFileSync('git', [...args], { encoding: 'utf8', stdio: 'pipe' }).trim()
     const changed = git('status', '--porcelain', '--', 'src') === '' ? '' : ' with changes'
     return git('rev-parse', '--short', 'HEAD') + changed
   } catch {

@@ -17,7 +17,6 @@ const WITHOUT_SPREAD: ReadonlySet<string> = new Set([
   'added MB',
   'GC ms/s',
   'grown MB',
-  'peak MB',
   'longest µs',
 ])
 const RATIOS: readonly Column[] = [
@@ -91,5 +90,6 @@ function columnOf(heading: string): Column {
 }
 
 function withSpread({ median, spread }: Summary): string {
-  return `${shortNumber(median)} ±${Math.round(spread * 50)}%`
+  const percent = Math.round(spread * 50)
+  return percent === 0 ? shortNumber(median) : `${shortNumber(median)} ±${percent}%`
 }

@@ -4,12 +4,11 @@
  *
  *   I1  calls of `next` are answered in order, however many wait at once
  *   I2  `return`, `break`, an aborted signal and the end of the log release everything at once,
- *       also
- *       while a `next` waits
+ *       also while a `next` waits
  *   I3  cold data is not read on the event loop: a read that took over a millisecond is followed by
  *       asynchronous ones until they are fast again
- *   I4  nothing wakes unheard: from before the look that found no record until a call is answered,
- *       the stream listens without a gap
+ *   I4  nothing wakes unheard: from the look that found no record until a call is answered, the
+ *       stream listens without a gap; it listens no longer once nobody asks again
  */
 import { LogError } from '../errors/log-error.ts'
 import type { Clock } from '../log/clock.ts'
@@ -42,7 +41,10 @@ export interface StreamOptions {
 type Result<R> = IteratorResult<R, undefined>
 const END: IteratorReturnResult<undefined> = Object.freeze({ done: true, value: undefined })
 
-/** A call of `next` that has no answer yet. */
+/** What is to come behind the call that runs now, and before the next turn. */
+const NOW: Promise<void> = Promise.resolve()
+
+/** Who made a call of `next`. */
 interface Waiter<R> {
   readonly resolve: (result: Result<R>) => void
   readonly reject: (error: unknown) => void
@@ -59,13 +61,14 @@ export class MergedStream<R> implements RecordStream<R> {
   #current = -1
   #isOver = false
   readonly #pace: ReadPace
-  /** Not empty exactly while `#serve` runs and the stream is not over. */
+  /** Calls of `next` that have no answer yet. */
   readonly #waiters: Waiter<R>[] = []
   /** Stops listening. */
   #release: (() => void) | undefined
-  /** Something happened since the last look. */
+  /** A look for the calls that wait is under way, or due. */
+  #isServing = false
+  /** Something happened since the last look began. */
   #isAwake = false
-  #wakeUp: (() => void) | undefined
 
   /**
    * `open` is called at once, so that the positions of the sources are those of the call; what it
@@ -116,27 +119,61 @@ export class MergedStream<R> implements RecordStream<R> {
     const answer = new Promise<Result<R>>((resolve, reject) => {
       this.#waiters.push({ resolve, reject })
     })
-    if (this.#waiters.length === 1) void this.#serve()
+    // A loop that asks for the next record at once goes on listening as it did.
+    this.#release ??= this.#listen()
+    if (!this.#isServing) this.#goOn()
     return answer
   }
 
-  /**
-   * Answers the calls that wait, until none does. Begins where a look found nothing. Never rejects.
-   */
-  async #serve(): Promise<void> {
-    const release = this.#listen()
-    this.#release = release
+  /** Something may have happened. Whoever told is not held up: the look is behind its call. */
+  readonly #notice = (): void => {
+    this.#isAwake = true
+    if (this.#waiters.length > 0 && !this.#isServing) this.#goOn()
+  }
+
+  /** For the calls that wait, where the last look has not told that there is nothing for them. */
+  #goOn(): void {
+    if (this.#pace.readsAhead) void this.#serveAhead()
+    else if (this.#isAwake) {
+      this.#isServing = true
+      void NOW.then(this.#serve)
+    }
+  }
+
+  /** Answers what can be answered by now; what comes later is told of. Never throws. */
+  readonly #serve = (): void => {
     try {
-      while (this.#waiters.length > 0) {
-        if (this.#pace.readsAhead) await this.#loadAhead()
-        else await this.#sleep()
+      this.#answerWaiters()
+    } catch (error) {
+      this.#fail(error)
+    }
+    this.#isServing = false
+    if (this.#waiters.length === 0) void NOW.then(this.#rest)
+    else this.#goOn()
+  }
+
+  /** As `#serve`, while reads are to wait for the device off the event loop. Never rejects. */
+  async #serveAhead(): Promise<void> {
+    this.#isServing = true
+    try {
+      while (this.#waiters.length > 0 && this.#pace.readsAhead) {
+        await this.#loadAhead()
         this.#answerWaiters()
       }
     } catch (error) {
       this.#fail(error)
-    } finally {
-      release()
     }
+    this.#serve()
+  }
+
+  /** Behind those who were answered: stops listening, unless one of them has asked again. */
+  readonly #rest = (): void => {
+    if (this.#waiters.length === 0) this.#stopListening()
+  }
+
+  #stopListening(): void {
+    this.#release?.()
+    this.#release = undefined
   }
 
   #answerWaiters(): void {
@@ -150,40 +187,25 @@ export class MergedStream<R> implements RecordStream<R> {
   /** Listens to everything that may give a waiting call its answer; returns how to stop. */
   #listen(): () => void {
     const { signal } = this.#options
-    const notice = (): void => this.#notice()
     const releases = this.#sources
       .filter((source) => !source.isDone)
-      .map((source) => source.log.onChange(notice))
+      .map((source) => source.log.onChange(this.#notice))
     releases.push(this.#host.onClosing(() => this.#finish()))
     if (this.#host.holdsProcess) releases.push(holdProcess())
-    const onAbort = (): void => this.#fail(abortedBy(signal))
+    const onAbort = (): void => {
+      // With nobody waiting, it is what the next call is answered.
+      if (this.#waiters.length > 0) this.#fail(abortedBy(signal))
+    }
     signal?.addEventListener('abort', onAbort, { once: true })
     releases.push(() => signal?.removeEventListener('abort', onAbort))
     return () => {
-      for (const release of releases.splice(0)) release()
+      for (const release of releases) release()
     }
-  }
-
-  #notice(): void {
-    this.#isAwake = true
-    this.#wakeUp?.()
-  }
-
-  /**
-   * Resolves when one of the partitions changed or the stream is over: at once where it was since.
-   */
-  async #sleep(): Promise<void> {
-    if (!this.#isAwake) {
-      await new Promise<void>((resolve) => {
-        this.#wakeUp = resolve
-      })
-    }
-    this.#isAwake = false
-    this.#wakeUp = undefined
   }
 
   /** The next record that can be had without waiting; ends the stream where none can come. */
   #takeNow(): R | undefined {
+    this.#isAwake = false
     if (this.#isOver) return undefined
     if (this.#refusal !== undefined) throw this.#refusal.error
     const { signal } = this.#options
@@ -248,9 +270,8 @@ export class MergedStream<R> implements RecordStream<R> {
     this.#refusal = undefined
     for (const source of this.#sources) source.finish()
     this.#sources = []
-    this.#release?.()
+    this.#stopListening()
     for (const waiter of this.#waiters.splice(0)) waiter.resolve(END)
-    this.#notice()
   }
 }
 

@@ -208,6 +208,48 @@ describe.each(READ_KINDS)('a read of a log on %s', (kind) => {
     expect(listeners).toBe(0)
   })
 
+  it('listens without a gap while its loop asks at once, and no longer once it does not', async () => {
+    const partition = (await openTopic(kind)).partition(0)
+    const { signal } = new AbortController()
+    let listens = 0
+    const add = signal.addEventListener.bind(signal)
+    signal.addEventListener = (...args: Parameters<typeof add>) => {
+      listens += 1
+      add(...args)
+    }
+    const read = partition.read({ live: true, signal })
+    const seen: number[] = []
+    const loop = (async () => {
+      for await (const { offset } of read) {
+        seen.push(offset)
+        if (offset === 4) await settle()
+        if (offset === 6) break
+      }
+    })()
+    for (let at = 0; at < 7; at += 1) {
+      await settle()
+      await settle()
+      partition.append(numbered(1))
+    }
+    await loop
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6])
+    expect(listens).toBe(2)
+  })
+
+  it('rejects the next call where its signal aborts right behind an answer', async () => {
+    const partition = (await openTopic(kind)).partition(0)
+    const controller = new AbortController()
+    const read = partition.read({ live: true, signal: controller.signal })
+    const next = read.next().then((answer) => {
+      controller.abort()
+      return answer
+    })
+    partition.append(numbered(1))
+    expect((await next).done).toBe(false)
+    expect((await rejection(read.next())).code).toBe('ABORTED')
+    expect(await read.next()).toEqual(DONE)
+  })
+
   it('throws when its topic is deleted under it, waiting or not', async () => {
     const log = await openLog(kind)
     const topic = await log.createTopic('t')

@@ -10,8 +10,8 @@
  *         as theirs do, joining included; `for await` over `read`; `scan`.
  *
  * The broker is a fresh one for each measurement. User CPU is that of client and broker together;
- * each is in a column of its own. Needs Java and Maven: test/interop/toolchain.ts; without Java there
- * are no cases. kafkajs takes part in full runs, with a tenth of the records.
+ * each is in a column of its own. Needs Java and Maven (test/interop/toolchain.ts); without Java
+ * there are no cases. kafkajs takes part in full runs, with a tenth of the records.
  */
 import { KAFKAJS, KafkaNodeClient } from './contestants/kafka-node-client.ts'
 import { cpuBetween, KafkaLoopback, missingJava, type ToolRun } from './contestants/kafka.ts'

@@ -63,6 +63,23 @@ describe('the page', () => {
   })
 })
 
+describe('the summary in README.md', () => {
+  const marks = '<!-- benchmarks: made by npm run bench:report -->old<!-- /benchmarks -->'
+
+  it('keeps what was synced apart from what was not', () => {
+    const sends = question('send-throughput', [{ name: '100 B, acks all, 1 in flight', answers }])
+    const said = withSummary(`before ${marks} behind`, [madeRun(WHEN, [appends, sends])])
+    expect(said).toMatch(/^before <!--.*<!-- \/benchmarks --> behind$/s)
+    expect(said.match(/^\| --- /gm)).toHaveLength(2)
+    expect(said).not.toContain('old')
+  })
+
+  it('says where to look where nothing was measured, and leaves a page without marks alone', () => {
+    expect(withSummary(marks, [])).toContain('(docs/benchmarks.md)')
+    expect(withSummary('no marks', [madeRun(WHEN, [appends])])).toBe('no marks')
+  })
+})
+
 describe('a plot', () => {
   it('has a bar for each contestant, and a line over its rounds', () => {
     const svg = plotOf(appends) ?? ''

@@ -57,7 +57,7 @@ export class PartitionBatch {
     const builder = this.#builder
     const sizeBytes = builder.sizeBytes
     const index = builder.recordCount
-    builder.add(record.timestamp, record.key, record.value, record.headers)
+    builder.addRecord(record)
     if (send !== null) {
       send.index = index
       send.timestamp = record.timestamp

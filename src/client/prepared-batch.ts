@@ -52,7 +52,7 @@ export class PreparedBatch {
   add(input: unknown, types: RecordTypes, nowMs: number): void {
     const record = this.#record
     prepareNow(input, types, 'append', nowMs, record)
-    this.builder.add(record.timestamp, record.key, record.value, record.headers)
+    this.builder.addRecord(record)
   }
 
   /** Forgets the records and keeps the batch for the next call. */

@@ -65,7 +65,8 @@ const RECORDS_PER_READING = 16
 export class RecordTime {
   readonly #clock: Clock
   readonly #mayShare: boolean
-  #readMs = 0
+  /** Not a number at first, so that V8 keeps what was read as it is: else each caller gets a copy. */
+  #readMs: number | undefined
   /** How many more records may have what was read. */
   #left = 0
   #endsWithTurn = false
@@ -77,15 +78,17 @@ export class RecordTime {
 
   /** The time now. */
   exact(): number {
-    this.#readMs = this.#clock.now()
-    return this.#readMs
+    const nowMs = this.#clock.now()
+    this.#readMs = nowMs
+    return nowMs
   }
 
   /** The time now, or that of one of the last calls in this turn. Hot. */
   recent(): number {
-    if (this.#left === 0) return this.#read()
+    const readMs = this.#readMs
+    if (this.#left === 0 || readMs === undefined) return this.#read()
     this.#left -= 1
-    return this.#readMs
+    return readMs
   }
 
   #read(): number {

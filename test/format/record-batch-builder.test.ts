@@ -334,6 +334,31 @@ describe('building a batch', () => {
     expect(readRecords(builder.buffer, 0)).toHaveLength(1)
   })
 
+  it('makes the same of a record, whether it comes in one piece or in four', () => {
+    const built = (encode: (builder: RecordBatchBuilder) => void): Buffer => {
+      const builder = new RecordBatchBuilder()
+      builder.begin(Buffer.alloc(100), 0)
+      encode(builder)
+      builder.finish('none')
+      return builder.buffer.subarray(builder.start, builder.start + builder.sizeBytes)
+    }
+    // Deltas on both sides of where a varint takes a second byte.
+    const records = Array.from({ length: 70 }, (_, index) => ({
+      timestamp: 1_000_000_000_000 + (index % 3 === 0 ? -index : index),
+      key: index % 2 === 0 ? 'key' : null,
+      value: Buffer.alloc(index, index),
+      headers: index % 5 === 0 ? ['name', 'value'] : null,
+    }))
+    const inPieces = built((builder) => addAll(builder, records))
+    const whole = built((builder) => {
+      for (const record of records) builder.addRecord(record)
+    })
+    expect(whole.equals(inPieces)).toBe(true)
+    const stored = readRecords(whole, 0)
+    expect(stored.map(({ timestamp }) => timestamp)).toEqual(records.map((one) => one.timestamp))
+    expect(stored.map(({ offset }) => offset)).toEqual(records.map((_, index) => index))
+  })
+
   it('keeps nothing of its inputs', () => {
     const value = Buffer.from('before')
     const builder = new RecordBatchBuilder()

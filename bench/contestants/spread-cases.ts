@@ -1,7 +1,8 @@
 /**
  * The cases that the questions about many topics and many partitions have in common: the same work
  * on logs that differ in how many there are. The smallest is the limit, so a row's ratio to it is
- * what growing costs, and 'us each' is the time by what there is of it.
+ * what growing costs, and 'us each' is the time by what there is of it. Making ten thousand takes
+ * minutes, so a log is made once a case, and what is appended to it stays for the next round.
  */
 import { rmSync } from 'node:fs'
 import type { Case, Contestant, Measurement } from '../runner/question.ts'
@@ -47,13 +48,6 @@ type Measure = (directory: string, spread: Spread) => Promise<Measurement>
 /** All of them. */
 export function spreadCases(sizes: readonly NamedSpread[], work: SpreadWork): readonly Case[] {
   const { batchCount, enqueuedCount, durableCount } = work
-  const written = (name: string, measure: Measure): Case => ({
-    name,
-    contestants: sizes.map(({ name: size, spread }, index) => ({
-      ...rowOf(size, index),
-      measure: (directory) => measure(directory, spread),
-    })),
-  })
   const stored = (name: string, measure: Measure): Case => ({
     name,
     contestants: sizes.map(({ name: size, spread }, index) => ({
@@ -62,15 +56,20 @@ export function spreadCases(sizes: readonly NamedSpread[], work: SpreadWork): re
       measure: (directory) => measure(directory, spread),
     })),
   })
+  const created: Case = {
+    name: 'create',
+    contestants: sizes.map(({ name: size, spread }, index) => ({
+      ...rowOf(size, index),
+      measure: (directory) => creates(directory, spread),
+    })),
+  }
   return [
-    written(`${batchCount * BATCH.length} records, batches of 10 in turn`, (at, spread) =>
-      appends(at, spread, batchCount),
+    stored(`${batchCount * BATCH.length} records, batches of 10 in turn`, (at) =>
+      appends(at, batchCount),
     ),
-    written(`${enqueuedCount} records by key`, (at, spread) => enqueues(at, spread, enqueuedCount)),
-    written(`${durableCount} durable records to one`, (at, spread) =>
-      durables(at, spread, durableCount),
-    ),
-    written('create', creates),
+    stored(`${enqueuedCount} records by key`, (at) => enqueues(at, enqueuedCount)),
+    stored(`${durableCount} durable records to one`, (at) => durables(at, durableCount)),
+    created,
     stored('open to the first record, closed cleanly', opens),
     stored('open to the first record, after kill -9', opensKilled),
     stored('append to one and close', visits),
@@ -88,12 +87,8 @@ function byEach(measurement: Measurement, { topicCount, partitionCount }: Spread
   return { ...measurement, also: { 'us each': each } }
 }
 
-async function appends(
-  directory: string,
-  spread: Spread,
-  batchCount: number,
-): Promise<Measurement> {
-  const open = await SpreadLog.create(directory, spread)
+async function appends(directory: string, batchCount: number): Promise<Measurement> {
+  const open = await SpreadLog.open(directory)
   const append = (count: number): void => {
     for (let batch = 0; batch < count; batch += 1) open.inTurn(batch).append(BATCH)
   }
@@ -102,17 +97,13 @@ async function appends(
   const measurement = await timed(recordCount, recordCount * VALUE.length, () => {
     append(batchCount)
   })
-  open.check(2 * recordCount)
+  open.checkAppended(2 * recordCount)
   await open.close()
   return measurement
 }
 
-async function enqueues(
-  directory: string,
-  spread: Spread,
-  recordCount: number,
-): Promise<Measurement> {
-  const open = await SpreadLog.create(directory, spread)
+async function enqueues(directory: string, recordCount: number): Promise<Measurement> {
+  const open = await SpreadLog.open(directory)
   const producer = open.log.producer({ acks: 1 })
   const handOver = async (count: number): Promise<void> => {
     for (let index = 0; index < count; index += 1) {
@@ -126,19 +117,13 @@ async function enqueues(
   const measurement = await timed(recordCount, recordCount * VALUE.length, () =>
     handOver(recordCount),
   )
-  open.check(2 * recordCount)
+  open.checkAppended(2 * recordCount)
   await open.close()
   return measurement
 }
 
-async function durables(
-  directory: string,
-  spread: Spread,
-  recordCount: number,
-): Promise<Measurement> {
-  const open = await SpreadLog.create(directory, spread)
-  for (const partition of open.partitions) partition.append(BATCH)
-  await open.log.flush()
+async function durables(directory: string, recordCount: number): Promise<Measurement> {
+  const open = await SpreadLog.open(directory)
   const topic = open.log.topic(open.inTurn(0).topic)
   const send = async (): Promise<void> => {
     for (let index = 0; index < recordCount; index += 1) {
@@ -147,7 +132,7 @@ async function durables(
   }
   await send()
   const measurement = await timed(recordCount, recordCount * VALUE.length, send)
-  open.check(open.partitions.length * BATCH.length + 2 * recordCount)
+  open.checkAppended(2 * recordCount)
   await open.close()
   return measurement
 }
@@ -212,8 +197,7 @@ async function visits(store: string, spread: Spread): Promise<Measurement> {
   return byEach(measurement, spread)
 }
 
-async function housekeeping(store: string, spread: Spread): Promise<Measurement> {
-  const directory = copyOf(store)
+async function housekeeping(directory: string, spread: Spread): Promise<Measurement> {
   const open = await SpreadLog.open(directory)
   await open.topics[0]?.alterConfig({ retentionMs: Number.MAX_SAFE_INTEGER })
   const measurement = await timed(1, 0, async () => {
@@ -221,6 +205,5 @@ async function housekeeping(store: string, spread: Spread): Promise<Measurement>
   })
   open.check(open.partitions.length * STORED_RECORDS)
   await open.close()
-  rmSync(directory, { recursive: true })
   return byEach(measurement, spread)
 }

@@ -32,11 +32,14 @@ export class SpreadLog {
   readonly log: Package.EventLog
   readonly topics: readonly Package.Topic[]
   readonly partitions: readonly Package.Partition[]
+  /** Where each partition ended when it was opened. */
+  readonly #ends: readonly number[]
 
   private constructor(log: Package.EventLog, topics: readonly Package.Topic[]) {
     this.log = log
     this.topics = topics
     this.partitions = topics.flatMap((topic) => topic.partitions)
+    this.#ends = this.partitions.map(({ logEndOffset }) => logEndOffset)
   }
 
   /** Opens the log in `directory` and makes its topics, all at once. */
@@ -65,6 +68,16 @@ export class SpreadLog {
       visited += partition.scan(() => undefined)
     }
     mustEqual(visited, recordCount, 'records in all partitions')
+  }
+
+  /** Throws unless so many records have been appended since it was opened, and can be read. */
+  checkAppended(recordCount: number): void {
+    let visited = 0
+    for (const [index, partition] of this.partitions.entries()) {
+      const from = this.#ends[index] ?? 0
+      if (partition.logEndOffset > from) visited += partition.scan(() => undefined, { from })
+    }
+    mustEqual(visited, recordCount, 'records appended to all partitions')
   }
 
   close(): Promise<void> {

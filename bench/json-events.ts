@@ -1,11 +1,11 @@
 /**
- * Events as services write them, JSON of about 300 B: how many bytes do they take on disk, how fast are
- * they appended, and read again, with each codec?
+ * Events as services write them, JSON of about 300 B: how many bytes do they take on disk, how fast
+ * are they appended, and read again, with each codec?
  *
- * 'bytes/event' is all that the closed store has on disk, indexes included, by the number of events.
- * streambed compresses a batch by itself, so what a codec finds depends on the size of batches;
- * LevelDB compresses blocks of 4 KiB, whatever the batch, with snappy, later, in a thread: its
- * append is not slowed by it and its user CPU is. It is compacted before its bytes are counted.
+ * 'bytes/event' is all that the closed store has on disk, indexes included, by the number of
+ * events. streambed compresses a batch by itself, so what a codec finds depends on the size of
+ * batches; LevelDB compresses blocks of 4 KiB, whatever the batch, with snappy, later, in a thread:
+ * its append is not slowed by it and its user CPU is. It is compacted before its bytes are counted.
  * Limits: the events with a length before each; gzip -6 of all of them in one piece, what nobody
  * who wants to append or to read one event can have. Reading looks at each event, and parses none.
  */
@@ -111,7 +111,8 @@ async function appended(
   }
   await append(0, warmUpCount)
   await turn()
-  const measuredBytes = events.byteCount(eventCount) // Whole rounds of the pool, wherever it starts.
+  // Whole rounds of the pool, wherever it starts.
+  const measuredBytes = events.byteCount(eventCount)
   const measurement = await timed(eventCount, measuredBytes, () =>
     append(warmUpCount, warmUpCount + batchCount),
   )

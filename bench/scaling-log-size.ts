@@ -188,7 +188,7 @@ function tried<T>(get: () => T): T | undefined {
   }
 }
 
-/** Memory that belongs to this process alone; all that is resident where the system does not say. */
+/** Memory of this process alone; all that is resident where the system does not say. */
 function ownBytes(): number {
   try {
     const line = /^RssAnon:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))

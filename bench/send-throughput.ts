@@ -19,7 +19,7 @@ import { CLASSIC_LEVEL, ClassicLevelLog } from './contestants/classic-level.ts'
 import { EVENT_STORAGE, EventStorageLog } from './contestants/event-storage.ts'
 import { JSON_LINES, JsonLines } from './contestants/json-lines.ts'
 import { LMDB, LmdbLog } from './contestants/lmdb.ts'
-import { FrameBuffer, RawFile } from './contestants/raw-file.ts'
+import { FrameBuffer, LENGTH_BYTES, RawFile } from './contestants/raw-file.ts'
 import { encodedRecords, jsonRecords } from './contestants/shaped-records.ts'
 import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
@@ -34,7 +34,7 @@ import { timed } from './runner/stopwatch.ts'
 const KINDS = [
   { acks: 1, senderCount: 1, base: 40_000 },
   { acks: 1, senderCount: 256, base: 150_000 },
-  { acks: 'all', senderCount: 1, base: 4_000 },
+  { acks: 'all', senderCount: 1, base: 2_000 },
   { acks: 'all', senderCount: 256, base: 80_000 },
 ] as const
 /** Sent before the clock starts: with fewer, JavaScript is still being compiled while it runs. */
@@ -89,7 +89,7 @@ async function timedSends(plan: Plan, send: Send): Promise<Timed> {
   const sendUpTo = async (end: number): Promise<void> => {
     await Promise.all(Array.from({ length: senderCount }, () => sender(end)))
   }
-  const warmUpCount = Math.max(MIN_WARM_UP_RECORDS, warmUpFor(recordCount))
+  const warmUpCount = warmUpOf(plan)
   const writtenCount = warmUpCount + recordCount
   await sendUpTo(warmUpCount)
   timedSend?.forget()
@@ -98,6 +98,10 @@ async function timedSends(plan: Plan, send: Send): Promise<Timed> {
   )
   if (timedSend === undefined) return { measurement, writtenCount }
   return { measurement: { ...measurement, latency: timedSend.latency() }, writtenCount }
+}
+
+function warmUpOf({ recordCount }: Plan): number {
+  return Math.max(MIN_WARM_UP_RECORDS, warmUpFor(recordCount))
 }
 
 /** Sends, and times some of them. */
@@ -231,8 +235,12 @@ function lines(file: JsonLines, { dataset, acks, senderCount }: Plan): Send {
   return senderCount === 1 ? async (index) => append([index]) : (index) => group.add(index)
 }
 
-function rawWrites(file: RawFile, { dataset, acks, senderCount }: Plan): Send {
-  if (acks === 'all') file.preallocate()
+function rawWrites(file: RawFile, plan: Plan): Send {
+  const { dataset, acks, senderCount } = plan
+  if (acks === 'all') {
+    const recordCount = warmUpOf(plan) + plan.recordCount
+    file.preallocate(recordCount * (LENGTH_BYTES + dataset.byteCount(1)))
+  }
   const commit = (): Promise<void> | void => {
     file.write()
     return acks === 'all' ? file.sync() : undefined

@@ -76,9 +76,9 @@ export class RawFile {
     return new RawFile(openSync(pathIn(directory), 'r'))
   }
 
-  /** Makes the file larger than what will be written: a sync then has no size to store. */
-  preallocate(): void {
-    ftruncateSync(this.#fd, PREALLOCATED_BYTES)
+  /** Makes the file as large as what will be written: a sync then has no size to store. */
+  preallocate(sizeBytes: number = PREALLOCATED_BYTES): void {
+    ftruncateSync(this.#fd, sizeBytes)
   }
 
   /** Adds a record to the next write. */

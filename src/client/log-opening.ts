@@ -9,7 +9,7 @@
  */
 import { join } from 'node:path'
 import { invalidArgument } from '../errors/log-error.ts'
-import { loadNativeCrc32c } from '../format/crc32c.ts'
+import { loadNativeCrc32cOncePaid } from '../format/crc32c.ts'
 import { delay, holdProcess } from '../log/clock.ts'
 import {
   isLogDirectory,
@@ -227,7 +227,7 @@ function openedOver(
 }
 
 async function openLocked(place: DiskPlace, options: CheckedLogOptions): Promise<OpenedLog> {
-  loadNativeCrc32c() // Native helpers are looked for at the first open, never at import.
+  loadNativeCrc32cOncePaid() // Native helpers are looked for from the first open on.
   enableZstdPackage()
   const warn = warnTo(options.onWarning)
   const { host, report, reads } = await openEngine(place, options)

@@ -214,9 +214,12 @@ export class ControlFile {
     // Downwards, so that low slots are given out first.
     for (let slot = slotCount - 1; slot >= 0; slot -= 1) {
       const found = read[slot]
+      if (found === undefined) {
+        this.#free.push(slot)
+        continue
+      }
       this.#file.read(key, 0, SLOT_KEY_BYTES, controlSlotPosition(slot))
-      if (found === undefined) this.#free.push(slot)
-      else this.#occupy(slot, key, found.sequence, false)
+      this.#occupy(slot, key, found.sequence, false)
     }
     return true
   }

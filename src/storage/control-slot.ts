@@ -116,14 +116,15 @@ export function readSlot(bytes: Buffer, at: number): ReadSlot | undefined {
 }
 
 function readCopy(bytes: Buffer, at: number, place: 0 | 1): ReadSlot | undefined {
-  const image = Buffer.allocUnsafe(SLOT_IMAGE_BYTES)
   const copyAt = at + slotCopyAt(place)
+  const sequence = bytes.readUInt32BE(copyAt + SEQUENCE_AT - SLOT_KEY_BYTES)
+  const crc = bytes.readUInt32BE(copyAt + CRC_AT - SLOT_KEY_BYTES)
+  // All zeros were never published, even under a key for which 0 is the right CRC. Most slots of a
+  // small log are free: whoever opens it meets them twice.
+  if (sequence === 0 && crc === 0) return undefined
+  const image = Buffer.allocUnsafe(SLOT_IMAGE_BYTES)
   bytes.copy(image, 0, at, at + SLOT_KEY_BYTES)
   bytes.copy(image, SLOT_KEY_BYTES, copyAt, copyAt + SLOT_COPY_BYTES)
-  const sequence = image.readUInt32BE(SEQUENCE_AT)
-  const crc = image.readUInt32BE(CRC_AT)
-  // All zeros were never published, even under a key for which 0 is the right CRC.
-  if (sequence === 0 && crc === 0) return undefined
   if ((sequence & 1) !== place || crc !== crc32c(image, 0, CRC_AT)) return undefined
   try {
     const published = readImage(image, bytes.readUInt32BE(at + SLOT_GENERATION_AT))

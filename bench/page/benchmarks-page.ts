@@ -6,7 +6,7 @@
 import { remarksOn, tableOf } from '../runner/report.ts'
 import { machineLines } from '../runner/machine.ts'
 import { newestOf, type Answered, type Conditions, type Run } from '../runner/results.ts'
-import { chaptersOf, type Chapter } from './chapters.ts'
+import { chaptersOf, sourceOf, type Chapter } from './chapters.ts'
 import { folded, markdownTable, plainText } from './markdown.ts'
 import { plotOf } from './plots.ts'
 import { targetLines } from './targets-table.ts'
@@ -140,7 +140,8 @@ function questionSection({ result, conditions }: Answered, hasPlot: boolean): re
   return [
     `### ${question}`,
     '',
-    `What is measured: ${asks}. \`npm run bench -- ${question}\``,
+    `What is measured: ${asks}. What is compared, and what favours whom:`,
+    `[bench/${sourceOf(question)}](../bench/${sourceOf(question)}).`,
     '',
     ...(hasPlot ? [`![${question}: ${asks}](${PLOTS}/${question}.svg)`, ''] : []),
     ...(failed === undefined ? [] : [`Ended early: ${plainText(failed)}`, '']),

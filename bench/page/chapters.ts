@@ -14,8 +14,8 @@ const CHAPTERS: readonly Chapter[] = [
   {
     title: 'Writing',
     about:
-      'What is written is in the page cache when a call returns, safe from a crash of the process:\n' +
-      'no one syncs here, neither we nor a peer.',
+      'What is written is in the page cache when a call returns, safe from a crash of the\n' +
+      'process: no one syncs here, neither we nor a peer.',
     questions: [
       'append-throughput',
       'enqueue-throughput',
@@ -69,6 +69,22 @@ const CHAPTERS: readonly Chapter[] = [
     questions: ['kafka-loopback'],
   },
 ]
+
+/** The files of questions that are not named after them. */
+const SOURCES: Readonly<Record<string, string>> = {
+  'groups-throughput': 'group-throughput',
+  'groups-times': 'group-times',
+  'readers-writer': 'readers',
+  'readers-wake': 'readers',
+  'readers-through': 'readers',
+  'record-sizes-append': 'record-sizes',
+  'record-sizes-scan': 'record-sizes',
+}
+
+/** The file below bench that asks a question, and says at its top what favours whom. */
+export function sourceOf(question: string): string {
+  return `${SOURCES[question] ?? question}.ts`
+}
 
 /** The chapters that there is something in, of the questions with these names. */
 export function chaptersOf(names: readonly string[]): readonly Chapter[] {

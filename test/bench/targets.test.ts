@@ -2,9 +2,13 @@
  * What the targets name is there: questions, cases, contestants. Without the peers installed, whose
  * packages are loaded where something is measured.
  */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { sourceOf } from '../../bench/page/chapters.ts'
 import { questions } from '../../bench/questions.ts'
 import { BEST_PEER, targets, type Goal } from '../../bench/targets.ts'
+import { CHECKOUT } from '../support/source-text.ts'
 
 /** Contestants by the names of their cases, of quick runs and full ones. */
 function casesOf(name: string): ReadonlyMap<string, readonly string[]> {
@@ -46,6 +50,13 @@ describe('the targets', () => {
 })
 
 describe('the questions', () => {
+  it('are in the files that the page links to', () => {
+    const missing = questions.filter(
+      ({ name }) => !existsSync(join(CHECKOUT, 'bench', sourceOf(name))),
+    )
+    expect(missing.map(({ name }) => name)).toEqual([])
+  })
+
   it('have names that tell them apart, as do their cases and contestants', () => {
     const unique = (names: readonly string[], where: string): void => {
       expect([...new Set(names)], where).toEqual(names)

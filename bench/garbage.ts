@@ -13,7 +13,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { LMDB, LmdbLog } from './contestants/lmdb.ts'
 import { encodedRecords } from './contestants/shaped-records.ts'
-import { RawFile } from './contestants/raw-file.ts'
+import { LENGTH_BYTES, RawFile } from './contestants/raw-file.ts'
 import { SQLITE, SqliteLog } from './contestants/sqlite.ts'
 import { StreambedLog } from './contestants/streambed.ts'
 import { Contest, type Timed } from './runner/contest.ts'
@@ -109,7 +109,7 @@ function durableCase(recordCount: number): Case {
       },
     )
     .add({ name: 'raw write', role: 'limit' }, RawFile.create, (file) => {
-      file.preallocate()
+      file.preallocate(2 * recordCount * (LENGTH_BYTES + dataset.byteCount(1)))
       const queue = new GroupCommit<BenchRecord>(async (records) => {
         file.appendAll(records)
         await file.sync()

@@ -11,7 +11,8 @@
  *
  * The broker is a fresh one for each measurement. User CPU is that of client and broker together;
  * each is in a column of its own. Needs Java and Maven (test/interop/toolchain.ts); without Java
- * there are no cases. kafkajs takes part in full runs, with a tenth of the records.
+ * there are no cases. In full runs kafkajs takes part, with a tenth of the records, and Kafka is
+ * warm; quick ones show it slower than it is.
  */
 import { KAFKAJS, KafkaNodeClient } from './contestants/kafka-node-client.ts'
 import { cpuBetween, KafkaLoopback, missingJava, type ToolRun } from './contestants/kafka.ts'
@@ -25,6 +26,13 @@ import { turn } from './runner/turn.ts'
 
 const RECORDS_PER_TURN = 1_000
 const BATCH_RECORDS = 100
+/**
+ * Broker and tools get faster for the first few million records, by more than three times: HotSpot
+ * compiles them meanwhile. Quick runs stop before that is over.
+ */
+const JVM_WARM_UP_RECORDS = 4_000_000
+const QUICK_JVM_WARM_UP_RECORDS = 1_000_000
+const JVM_WARM_UP_BYTES = 2_147_483_648
 /** kafkajs takes so many times longer than the others that it gets fewer. */
 const NODE_CLIENT_DIVISOR = 10
 
@@ -45,9 +53,15 @@ interface Plan {
   readonly recordCount: number
 }
 
+/** With what Kafka handles before the clock starts. */
+interface JvmPlan extends Plan {
+  readonly jvmWarmUpCount: number
+}
+
 function casesOf(size: Size, scale: Scale): readonly Case[] {
   const recordCount = recordsFor(1_000_000, size, scale)
   const plan = { lines: new LineRecords(size.valueBytes), recordCount }
+  const jvmPlan = { ...plan, jvmWarmUpCount: jvmWarmUpFor(plan, scale) }
   const nodePlan = { ...plan, recordCount: Math.ceil(recordCount / NODE_CLIENT_DIVISOR) }
   const { quick } = scale
   const node = <T>(contestant: T): readonly T[] => (quick ? [] : [contestant])
@@ -57,7 +71,7 @@ function casesOf(size: Size, scale: Scale): readonly Case[] {
       contestants: [
         { name: 'streambed enqueue', role: 'ours', measure: (at) => enqueued(at, plan) },
         { name: 'streambed append', role: 'ours', measure: (at) => appended(at, plan) },
-        { name: 'kafka producer', role: 'peer', measure: (at) => producedByTool(at, plan) },
+        { name: 'kafka producer', role: 'peer', measure: (at) => producedByTool(at, jvmPlan) },
         ...node<Contestant>({
           name: 'kafkajs producer',
           ...KAFKAJS,
@@ -74,7 +88,7 @@ function casesOf(size: Size, scale: Scale): readonly Case[] {
           store: storeOf(plan),
           measure: (at) => passed(at, plan, pass),
         })),
-        { name: 'kafka consumer', role: 'peer', measure: (at) => consumedByTool(at, plan) },
+        { name: 'kafka consumer', role: 'peer', measure: (at) => consumedByTool(at, jvmPlan) },
         ...node<Contestant>({
           name: 'kafkajs consumer',
           ...KAFKAJS,
@@ -83,6 +97,12 @@ function casesOf(size: Size, scale: Scale): readonly Case[] {
       ],
     },
   ]
+}
+
+function jvmWarmUpFor({ lines, recordCount }: Plan, { quick }: Scale): number {
+  const wanted = quick ? QUICK_JVM_WARM_UP_RECORDS : JVM_WARM_UP_RECORDS
+  const bound = Math.floor(JVM_WARM_UP_BYTES / lines.lineBytes)
+  return Math.max(recordCount, Math.min(wanted, bound))
 }
 
 async function enqueued(directory: string, { lines, recordCount }: Plan): Promise<Measurement> {
@@ -221,23 +241,24 @@ async function scanPass({ partition }: StreambedLog): Promise<Pass> {
   return { visited, sum }
 }
 
-async function producedByTool(directory: string, plan: Plan): Promise<Measurement> {
-  const { lines, recordCount } = plan
+async function producedByTool(directory: string, plan: JvmPlan): Promise<Measurement> {
+  const { lines, recordCount, jvmWarmUpCount } = plan
   const kafka = await KafkaLoopback.start(directory)
-  const warmUpCount = warmUpFor(recordCount)
-  await kafka.produce(lines, warmUpCount)
+  await kafka.produce(lines, jvmWarmUpCount)
   const run = await kafka.produce(lines, recordCount)
   await kafka.stop()
-  await kafka.check(lines, warmUpCount + recordCount)
+  await kafka.check(lines, jvmWarmUpCount + recordCount)
   return measured(run, plan)
 }
 
-/** The topic is filled by the tool too. It reads all of it twice, the second time for the clock. */
-async function consumedByTool(directory: string, plan: Plan): Promise<Measurement> {
-  const { lines, recordCount } = plan
+/** The topic is filled by the tool too, and read again and again, at last for the clock. */
+async function consumedByTool(directory: string, plan: JvmPlan): Promise<Measurement> {
+  const { lines, recordCount, jvmWarmUpCount } = plan
   const kafka = await KafkaLoopback.start(directory)
   await kafka.produce(lines, recordCount)
-  await kafka.consume(lines, recordCount)
+  for (let read = 0; read < jvmWarmUpCount; read += recordCount) {
+    await kafka.consume(lines, recordCount)
+  }
   const run = await kafka.consume(lines, recordCount)
   await kafka.stop()
   return measured(run, plan)

@@ -1,10 +1,10 @@
 /**
  * Apache Kafka on loopback, as test/interop runs it: one node in KRaft mode, its own producer and
- * consumer measured by its own perf tools. The tools run in one JVM, where each is run once before
+ * consumer measured by its own perf tools. The tools run in one JVM, where each can be run before
  * it is measured, so that it is compiled then; so is the broker.
  *
  * The heap and collector of broker and tools are those of Kafka's own scripts. The producer gets
- * larger batches than its defaults, because with those it is slower; the topic has one partition,
+ * larger batches than by default, with which it takes half the CPU; the topic has one partition,
  * and syncs when the kernel does, which is Kafka's default.
  */
 import { spawnSync } from 'node:child_process'

@@ -68,9 +68,9 @@ const ONE_WAIT =
   'A sync that does not block the event loop is handed to a thread and back, which wakes up an ' +
   'idle thread twice; SQLite syncs in the thread that called and stops everything else meanwhile.'
 const HANDED_OVER_FIRST =
-  'event-storage hands a record to its consumer before it writes it, which is not acks 1; of ' +
-  'what this takes here, more than half is the append with its positioned write. Where event-storage ' +
-  'writes first, its row is the slower one.'
+  'event-storage hands a record to its consumer before it writes it, which is not acks 1: the row ' +
+  'to compare is the one where it writes first. Of what this takes here, more than half is the ' +
+  'append with its positioned write.'
 
 const SPEED = 'records/s'
 const BYTES_EACH = 'bytes/event'

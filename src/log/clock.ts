@@ -65,7 +65,7 @@ const RECORDS_PER_READING = 16
 export class RecordTime {
   readonly #clock: Clock
   readonly #mayShare: boolean
-  /** Not a number at first, so that V8 keeps what was read as it is: else each caller gets a copy. */
+  /** Not a number at first, so that V8 keeps what was read as it is, not a copy for each call. */
   #readMs: number | undefined
   /** How many more records may have what was read. */
   #left = 0

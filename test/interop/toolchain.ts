@@ -1,6 +1,7 @@
 /**
- * Kafka for the tests: global setup of the project `interop`, and for the benchmarks. Finds Java and Maven, has Maven fetch
- * Kafka's published jars once, compiles the driver in kafka/, and provides the class path.
+ * Kafka for the tests: global setup of the project `interop`, and what the benchmarks ask. Finds
+ * Java and Maven, has Maven fetch Kafka's published jars once, compiles the driver in kafka/, and
+ * says what the class path is.
  *
  *   <cache>/4.1.1/lib-<h>/       Kafka and what it depends on; h is a hash of kafka/pom.xml
  *   <cache>/4.1.1/classes-<h>/   the driver, compiled; h is a hash of its sources

@@ -274,7 +274,7 @@ describe('building a batch', () => {
     )
   })
 
-  it('goes on in memory of its own when it is moved out, and stays where it is once finished', () => {
+  it('goes on in memory of its own when it is moved out, and stays where it is finished', () => {
     const first = Buffer.alloc(1_000)
     const builder = new RecordBatchBuilder()
     builder.begin(first, 100)

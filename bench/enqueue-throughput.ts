@@ -1,12 +1,12 @@
 /**
- * How fast are records handed over one by one, when nobody waits for each? Measured up to the point
- * where all of them have been written, safe from a kill of the process.
+ * How fast are records handed over one by one, when nobody waits for each? Measured up to the
+ * point where all of them have been written, safe from a kill of the process.
  *
  * streambed: `producer.enqueue`, acks 1. SQLite: a queue by hand, one transaction a turn of the
  * event loop. lmdb: `put`, not awaited, which it commits in groups by itself. classic-level: the
- * queue, a batch a turn, awaited. event-storage: `commit`, which has a buffer of its own, flushed at
- * the end. JSON lines: a write a turn. Limits: raw writes of 64 KiB from a buffer; copying the bytes
- * and nothing else. All of them hand over 1,000 a turn.
+ * queue, a batch a turn, awaited. event-storage: `commit`, which has a buffer of its own, flushed
+ * at the end. JSON lines: a write a turn. Limits: raw writes of 64 KiB from a buffer; copying the
+ * bytes and nothing else. All of them hand over 1,000 a turn.
  */
 import { CLASSIC_LEVEL, ClassicLevelLog } from './contestants/classic-level.ts'
 import { EVENT_STORAGE, EventStorageLog } from './contestants/event-storage.ts'

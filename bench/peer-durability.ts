@@ -1,13 +1,14 @@
 /**
  * Who keeps what it acknowledged? Each way of writing sends a number of records, waits for each to
- * be acknowledged, and is killed by SIGKILL in the turn in which the last one was. Then its store is
- * opened again, as its manual says to after a crash, and read: `lost` is what was acknowledged and
- * is not there, and what is there has to be what was written. Timed is that opening and reading.
+ * be acknowledged, and is killed by SIGKILL in the turn in which the last one was. Then its store
+ * is opened again, as its manual says to after a crash, and read: `lost` is what was acknowledged
+ * and is not there, and what is there has to be what was written. Timed is that opening and
+ * reading.
  *
  * A kill leaves the kernel's page cache alone: it says whether records had left the process, not
- * whether they were synced. A peer that loses records here is no durable peer whatever it syncs: of
- * event-storage the other questions time the one that flushes, because what it calls committed is
- * not in the indexes by which it is found.
+ * whether they were synced. A peer that loses records here is no durable peer whatever it syncs:
+ * of event-storage the other questions time the one that flushes, because what it calls committed
+ * is not in the indexes by which it is found.
  */
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'

@@ -5,11 +5,11 @@
  *
  * streambed: `producer.send`. SQLite: NORMAL for acks 1, FULL for 'all'; a transaction each with
  * one sender, a queue by hand and a transaction a turn with 256. lmdb: `put` with and without
- * syncs. classic-level: `put`, with `sync` for 'all'; with 256 senders the queue and a batch a turn.
- * event-storage: a commit and a flush, which is what keeps it (peer-durability), with `syncOnFlush`
- * for 'all'; JSON lines: a write, for 'all' and an awaited fdatasync; the queue for both. Limits:
- * raw writes, for 'all' into a preallocated file and followed by an awaited fdatasync, with 256
- * senders one of each a turn; copying the bytes and nothing else.
+ * syncs. classic-level: `put`, with `sync` for 'all'; with 256 senders the queue and a batch a
+ * turn. event-storage: a commit and a flush, which is what keeps it (peer-durability), with
+ * `syncOnFlush` for 'all'; JSON lines: a write, for 'all' and an awaited fdatasync; the queue for
+ * both. Limits: raw writes, for 'all' into a preallocated file and followed by an awaited
+ * fdatasync, with 256 senders one of each a turn; copying the bytes and nothing else.
  *
  * Where it is durable, sends are timed one by one: with one sender all of them, with 256 every
  * eighth, because looking at the clock is no longer little beside a send. SQLite and event-storage

@@ -1,11 +1,11 @@
 /**
- * classic-level, the LevelDB binding, as a log: the offset is the key, key and value of a record are
- * its value. Tuned: chained batches, which take half the CPU of an array of operations, no
+ * classic-level, the LevelDB binding, as a log: the offset is the key, key and value of a record
+ * are its value. Tuned: chained batches, which take half the CPU of an array of operations, no
  * compression of bytes that do not compress, a large write buffer, iterators that fetch a thousand
  * values at once.
  *
- * Written: LevelDB hands its log to the kernel with every batch: survives a kill of the process, as
- * acks 1 does. Durable: `sync`, an fdatasync a batch, in a thread.
+ * Written: LevelDB hands its log to the kernel with every batch: survives a kill of the process,
+ * as acks 1 does. Durable: `sync`, an fdatasync a batch, in a thread.
  */
 import { crc32Of, KEY_BYTES, mustEqual, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'

@@ -1,11 +1,13 @@
 /**
- * event-storage as a log: one stream, a record is an event `{ key, value }` with its value in base64.
+ * event-storage as a log: one stream, a record is an event `{ key, value }` with its value in
+ * base64.
  *
  * Tuned: buffers of 64 KiB for reading and writing, of 16 KiB for its indexes. What it calls
- * committed is in the stream's file, but not in the indexes without which nobody finds it: those it
- * writes up to 100 ms later, and rebuilds from no file. So where records have to survive a kill of
- * the process it is told to write everything (`flush`), where they have to survive a power cut with
- * `syncOnFlush`, an fsync of each of its three files: peer-durability shows what is lost without.
+ * committed is in the stream's file, but not in the indexes without which nobody finds it: those
+ * it writes up to 100 ms later, and rebuilds from no file. So where records have to survive a kill
+ * of the process it is told to write everything (`flush`), where they have to survive a power cut
+ * with `syncOnFlush`, an fsync of each of its three files: peer-durability shows what is lost
+ * without.
  */
 import { crc32Of, mustEqual, type BenchRecord, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'

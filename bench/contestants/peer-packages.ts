@@ -179,7 +179,7 @@ export function newEventStore(
   return new Store('bench', { storageDirectory, storageConfig: { ...options, ...lock } })
 }
 
-/** Loads the stores that are there, so that opening what they wrote does not count their loading. */
+/** Loads the stores that are there: opening what they wrote does not count their loading. */
 export function loadPeers(): void {
   for (const name of STORE_PACKAGES) if (versionOf(name) !== undefined) load(name)
   // Its native part comes with the first database.

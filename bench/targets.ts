@@ -69,8 +69,8 @@ const ONE_WAIT =
   'idle thread twice; SQLite syncs in the thread that called and stops everything else meanwhile.'
 const HANDED_OVER_FIRST =
   'event-storage hands a record to its consumer before it writes it, which is not acks 1: the ' +
-  'row to compare is the one where it writes first. Of what this takes here, more than half is the ' +
-  'append with its positioned write.'
+  'row to compare is the one where it writes first. Of what this takes here, more than half is ' +
+  'the append with its positioned write.'
 
 const CRC_OF_LARGE =
   'What is left is the CRC-32C, 145 ns a record of 1 KiB and 1,390 ns of 10 KiB, which raw ' +

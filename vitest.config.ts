@@ -32,10 +32,7 @@ const OWN_READS = [
   'test/storage/{disk-driver,mapp*}.test.ts',
 ]
 /** Over a simulated disk, which is read in one way; what holds is not how that is read. */
-const SIMULATED = [
-  'test/client/transactions/**',
-  'test/client/housekeeping/model.test.ts',
-]
+const SIMULATED = ['test/client/transactions/**', 'test/client/housekeeping/model.test.ts']
 /** Who gets which partition, and when: files are read by the sources that the others test. */
 const MEMBERSHIP = ['test/client/groups/**']
 

@@ -68,7 +68,7 @@ const batchesOf = (batchCount: number, recordCount: number, valueBytes: number) 
 afterEach(() => void vi.restoreAllMocks())
 
 describe('a lookup', () => {
-  const batch = fc.record({
+  const anyBatch = fc.record({
     recordCount: fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 15, max: 300 })),
     valueBytes: fc.oneof(fc.constant(3), fc.integer({ min: 0, max: 300 })),
     compression: fc.constantFrom('none', 'none', 'gzip'),
@@ -78,7 +78,7 @@ describe('a lookup', () => {
   it('finds what a walk comes to, in any order, in memory and in files', async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.array(batch, { minLength: 1, maxLength: 25 }),
+        fc.array(anyBatch, { minLength: 1, maxLength: 25 }),
         fc.constantFrom(4 * KIBIBYTE, 50 * KIBIBYTE, MEBIBYTE),
         fc.constantFrom('pread', 'mmap'),
         fc.infiniteStream(fc.nat()),

@@ -1,9 +1,9 @@
 /**
  * Kills of consumer groups: at least once, whatever moment a process with its members is killed at.
  *
- * STREAMBED_KILLS says how often, and a quarter of these are here; STREAMBED_SEED repeats the choices of
- * a run, though not where in its work the child is when the kill comes. A run that fails leaves its
- * directory for study.
+ * STREAMBED_KILLS says how often, and a quarter of these are here; STREAMBED_SEED repeats the
+ * choices of a run, though not where in its work the child is when the kill comes. A run that fails
+ * leaves its directory for study.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -236,11 +236,12 @@ export class HousekeepingWorld {
           onWarning: (warning) => this.warnings.push(warning),
         })
         this.#mustBeSound()
-        return keepsAll
+        // What an open leaves to the background may be what is stopped.
+        if (!this.isStopped) return keepsAll
       } catch (error) {
         if (!this.isStopped) throw error
-        keepsAll = (await this.#endStopped()) && keepsAll
       }
+      keepsAll = (await this.#endStopped()) && keepsAll
     }
   }
 

@@ -33,11 +33,13 @@ export class CostCounts {
   readonly #child: PlainSource = compileToPlainSource(CHILD)
 
   async count(plan: CostPlan): Promise<Costs> {
-    const space = [
+    const flags = [
       `--min-semi-space-size=${NEW_SPACE_MIB}`,
       `--max-semi-space-size=${NEW_SPACE_MIB}`,
+      // A compiler with a thread of its own is late on a busy machine, and code as yet slow counted.
+      '--no-concurrent-recompilation',
     ]
-    const child = spawn(process.execPath, [...space, this.#child.path], {
+    const child = spawn(process.execPath, [...flags, this.#child.path], {
       stdio: ['pipe', 'pipe', 'inherit'],
     })
     child.stdin.end(JSON.stringify(plan))

@@ -196,8 +196,10 @@ describe.skipIf(missingKafka !== null)(
       await writeMore(killed)
       const before = latestIn(await leftIn(killed.directory))
       const broker = brokerAt(killed, 'on', SLOW)
+      // A pass may be over before this process is told that the broker is up.
+      const beingCleaned = untilBeingCleaned(killed.directory)
       await broker.start()
-      await untilBeingCleaned(killed.directory)
+      await beingCleaned
       await broker.kill()
       if (process.env['STREAMBED_WRITE_VECTORS'] === '1') {
         writeStoredLog('broker-compacting-killed', killed.directory, before)

@@ -108,6 +108,13 @@ function controlFile(): Buffer {
   }).subarray(0, 640)
 }
 
+/** Steps of three bytes: publications, tears of them, what is freed, and the next writer. */
+const CONTROL_LIVES: readonly Buffer[] = [
+  Buffer.from([0, 1, 0, 0, 2, 0, 7, 0, 0, 1, 4, 2, 7, 0, 0, 6, 1, 0, 5, 3, 9]),
+  Buffer.from([0, 1, 0, 7, 0, 0, 4, 1, 0, 1, 4, 1, 7, 0, 0, 2, 1, 0, 7, 0, 0, 0, 1, 0]),
+  Buffer.from([0, 1, 0, 1, 0, 2, 3, 20, 1, 4, 3, 0, 0, 2, 0, 7, 0, 0, 4, 4, 0, 0, 2, 0]),
+]
+
 function backupManifest(): Buffer {
   return completeProcedure(
     formatBackupManifest({
@@ -224,6 +231,8 @@ const SEEDS: Readonly<Record<string, () => readonly Buffer[]>> = {
       return Buffer.concat([header, index, times])
     }),
   'control-file': () => [controlFile()],
+  'control-reader': () => [controlFile(), Buffer.concat([controlFile(), controlFile()])],
+  'control-lives': () => CONTROL_LIVES,
   'offset-checkpoint': () => [
     formatOffsetCheckpoint([
       { topic: 'orders', partition: 0, offset: 1013 },

@@ -10,6 +10,7 @@ import {
 } from './targets/batch-targets.ts'
 import { binaryTargets } from './targets/binary-targets.ts'
 import { codecTargets, lz4BlockTarget, snappyBlockTarget } from './targets/codec-targets.ts'
+import { controlReaderTargets } from './targets/control-reader-targets.ts'
 import { jsonTargets } from './targets/json-targets.ts'
 import { offsetCommitTarget } from './targets/offset-commit-target.ts'
 import { partitionTarget } from './targets/partition-target.ts'
@@ -28,6 +29,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   snappyBlockTarget,
   ...codecTargets,
   ...binaryTargets,
+  ...controlReaderTargets,
   ...textTargets,
   ...jsonTargets,
   partitionTarget,

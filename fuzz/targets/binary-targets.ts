@@ -28,14 +28,13 @@ import {
   readTimeIndexTimestamp,
 } from '../../src/format/time-index-entry.ts'
 import { CONTROL_FILE, ControlFile, readControlFile } from '../../src/storage/control-file.ts'
-import { CONTROL_SLOT_BYTES, SLOT_COPY_BYTES, slotCopyAt } from '../../src/storage/control-slot.ts'
+import { CONTROL_SLOT_BYTES } from '../../src/storage/control-slot.ts'
 import { OffsetIndex } from '../../src/storage/offset-index.ts'
 import { TimeIndex } from '../../src/storage/time-index.ts'
 import { parseTopicId } from '../../src/storage/topic-id.ts'
 import { type FuzzTarget, promise, promiseEqual, unlessCorrupt } from '../fuzz-target.ts'
+import { withControlChecksums } from './control-checksums.ts'
 import { driverWith } from './stored-file.ts'
-
-const CONTROL_HEADER_BYTES = 128
 
 /** See the file's header. */
 export const binaryTargets: readonly FuzzTarget[] = [
@@ -188,21 +187,4 @@ function checkControlFile(bytes: Buffer): void {
     promiseEqual(published?.durableOffset, 3, 'what is published is read')
   }
   control.close()
-}
-
-/** A copy whose header and slots have the checksums that they should. */
-function withControlChecksums(input: Buffer): Buffer {
-  const bytes = Buffer.from(input)
-  if (bytes.length < CONTROL_HEADER_BYTES) return bytes
-  bytes.writeUInt32BE(crc32c(bytes, 0, 124), 124)
-  for (let at = CONTROL_HEADER_BYTES; at + CONTROL_SLOT_BYTES <= bytes.length;) {
-    for (const place of [0, 1]) {
-      const copyAt = at + slotCopyAt(place)
-      const crcAt = copyAt + SLOT_COPY_BYTES - 4
-      const image = Buffer.concat([bytes.subarray(at, at + 20), bytes.subarray(copyAt, crcAt)])
-      bytes.writeUInt32BE(crc32c(image, 0, image.length), crcAt)
-    }
-    at += CONTROL_SLOT_BYTES
-  }
-  return bytes
 }

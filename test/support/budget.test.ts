@@ -4,15 +4,16 @@ import { budgetOf, longestMs } from './budget.ts'
 
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
-    const usual = { kills: 200, disks: 2_500, soakSeconds: 30, propertyRuns: 100, stressRounds: 3 }
-    const limits = { limitMebibytes: 384, limitSegments: 500, limitTopics: 250 }
+    const kills = { kills: 200, transactionKills: 24, disks: 1_500, crashEnds: 3 }
+    const usual = { ...kills, soakSeconds: 15, propertyRuns: 100, stressRounds: 3 }
+    const limits = { limitMebibytes: 288, limitSegments: 320, limitTopics: 150 }
     expect(budgetOf({})).toEqual({
       ...usual,
       ...limits,
       simulatedSeeds: 136,
       newSeeds: 24,
       mutantSeeds: 60,
-      damagedLogs: 40,
+      damagedLogs: 16,
     })
     expect(budgetOf({ STREAMBED_KILLS: '' }).kills).toBe(200)
   })
@@ -24,7 +25,9 @@ describe('budgetOf', () => {
     const limits = { limitMebibytes: 1, limitSegments: 2, limitTopics: 3 }
     const sizes = { kills: 2000, disks: 9, soakSeconds: 20, propertyRuns: 10_000, stressRounds: 7 }
     const more = { STREAMBED_LIMIT_TOPICS: '3', STREAMBED_DAMAGES: '4' }
-    const all = { ...torture, ...others, ...files, ...more }
+    const crashes = { STREAMBED_TRANSACTION_KILLS: '5', STREAMBED_CRASH_ENDS: '6' }
+    const all = { ...torture, ...others, ...files, ...more, ...crashes }
+    expect(budgetOf(all)).toMatchObject({ transactionKills: 5, crashEnds: 6 })
     expect(budgetOf(all)).toMatchObject({ ...sizes, ...limits, simulatedSeeds: 8, damagedLogs: 4 })
   })
 

@@ -3,23 +3,27 @@
  * a night has more time and raises them by environment variables (.ci/nightly), so that both run
  * the same tests:
  *   STREAMBED_KILLS         times that the torture kills a process, 200
- *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 2,500
- *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 30
+ *   STREAMBED_TRANSACTION_KILLS  times that it kills a process with transactions, 24
+ *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 1,500
+ *   STREAMBED_CRASH_ENDS    ways in which a crash ends that are tried at each call of the disk, 3
+ *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 15
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
  *   STREAMBED_SEEDS         histories that the simulation plays in every run, 136
  *   STREAMBED_NEW_SEEDS     histories that no run has played before, 24
  *   STREAMBED_MUTANT_SEEDS  histories that look for a build without a rule, at most, 60
  *   STREAMBED_STRESS        rounds in which the stress test makes, reads and ends logs, 3
- *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 384
- *   STREAMBED_LIMIT_FILES   segments of the log that has more files than its process may open, 500
- *   STREAMBED_LIMIT_TOPICS  topics of the log with the most, 250
- *   STREAMBED_DAMAGES       damages of each kind to each small log, 40
+ *   STREAMBED_LIMIT_MIB     size of the log that is larger than the memory of its process, 288
+ *   STREAMBED_LIMIT_FILES   segments of the log that has more files than its process may open, 320
+ *   STREAMBED_LIMIT_TOPICS  topics of the log with the most, 150
+ *   STREAMBED_DAMAGES       damages of each kind to each small log, 16
  */
 
 /** Sizes of one run of the tests. */
 export interface Budget {
   readonly kills: number
+  readonly transactionKills: number
   readonly disks: number
+  readonly crashEnds: number
   readonly soakSeconds: number
   readonly propertyRuns: number
   readonly simulatedSeeds: number
@@ -36,17 +40,19 @@ export interface Budget {
 export function budgetOf(environment: Readonly<Record<string, string | undefined>>): Budget {
   return {
     kills: countOf(environment, 'STREAMBED_KILLS', 200),
-    disks: countOf(environment, 'STREAMBED_DISKS', 2_500),
-    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 30),
+    transactionKills: countOf(environment, 'STREAMBED_TRANSACTION_KILLS', 24),
+    disks: countOf(environment, 'STREAMBED_DISKS', 1_500),
+    crashEnds: countOf(environment, 'STREAMBED_CRASH_ENDS', 3),
+    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 15),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
     simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 136),
     newSeeds: countOf(environment, 'STREAMBED_NEW_SEEDS', 24),
     mutantSeeds: countOf(environment, 'STREAMBED_MUTANT_SEEDS', 60),
     stressRounds: countOf(environment, 'STREAMBED_STRESS', 3),
-    limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 384),
-    limitSegments: countOf(environment, 'STREAMBED_LIMIT_FILES', 500),
-    limitTopics: countOf(environment, 'STREAMBED_LIMIT_TOPICS', 250),
-    damagedLogs: countOf(environment, 'STREAMBED_DAMAGES', 40),
+    limitMebibytes: countOf(environment, 'STREAMBED_LIMIT_MIB', 288),
+    limitSegments: countOf(environment, 'STREAMBED_LIMIT_FILES', 320),
+    limitTopics: countOf(environment, 'STREAMBED_LIMIT_TOPICS', 150),
+    damagedLogs: countOf(environment, 'STREAMBED_DAMAGES', 16),
   }
 }
 

@@ -1,9 +1,9 @@
 /**
  * Kills of transactions: all or nothing and exactly once, whatever moment a process is killed at.
  *
- * STREAMBED_KILLS says how often, and a quarter of these are here; STREAMBED_SEED repeats the
- * choices of a run, though not where in its work the child is when the kill comes. A run that fails
- * leaves its directory for study.
+ * STREAMBED_TRANSACTION_KILLS says how often; STREAMBED_SEED repeats the choices of a run, though
+ * not where in its work the child is when the kill comes. A run that fails leaves its directory for
+ * study.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -13,7 +13,7 @@ import { budget } from '../support/budget.ts'
 import { runSeed } from '../support/seeded-random.ts'
 import { killTransactions } from './transaction-kills.ts'
 
-const KILLS = Math.ceil(budget.kills / 4)
+const KILLS = budget.transactionKills
 
 it(`transactions are all or nothing, moved records there once, in ${KILLS} kills, seed ${runSeed}`, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'streambed-transaction-kills-'))

@@ -2,10 +2,12 @@
  * Transactions, stopped or failed at each call of the disk that they take, one after the other:
  * the calls of a run without fault are counted, then each of them ends the process, by a kill or
  * with the power, or fails, as it can fail, once or from then on. Each time the log is opened
- * again.
+ * again. How many of the ways are tried at a call, test/support/budget.ts says.
  */
 import { describe, expect, it } from 'vitest'
 import type { NotedCall } from '../../../src/testing/disk-machine.ts'
+import { budget } from '../../support/budget.ts'
+import { endsOfTurn } from '../../support/every-crash.ts'
 import {
   ALLOCATING,
   attempt,
@@ -48,11 +50,19 @@ const SCENARIOS: readonly Scenario[] = [
   },
 ]
 
-const CRASHES: readonly Ending[] = ['kill', 'none', 'names', 'all', 'some', 'files', 'prefix']
+const CRASHES: readonly [Ending, ...Ending[]] = [
+  'kill',
+  'none',
+  'names',
+  'all',
+  'some',
+  'files',
+  'prefix',
+]
 const AFTER_FAILURES: readonly Ending[] = ['close', 'kill', 'none', 'all']
 
 /** How the call may fail; a disk that is full stays so, until somebody makes room. */
-function failuresOf({ action }: NotedCall, nth: number): readonly Strike[] {
+function failuresOf({ action }: NotedCall, nth: number): readonly [Strike, ...Strike[]] {
   if (action === 'flush')
     return [
       { fault: 'EIO', nth },
@@ -71,7 +81,7 @@ describe.each(SCENARIOS)('a transaction $name', (scenario) => {
     const calls = await callsOf(scenario)
     expect(calls.length).toBeGreaterThan(2)
     for (let nth = 1; nth <= calls.length + 1; nth++) {
-      for (const ending of CRASHES) {
+      for (const ending of endsOfTurn(CRASHES, nth)) {
         const strike = nth > calls.length ? Infinity : nth
         const { answer, isThere } = await attempt(
           scenario,
@@ -91,7 +101,7 @@ describe.each(SCENARIOS)('a transaction $name', (scenario) => {
     const calls = await callsOf(scenario)
     const wrong: string[] = []
     for (const [index, call] of calls.entries()) {
-      for (const strike of failuresOf(call, index + 1)) {
+      for (const strike of endsOfTurn(failuresOf(call, index + 1), index, budget.crashEnds - 1)) {
         const what = `${strike.fault} at ${said(calls, index + 1)}`
         const found = new Map<Answer, Set<boolean>>()
         for (const ending of AFTER_FAILURES) {

@@ -33,6 +33,8 @@ const BATCH_RECORDS = 500
 /** Appended in one turn of the event loop, as of a server that has something else to do as well. */
 const BATCHES_A_TURN = 2
 const STAMP_BYTES = 8
+/** What follows has been compiled by then, in writers and readers. */
+const WARM_UP_COUNT = 5_000
 
 type Fleet = readonly [name: string, processCount: number, logCount: number]
 
@@ -78,10 +80,12 @@ export const readersWake: Question = {
   answer: 'time',
   cases: ({ quick }) =>
     [
-      { everyMs: 1, sampleCount: quick ? 1_500 : 4_000 },
-      { everyMs: 100, sampleCount: quick ? 60 : 200 },
+      { everyMs: 1, sampleCount: quick ? 1_500 : 4_000, warmUpCount: WARM_UP_COUNT },
+      { everyMs: 10, sampleCount: quick ? 150 : 500, warmUpCount: WARM_UP_COUNT },
+      { everyMs: 100, sampleCount: quick ? 60 : 200, warmUpCount: WARM_UP_COUNT },
+      { everyMs: 100, sampleCount: quick ? 60 : 200, warmUpCount: 0 },
     ].map((pace) => ({
-      name: `a record every ${pace.everyMs} ms`,
+      name: `a record every ${pace.everyMs} ms${pace.warmUpCount === 0 ? ', both just begun' : ''}`,
       contestants: [
         { name: 'another process', role: 'ours', measure: (at) => wakes(at, pace, 'process') },
         { name: 'attached worker', role: 'ours', measure: (at) => wakes(at, pace, 'thread') },
@@ -120,6 +124,8 @@ export const readersThrough: Question = {
 
 interface Pace {
   readonly everyMs: number
+  /** Those come every millisecond: code that has run a few times only is several times as slow. */
+  readonly warmUpCount: number
   readonly sampleCount: number
 }
 
@@ -198,21 +204,19 @@ function followerOf(open: StreambedLog, errand: FollowerErrand, where: Where): P
 
 function wakeErrand(
   directory: string,
-  { sampleCount }: Pace,
+  { sampleCount, warmUpCount }: Pace,
   does: 'wake' | 'watch',
 ): FollowerErrand {
-  const warmUpCount = Math.floor(sampleCount / 4)
   return { ...reads(directory, sampleCount + warmUpCount), does, warmUpCount }
 }
 
-/** Calls `write` for each sample, and a quarter as often before. */
+/** Calls `write` for each record of the warm-up, and then for each sample. */
 async function paced(
-  { everyMs, sampleCount }: Pace,
+  { everyMs, sampleCount, warmUpCount }: Pace,
   write: (number: number) => void,
 ): Promise<void> {
-  const callCount = sampleCount + Math.floor(sampleCount / 4)
-  for (let number = 0; number < callCount; number += 1) {
-    await setTimeout(everyMs)
+  for (let number = 0; number < warmUpCount + sampleCount; number += 1) {
+    await setTimeout(number < warmUpCount ? 1 : everyMs)
     write(number)
   }
 }

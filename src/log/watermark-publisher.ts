@@ -2,8 +2,9 @@
  * WatermarkPublisher: brings the watermarks of partitions into the control file, where other
  * processes read them and recovery finds out how far this boot got.
  *
- * At the end of the turn when idle; under load at most once per turn of the event loop and per
- * millisecond. Only a change of the set of files is published before and behind it at once: who
+ * At the end of the turn when idle; under load at most once per turn of the event loop, and once
+ * per millisecond on average: who writes something every few milliseconds is not under load, however
+ * unevenly it comes. Only a change of the set of files is published before and behind it at once: who
  * reads these files has to know. Published values only have to be true when they are written; a
  * late one costs a reader time, and recovery a longer check. So a write that fails fails nobody:
  * the values stay due, and the next change, or the close, tries again.
@@ -23,6 +24,8 @@ const MIN_INTERVAL_MS = 1
 const REST_PER_COST = 25
 /** Readers look by themselves as often. */
 const MAX_INTERVAL_MS = 50
+/** So far publications may run ahead of their intervals. */
+const BURST_MS = 5
 /** What a publication may take beyond twice the last one before it counts as held up. */
 const COST_GRAIN_MS = 0.02
 
@@ -45,7 +48,8 @@ export class WatermarkPublisher {
   readonly #partitions = new Map<PartitionLog, Published>()
   readonly #changed = new Set<PartitionLog>()
   #isScheduled = false
-  #publishedAtMs = -Infinity
+  /** When the next one would be made if all came at even intervals. */
+  #dueMs = -Infinity
   #intervalMs = MIN_INTERVAL_MS
   #costMs = 0
   #timer: unknown
@@ -88,7 +92,7 @@ export class WatermarkPublisher {
     this.#changed.add(partition)
     if (this.#isScheduled) return
     this.#isScheduled = true
-    const waitMs = this.#publishedAtMs + this.#intervalMs - this.#clock.monotonicNow()
+    const waitMs = this.#dueMs - BURST_MS - this.#clock.monotonicNow()
     if (waitMs > 0) this.#timer = this.#clock.setTimeout(() => this.publishAll(), waitMs)
     else this.#afterTurn(() => this.publishAll())
   }
@@ -116,8 +120,9 @@ export class WatermarkPublisher {
       for (const partition of this.#changed) this.#publish(partition)
       this.onPublished?.()
     }
-    this.#publishedAtMs = this.#clock.monotonicNow()
-    this.#took(this.#publishedAtMs - begunMs)
+    const endedMs = this.#clock.monotonicNow()
+    this.#took(endedMs - begunMs)
+    this.#dueMs = Math.max(this.#dueMs, endedMs) + this.#intervalMs
   }
 
   /** A machine that was busy elsewhere makes one seem to cost much: that counts by and by. */

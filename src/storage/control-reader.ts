@@ -94,14 +94,17 @@ export class ControlReader {
     if (slot === undefined) this.look()
     else {
       this.#attempt((file) => {
-        const bytes = this.#chunk
-        const position = controlSlotPosition(slot)
-        const byteLength = file.read(bytes, 0, CONTROL_SLOT_BYTES, position)
-        const isWhole = byteLength === CONTROL_SLOT_BYTES
-        if (isWhole && !this.#isKept(0, byteLength, position)) this.#takeSlot(slot, 0, [])
+        this.#readSlotAt(file, slot)
         this.#readHeader(file, [])
       })
     }
+    return this.published(key)
+  }
+
+  /** As `readSlot`, at the slot alone: of a writer that came meanwhile nothing is known yet. */
+  glanceAtSlot(key: string): PublishedPartition | undefined {
+    const slot = this.#slots.get(key)
+    if (slot !== undefined) this.#attempt((file) => this.#readSlotAt(file, slot))
     return this.published(key)
   }
 
@@ -173,6 +176,13 @@ export class ControlReader {
   #forgetHeader(): void {
     this.#header = undefined
     this.#kept.fill(0, 0, Math.min(CONTROL_HEADER_BYTES, this.#kept.length))
+  }
+
+  #readSlotAt(file: StorageFile, slot: number): void {
+    const position = controlSlotPosition(slot)
+    const byteLength = file.read(this.#chunk, 0, CONTROL_SLOT_BYTES, position)
+    const isWhole = byteLength === CONTROL_SLOT_BYTES
+    if (isWhole && !this.#isKept(0, byteLength, position)) this.#takeSlot(slot, 0, [])
   }
 
   /** How many bytes there are. */

@@ -20,7 +20,7 @@ import type { AppliedPolicy } from '../cleanup-policy.ts'
 import type { Clock } from '../clock.ts'
 import type { ReadableTopic } from '../readable-partition.ts'
 import { TailBudget } from '../tail.ts'
-import type { FollowContext, FollowedPlace } from './follow-context.ts'
+import type { FollowContext, FollowedPlace, WriterWord } from './follow-context.ts'
 import { FollowSchedule } from './follow-schedule.ts'
 import { FollowedCheckpoints } from './followed-checkpoints.ts'
 import { FollowedPartition } from './followed-partition.ts'
@@ -32,6 +32,9 @@ export type { WakeSource } from './wake-source.ts'
 
 /** Memory that the tails of all partitions may take together. */
 const TAIL_BUDGET_BYTES = 67_108_864
+
+/** Partitions whose readers hear of records before everything else is looked at. */
+const MAX_GLANCES = 4
 
 /** What a followed log runs on. */
 export interface FollowEnvironment {
@@ -200,18 +203,24 @@ export class FollowedLog {
   }
 
   /**
-   * What comes first when something woke: whoever waits for records hears of them, unless there may
-   * be settings that were made before these were written. A look follows.
+   * What comes first when something woke: whoever waits for records hears of them, and before of
+   * settings that were made before these were written. A look follows; where many wait it finds
+   * all of them in fewer reads.
    */
   #glance(): void {
-    if (this.#isOver) return
+    if (this.#isOver || this.#listened.size > MAX_GLANCES) return
+    const words = new Map<string, WriterWord>()
+    for (const key of this.#listened.keys()) {
+      const word = this.#writer.glance(key)
+      if (word !== undefined) words.set(key, word)
+    }
+    if (words.size === 0) return
     try {
-      if (!this.#topics.isAsSeen()) return
+      if (!this.#topics.isAsSeen()) this.#lookAtTopics()
     } catch (error) {
       if (!LogError.is(error)) throw error
-      return
     }
-    this.#hear(this.#writer.glance())
+    this.#hear(words)
   }
 
   /** One look that nobody asked for (I3). */
@@ -254,7 +263,7 @@ export class FollowedLog {
     return this.#isClosed || this.#loss !== undefined
   }
 
-  #hear(words: ReturnType<WriterWatch['look']>): void {
+  #hear(words: ReadonlyMap<string, WriterWord>): void {
     for (const [key, word] of words) {
       const partition = this.#partitions.get(key)
       if (partition !== undefined) this.#attempt(partition, () => partition.heard(word))

@@ -65,11 +65,6 @@ export class WriterWatch {
   /** Looks at everything; returns what else is said now, by `controlSlotKey`. */
   look(): ReadonlyMap<string, WriterWord> {
     this.#reopen()
-    return this.glance()
-  }
-
-  /** As `look`, at the file that was the control file at the last look. */
-  glance(): ReadonlyMap<string, WriterWord> {
     const published = this.#reader.look()
     this.#judge()
     const keys = this.#mayAllDiffer ? [...this.#words.keys()] : published
@@ -82,6 +77,22 @@ export class WriterWatch {
       if (word !== before) changed.set(key, word)
     }
     return changed
+  }
+
+  /**
+   * What the writer that was believed at the last look says of one partition now, where that is
+   * something else; whatever else may have happened is left to the next look.
+   */
+  glance(key: string): WriterWord | undefined {
+    const before = this.#words.get(key)
+    if (before?.mode !== 'published') return undefined
+    const published = this.#reader.glanceAtSlot(key)
+    if (published === before.published) return undefined
+    if (published?.writerGeneration === this.#writerGeneration && this.#isBelieved) {
+      return this.#wordOf(key, published)
+    }
+    this.#mayAllDiffer = true // Its slot has been read: the next look does not see it change.
+    return undefined
   }
 
   /** What is said of one partition at this moment. */

@@ -28,9 +28,7 @@ export class PreparedBatch {
   /** A batch for one call, empty, in the memory of `tail`. Give it back, whatever happened. */
   static take(tail: Tail): PreparedBatch {
     const batch = spareBatches.pop() ?? new PreparedBatch()
-    const { builder } = batch
-    const { buffer, start } = tail.reserve(builder)
-    builder.begin(buffer, start)
+    tail.begin(batch.builder)
     return batch
   }
 

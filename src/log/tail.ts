@@ -33,6 +33,8 @@ export interface BatchRun {
 
 /** Who encodes a batch in a tail's memory, and can be told to go on elsewhere. */
 export interface TailEncoder {
+  /** From `start` on `buffer` is its, until it is moved out. */
+  begin(buffer: Buffer, start: number): void
   /** Somebody else gets that memory. */
   moveOut(): void
 }
@@ -114,16 +116,20 @@ export class Tail {
 
   /**
    * Memory in which the next batch may be encoded in place, from `start` on. Borrowed until
-   * `accept`; where others may append before that, `encoder` is told when it has to go (I3).
+   * `accept`, by one who lets nobody else append before that.
    */
-  reserve(encoder?: TailEncoder): { readonly buffer: Buffer; readonly start: number } {
-    this.#moveEncoderOut()
+  reserve(): { readonly buffer: Buffer; readonly start: number } {
+    const { buffer, usedBytes } = this.#roomyChunk()
+    return { buffer, start: usedBytes }
+  }
+
+  /** As `reserve`, for `encoder`, which is told when it has to go (I3). Hot: allocates nothing. */
+  begin(encoder: TailEncoder): void {
+    const { buffer, usedBytes } = this.#roomyChunk()
+    // Behind the chunk: what is dropped to make room for one may be all there is, and then whoever
+    // encodes here is told to go.
     this.#encoder = encoder
-    let chunk = this.#chunks.at(-1)
-    if (chunk === undefined || chunk.buffer.length - chunk.usedBytes < chunk.buffer.length >>> 3) {
-      chunk = this.#addChunk(this.#nextChunkBytes)
-    }
-    return { buffer: chunk.buffer, start: chunk.usedBytes }
+    encoder.begin(buffer, usedBytes)
   }
 
   /** Keeps an appended batch: in place where it was encoded there, else as a copy. */
@@ -224,6 +230,15 @@ export class Tail {
   /** Gives every chunk up. */
   clear(): void {
     while (this.#chunks.length > 0) this.dropOldest()
+  }
+
+  /** The newest chunk, with room for a batch: nobody's but the caller's. */
+  #roomyChunk(): Chunk {
+    this.#moveEncoderOut()
+    const chunk = this.#chunks.at(-1)
+    if (chunk !== undefined && chunk.buffer.length - chunk.usedBytes >= chunk.buffer.length >>> 3)
+      return chunk
+    return this.#addChunk(this.#nextChunkBytes)
   }
 
   #moveEncoderOut(): void {

@@ -135,6 +135,17 @@ describe('a tail', () => {
     expect(tail.read(first - 1, end, 100, new ReusedBuffer())).toBeUndefined()
   })
 
+  it('moves out who began where all it held was dropped to make room', () => {
+    const tail = new Tail(new TailBudget(64 * MEBIBYTE))
+    const end = accept(tail, 0, 1, 4 * MEBIBYTE - 16_384) // All but what a tail may hold.
+    const builder = new RecordBatchBuilder()
+    tail.begin(builder)
+    const { buffer } = builder
+    expect(tail.firstOffset).toBe(Infinity)
+    accept(tail, end, 1, 10)
+    expect(builder.buffer).not.toBe(buffer)
+  })
+
   it('moves out who encodes in its memory before anybody else gets that', () => {
     const budget = new TailBudget(3 * MEBIBYTE)
     const others: readonly ((tail: Tail) => void)[] = [
@@ -151,7 +162,7 @@ describe('a tail', () => {
       const tail = new Tail(budget)
       accept(tail, 0, 1, 10)
       let moves = 0
-      tail.reserve({ moveOut: () => (moves += 1) })
+      tail.begin({ begin: () => undefined, moveOut: () => (moves += 1) })
       expect(moves).toBe(0)
       other(tail)
       expect(moves).toBe(1)

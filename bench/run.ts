@@ -1,15 +1,6 @@
 /**
- * npm run bench [-- name …] [--quick] [--save] [--json] [--rounds n] [--dir directory]
- *
- *   name    questions or parts of their names; all of them where none is given
- *   --quick minutes instead of hours: 100 B values alone, fewer records and rounds
- *   --save  keeps the results below bench/results, after each question; npm run bench:report then
- *           makes docs/benchmarks.md of all that are there
- *   --json  one document instead of tables
- *   --dir   where to write; the disk below it is what is measured
- *
- * Peers come with npm install --prefix bench; without them the others are measured. A question that
- * fails keeps nobody from the others: it is reported, and the exit code is 1.
+ * Asks the questions of the suite and prints what came out; `npm run bench -- --help` says how. Each
+ * measurement is a contestant's own process; peers come from bench/'s own package.json.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -28,16 +19,31 @@ const QUICK_ROUNDS = 3
 const FULL_ROUNDS = 5
 const RESULTS = join(dirname(fileURLToPath(import.meta.url)), '..', 'results')
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    quick: { type: 'boolean', default: false },
-    save: { type: 'boolean', default: false },
-    json: { type: 'boolean', default: false },
-    rounds: { type: 'string' },
-    dir: { type: 'string', default: tmpdir() },
-  },
-})
+const USAGE = `npm run bench [-- name ... options]
+
+  name        questions or parts of their names; all of them where none is given
+  --quick     minutes instead of hours: 100 B values alone, fewer records and rounds
+  --rounds n  ${FULL_ROUNDS} where nothing is said, ${QUICK_ROUNDS} with --quick
+  --save      keeps the results below bench/results, after each question; npm run bench:report then
+              makes docs/benchmarks.md of all that are there
+  --json      one document instead of tables
+  --dir d     where to write; the disk below it is what is measured
+  --help      this, and the names
+
+Peers come with npm install --prefix bench; without them the others are measured. A question that
+fails keeps nobody from the others: it is reported, and the exit code is 1.
+`
+
+const OPTIONS = {
+  help: { type: 'boolean', default: false },
+  quick: { type: 'boolean', default: false },
+  save: { type: 'boolean', default: false },
+  json: { type: 'boolean', default: false },
+  rounds: { type: 'string' },
+  dir: { type: 'string', default: tmpdir() },
+} as const
+
+const { values, positionals } = asked()
 
 const say = (line: string): void => {
   if (!values.json) console.log(line)
@@ -46,11 +52,25 @@ const progress = (text: string): void => {
   if (process.stderr.isTTY) process.stderr.write(`\r\u001B[K${text}`)
 }
 
+/** What the command line says; where that is not to be understood, what it may say. */
+function asked() {
+  try {
+    return parseArgs({ allowPositionals: true, options: OPTIONS })
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`)
+    process.exit(2)
+  }
+}
+
 async function main(): Promise<void> {
-  const asked = questions.filter(
+  if (values.help) {
+    console.log(`${USAGE}\n${questions.map(({ name, asks }) => `${name}: ${asks}`).join('\n')}`)
+    return
+  }
+  const chosen = questions.filter(
     ({ name }) => positionals.length === 0 || positionals.some((part) => name.includes(part)),
   )
-  if (asked.length === 0) {
+  if (chosen.length === 0) {
     throw new Error(
       `no question of that name; there are ${questions.map((q) => q.name).join(', ')}`,
     )
@@ -67,7 +87,7 @@ async function main(): Promise<void> {
   const results: QuestionResult[] = []
   const run: Run = { ...conditions, results }
   try {
-    for (const question of asked) {
+    for (const question of chosen) {
       const terms = { scale: { quick: values.quick }, roundCount, directory, progress }
       results.push(await answered(question, terms))
       if (values.save) saveRun(run, RESULTS)

@@ -9,6 +9,8 @@
  *   committed <number>         after its commit resolved
  *   aborted <number>           after its function threw
  *   drained                    everything was moved, and the log closed
+ *
+ * Its output says `ready` once it has the log, and then a line for each transaction that ended.
  */
 import { openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -100,6 +102,7 @@ async function write(index: number): Promise<void> {
       if (!(error instanceof Thrown)) throw error
       tell('aborted', number)
     }
+    process.stdout.write('ended\n')
     if (round % 5 === 0) await delay(1)
   }
 }

@@ -12,13 +12,17 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { compileToPlainSource } from '../support/plain-source.ts'
 import { SeededRandom } from '../support/seeded-random.ts'
 
 const CHILD = fileURLToPath(new URL('transaction-child.ts', import.meta.url))
-const WORK_MS = 200
+/** Transactions that end in one life, at most; so many on a slow machine as on a fast one. */
+const TRANSACTIONS_PER_LIFE = 20
+/** Less than a few transactions take: a kill comes in the middle of them. */
+const MIDDLE_MS = 20
 
 /** What one process does. */
 export interface TransactionLife {
@@ -99,11 +103,22 @@ async function live(program: string, life: TransactionLife, random: SeededRandom
     return
   }
   if (random.below(5) === 0) await delay(random.below(400))
-  else await Promise.race([once(child.stdout, 'data'), ended])
-  await delay(random.below(WORK_MS))
+  else await Promise.race([linesOf(child.stdout, 1 + random.below(TRANSACTIONS_PER_LIFE)), ended])
+  await delay(random.below(MIDDLE_MS))
   if (child.exitCode !== null) throw new Error(`life ${life.number} ended by itself`)
   child.kill('SIGKILL')
   await ended
+}
+
+/** It is read on afterwards: who writes into a closed pipe ends by itself. */
+async function linesOf(output: Readable, count: number): Promise<void> {
+  let lines = 0
+  await new Promise<void>((resolve) => {
+    output.on('data', (chunk: Buffer) => {
+      lines += String(chunk).split('\n').length - 1
+      if (lines >= count) resolve()
+    })
+  })
 }
 
 /** What is known of a transaction; `'begun'`: nobody heard how it ended. */

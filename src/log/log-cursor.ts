@@ -22,7 +22,6 @@ import {
 import type { Segment } from '../storage/segment.ts'
 import { isSafeHeader } from './batch-walk.ts'
 import { findBehindDamage } from './damage-search.ts'
-import { rebuildIndexes } from './index-rebuild.ts'
 import type { CursorOptions, LogSource } from './log-source.ts'
 import type { ReadableLog } from './log-window.ts'
 import { damagedBatch, offsetRemoved } from './partition-errors.ts'
@@ -239,7 +238,7 @@ export class LogCursor {
   }
 
   #locate(segment: Segment): Segment {
-    if (segment.needsIndexRebuild) rebuildIndexes(segment)
+    if (segment.needsIndexRebuild) this.#source.segments.rebuildIndexes(segment)
     const { offsetIndex } = segment
     const slot = offsetIndex.slotForOffset(this.#offset)
     const hintedOffset = slot < 0 ? -1 : offsetIndex.offsetOfSlot(slot)
@@ -290,7 +289,7 @@ export class LogCursor {
     const { segment } = plan
     if (byteLength === 0) throw this.#corrupt(segment, plan.position, 'incomplete')
     if (this.#hintedOffset >= 0 && !this.#hintHolds(buffer, byteLength)) {
-      rebuildIndexes(segment)
+      this.#source.segments.rebuildIndexes(segment)
       this.#segment = undefined
       return undefined
     }

@@ -6,10 +6,14 @@
  */
 import { assert } from '../errors/invariant.ts'
 import type { Segment } from '../storage/segment.ts'
+import { rebuildIndexes } from './index-rebuild.ts'
+import { TimestampBounds } from './timestamp-bounds.ts'
 
 /** Segments in ascending order, with floor lookup. */
 export class SegmentList {
   readonly #segments: Segment[]
+  /** From the first lookup by time on, until other segments come in the place of some. */
+  #bounds: TimestampBounds | undefined
 
   constructor(segments: readonly Segment[]) {
     assert(segments.length > 0, 'I2: a partition has a segment')
@@ -40,6 +44,10 @@ export class SegmentList {
    * The segment with the greatest base offset at or below `offset`; the first where all are above.
    */
   floor(offset: number): Segment {
+    return this.#at(this.#floorIndex(offset))
+  }
+
+  #floorIndex(offset: number): number {
     let low = 0
     // Bases below `low` are <= offset; those from `high` on above it.
     let high = this.#segments.length
@@ -48,7 +56,38 @@ export class SegmentList {
       if (this.#at(middle).baseOffset <= offset) low = middle + 1
       else high = middle
     }
-    return this.#at(Math.max(low - 1, 0))
+    return Math.max(low - 1, 0)
+  }
+
+  /**
+   * The first segment that ends behind `offset` and holds something as late as `timestamp`;
+   * undefined where none does. Asks few of them what they hold, each for the first time.
+   * @throws {LogError} IO where what one holds has to be found out and cannot be.
+   */
+  firstSince(timestamp: number, offset: number): Segment | undefined {
+    const bounds = (this.#bounds ??= new TimestampBounds(this.count))
+    let index = this.#floorIndex(offset)
+    while ((index = bounds.firstSince(index, timestamp)) < this.count) {
+      const segment = this.#at(index)
+      if (segment.nextOffset > offset) {
+        const { largestTimestamp } = segment
+        // The active one's rises with what is appended.
+        if (segment.isSealed) bounds.set(index, largestTimestamp)
+        if (largestTimestamp >= timestamp) return segment
+      }
+      index += 1
+    }
+    return undefined
+  }
+
+  /**
+   * Builds the indexes of one of them anew: it may hold something later than anybody said.
+   * @throws {LogError} IO where its log cannot be read: it is as it was.
+   */
+  rebuildIndexes(segment: Segment): void {
+    rebuildIndexes(segment)
+    const index = this.#floorIndex(segment.baseOffset)
+    if (this.#at(index) === segment) this.#bounds?.set(index, Infinity)
   }
 
   /** The segment behind `segment`, or undefined behind the last one and where it was removed. */
@@ -67,11 +106,13 @@ export class SegmentList {
     assert(this.active.isSealed, 'I3: only the last segment is active')
     assert(segment.baseOffset > this.active.baseOffset, 'I1: base offsets ascend')
     this.#segments.push(segment)
+    this.#bounds?.add()
   }
 
   /** Takes the `count` oldest off the list. */
   dropOldest(count: number): readonly Segment[] {
     assert(count >= 0 && count < this.#segments.length, 'I2: the active segment stays')
+    this.#bounds = undefined
     return this.#segments.splice(0, count)
   }
 
@@ -92,6 +133,7 @@ export class SegmentList {
     }
     const next = this.#segments[at + old.length]
     assert(next !== undefined && next.baseOffset > lowest, 'I1: base offsets ascend')
+    this.#bounds = undefined
     this.#segments.splice(at, old.length, ...fresh)
   }
 
@@ -104,6 +146,7 @@ export class SegmentList {
       assert(isSealed || index === segments.length - 1, 'I3: only the last segment is active')
       lowest = baseOffset
     }
+    this.#bounds = undefined
     this.#segments.length = 0
     for (const segment of segments) this.#segments.push(segment)
   }

@@ -15,7 +15,6 @@ import { RecordBatchReader } from '../format/record-batch-reader.ts'
 import type { Segment } from '../storage/segment.ts'
 import type { TimestampAndOffset } from '../storage/time-index.ts'
 import { knownTimestampOf } from './batch-summary.ts'
-import { rebuildIndexes } from './index-rebuild.ts'
 import type { LogCursor } from './log-cursor.ts'
 import type { ReadablePartition } from './readable-partition.ts'
 import type { BatchRun } from './tail.ts'
@@ -56,28 +55,29 @@ function firstSince(
   onDamage: OnDamage | undefined,
 ): number | null {
   let searchedTo = log.logStartOffset
-  // Each is looked up anew: where another process writes the log they come and go meanwhile.
-  for (let segment: Segment | undefined = log.segments.floor(searchedTo); segment !== undefined;) {
-    const { nextOffset } = segment
-    if (nextOffset > searchedTo && segment.largestTimestamp >= timestamp) {
-      const from = Math.max(startOfSearch(log, segment, timestamp), searchedTo)
-      const found = new TimestampSearch(log, timestamp, onDamage).firstFrom(from, nextOffset)
-      if (found !== null) return found
+  for (;;) {
+    // Each is looked up anew: where another process writes the log they come and go meanwhile.
+    const segment = log.segments.firstSince(timestamp, searchedTo)
+    if (segment === undefined) {
+      searchedTo = Math.max(searchedTo, log.segments.active.nextOffset)
+      if (!log.extend()) return null
+      continue
     }
-    searchedTo = Math.max(searchedTo, nextOffset)
-    const next = log.segments.after(segment)
-    segment = next ?? (log.extend() ? log.segments.floor(searchedTo) : undefined)
+    const { nextOffset } = segment
+    const from = Math.max(startOfSearch(log, segment, timestamp), searchedTo)
+    const found = new TimestampSearch(log, timestamp, onDamage).firstFrom(from, nextOffset)
+    if (found !== null) return found
+    searchedTo = nextOffset
   }
-  return null
 }
 
 /** An offset of the segment before which everything is earlier than `timestamp`. */
 function startOfSearch(log: ReadablePartition, segment: Segment, timestamp: number): number {
-  if (segment.needsIndexRebuild) rebuildIndexes(segment)
+  if (segment.needsIndexRebuild) log.segments.rebuildIndexes(segment)
   const before = segment.timeIndex.floor(timestamp - 1)
   if (before === undefined) return segment.baseOffset
   if (isTrue(log, before)) return before.offset + 1
-  rebuildIndexes(segment)
+  log.segments.rebuildIndexes(segment)
   return (segment.timeIndex.floor(timestamp - 1)?.offset ?? segment.baseOffset - 1) + 1
 }
 

@@ -117,6 +117,14 @@ export class DirectoryEvidence {
   }
 
   /**
+   * It was written to here since the machine was started: what was synced then, and has not changed
+   * since, need not be synced again. What was copied from elsewhere may be nowhere but in memory.
+   */
+  get isOfThisBoot(): boolean {
+    return this.#bootId !== null && this.control?.bootId === this.#bootId
+  }
+
+  /**
    * What is damage in a topic. One that was only ever here has every segment, each ending where the
    * next one starts, and every small file; until it is compacted, every offset too.
    */
@@ -205,9 +213,7 @@ export class DirectoryEvidence {
   /** Watermarks that outlived nothing but the process: the machine was not started anew since. */
   #publishedInThisBoot(topicId: string, partition: number): PublishedPartition | undefined {
     const { control } = this
-    if (control === undefined || this.#bootId === null || control.bootId !== this.#bootId) {
-      return undefined
-    }
+    if (control === undefined || !this.isOfThisBoot) return undefined
     return control.slots.get(controlSlotKey(topicId, partition))
   }
 }

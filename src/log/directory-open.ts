@@ -146,6 +146,7 @@ class DirectoryOpening {
       // After a clean close the files say it already, and each would cost two waits for the device.
       if (!isCleanOfOurs(evidence) || !areCurrent(evidence.checkpoints, log))
         yield* log.checkpoint()
+      else if (evidence.isOfThisBoot) log.areCheckpointsCurrent()
     } catch (error) {
       log.transactions.markers.close() // What could not be written is for whoever opens it next.
       throw error

@@ -51,43 +51,48 @@ export function readCheckpoints(driver: StorageDriver): CheckpointedOffsets {
   }
 }
 
-/** What this process knows to be on stable storage as a checkpoint; null before it wrote it. */
+/** What is known to be on stable storage as a checkpoint; null where that is not known. */
 export interface WrittenCheckpoint {
   bytes: Buffer | null
 }
 
-/**
- * Writes up to where each partition is synced, unless `written` says just that: what is not synced
- * yet is not waited for (`PartitionLog.syncForCheckpoint`).
- */
-export function* writeRecoveryPoints(
-  driver: StorageDriver,
-  partitions: readonly PartitionLog[],
-  written: WrittenCheckpoint,
-): Procedure<void> {
-  const entries = partitions
-    .filter((partition) => partition.end !== 'deleted')
-    .map((partition) => entryOf(partition, partition.recoveryPoint))
-  yield* replaceChanged(driver, RECOVERY_POINTS, formatOffsetCheckpoint(entries), written)
-}
+/** The two checkpoints that recovery goes by, as far as they are known to be written. */
+export class LogCheckpoints {
+  readonly #driver: StorageDriver
+  readonly #points: WrittenCheckpoint = { bytes: null }
+  readonly #starts: WrittenCheckpoint = { bytes: null }
 
-/**
- * Writes where each partition starts, unless `written` says just that; `moved` are starts that
- * count once this is durable. Every start has its line, unlike Kafka's: a first segment that got
- * lost shows by it.
- */
-export function* writeLogStarts(
-  driver: StorageDriver,
-  partitions: readonly PartitionLog[],
-  moved: ReadonlyMap<PartitionLog, number>,
-  written: WrittenCheckpoint,
-): Procedure<void> {
-  const entries: OffsetCheckpointEntry[] = []
-  for (const partition of partitions) {
-    const start = Math.max(partition.logStartOffset, moved.get(partition) ?? 0)
-    if (partition.end !== 'deleted' && start > 0) entries.push(entryOf(partition, start))
+  constructor(driver: StorageDriver) {
+    this.#driver = driver
   }
-  yield* replaceChanged(driver, LOG_STARTS, formatOffsetCheckpoint(entries), written)
+
+  /** Both files say of `partitions` what is so now, and are on stable storage. */
+  areCurrent(partitions: readonly PartitionLog[]): void {
+    this.#points.bytes = recoveryPointsOf(partitions)
+    this.#starts.bytes = logStartsOf(partitions, new Map())
+  }
+
+  /**
+   * Writes up to where each partition is synced, unless that is known to be written: what is not
+   * synced yet is not waited for (`PartitionLog.syncForCheckpoint`).
+   */
+  *writeRecoveryPoints(partitions: readonly PartitionLog[]): Procedure<void> {
+    const bytes = recoveryPointsOf(partitions)
+    yield* replaceChanged(this.#driver, RECOVERY_POINTS, bytes, this.#points)
+  }
+
+  /**
+   * Writes where each partition starts, unless that is known to be written; `moved` are starts that
+   * count once this is durable. Every start has its line, unlike Kafka's: a first segment that got
+   * lost shows by it.
+   */
+  *writeLogStarts(
+    partitions: readonly PartitionLog[],
+    moved: ReadonlyMap<PartitionLog, number> = new Map(),
+  ): Procedure<void> {
+    const bytes = logStartsOf(partitions, moved)
+    yield* replaceChanged(this.#driver, LOG_STARTS, bytes, this.#starts)
+  }
 }
 
 /**
@@ -129,6 +134,25 @@ function* replaceChanged(
   written.bytes = null // Where this fails, nobody knows which of the two will be read again.
   yield* replaceFile(driver, path, bytes)
   written.bytes = bytes
+}
+
+function recoveryPointsOf(partitions: readonly PartitionLog[]): Buffer {
+  const entries = partitions
+    .filter((partition) => partition.end !== 'deleted')
+    .map((partition) => entryOf(partition, partition.recoveryPoint))
+  return formatOffsetCheckpoint(entries)
+}
+
+function logStartsOf(
+  partitions: readonly PartitionLog[],
+  moved: ReadonlyMap<PartitionLog, number>,
+): Buffer {
+  const entries: OffsetCheckpointEntry[] = []
+  for (const partition of partitions) {
+    const start = Math.max(partition.logStartOffset, moved.get(partition) ?? 0)
+    if (partition.end !== 'deleted' && start > 0) entries.push(entryOf(partition, start))
+  }
+  return formatOffsetCheckpoint(entries)
 }
 
 function readOffsets(driver: StorageDriver, path: string): ReadonlyMap<string, number> | null {

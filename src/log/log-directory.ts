@@ -29,7 +29,7 @@ import type { Clock } from './clock.ts'
 import { CommitBarrier } from './commit-barrier.ts'
 import { CommittedOffsets } from './committed-offsets.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { writeLogStarts, writeRecoveryPoints, type WrittenCheckpoint } from './log-checkpoints.ts'
+import { LogCheckpoints } from './log-checkpoints.ts'
 import type { TopicConfig } from './log-config.ts'
 import { type GivenTopic, type LogTopic, onlyOne, OpenTopics } from './open-topics.ts'
 import type { PartitionContext, PartitionLog, PartitionState } from './partition-log.ts'
@@ -74,14 +74,14 @@ export class LogDirectory {
   readonly #topics: OpenTopics
   #publisher: WatermarkPublisher | undefined
   readonly #removed: RemovedFolders
-  readonly #writtenStarts: WrittenCheckpoint = { bytes: null }
-  readonly #writtenPoints: WrittenCheckpoint = { bytes: null }
+  readonly #checkpoints: LogCheckpoints
   /** The checkpoints may still have lines of a deleted topic (I3). */
   #remembersDeleted = false
 
   constructor(environment: LogEnvironment, metadata: LogMetadata) {
     this.#environment = environment
     this.#stored = new StoredTopics(environment.driver, metadata)
+    this.#checkpoints = new LogCheckpoints(environment.driver)
     this.#removed = new RemovedFolders(environment.driver, environment.randomBytes)
     this.offsets = new CommittedOffsets({
       clock: environment.clock,
@@ -300,12 +300,7 @@ export class LogDirectory {
    */
   *moveLogStarts(starts: ReadonlyMap<PartitionLog, number>): Procedure<void> {
     if (!this.#environment.driver.volatile) {
-      yield* writeLogStarts(
-        this.#environment.driver,
-        this.#partitions(),
-        starts,
-        this.#writtenStarts,
-      )
+      yield* this.#checkpoints.writeLogStarts(this.#partitions(), starts)
     }
     for (const [partition, offset] of starts) {
       if (partition.end === undefined) partition.advanceLogStart(offset)
@@ -333,13 +328,18 @@ export class LogDirectory {
     this.transactions.completeSettled()
   }
 
+  /** The checkpoints on stable storage say what is so now: none has to be written again. */
+  areCheckpointsCurrent(): void {
+    this.#checkpoints.areCurrent(this.#partitions())
+  }
+
   /** Writes the checkpoints: recovery reads nothing that was synced before. */
   *writeCheckpoints(): Procedure<void> {
     const { driver } = this.#environment
     if (driver.volatile) return
     const partitions = this.#partitions()
-    yield* writeLogStarts(driver, partitions, new Map(), this.#writtenStarts)
-    yield* writeRecoveryPoints(driver, partitions, this.#writtenPoints)
+    yield* this.#checkpoints.writeLogStarts(partitions)
+    yield* this.#checkpoints.writeRecoveryPoints(partitions)
     yield* this.housekeeping.progress.write(partitions)
     this.#remembersDeleted = false
   }

@@ -86,7 +86,9 @@ function lay(driver: StorageDriver, laying: Laying, partition: number): boolean 
     const known = { topic, topicId, partition, config, isOwn: true, isGapless: true }
     const files = layPartition({ ...known, driver, startOffset: 0, leaderEpoch: 0 })
     const producers = noProducers({ ...known, ...files, driver })
-    laying.states.push({ ...known, ...files, ...producers, logStartOffset: 0, durableOffset: 0 })
+    const isSettled = true // By `flushLaid`, before anybody has it.
+    const offsets = { logStartOffset: 0, durableOffset: 0 }
+    laying.states.push({ ...known, ...files, ...producers, ...offsets, isSettled })
     return true
   } catch (error) {
     laying.failure = { error }

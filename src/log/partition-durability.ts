@@ -6,12 +6,15 @@
  *   I1  the recovery point passes an offset only when everything below it is synced, indexes and
  *       snapshots included
  *   I2  after a failed sync nothing is appended until the log was opened anew
+ *   I3  what a clean close leaves alone is in its final shape, and on stable storage: it was found
+ *       so, or made so, and nothing has changed since (docs/decisions/117)
  */
-import type { LogError } from '../errors/log-error.ts'
+import { LogError } from '../errors/log-error.ts'
 import { DurablePrefix, type Syncable, type SyncRound } from './commit-barrier.ts'
 import { endedError, syncFailed, transactionLeftOpen } from './partition-errors.ts'
 import type { PartitionLog } from './partition-log.ts'
-import type { PartitionContext } from './partition-state.ts'
+import type { PartitionContext, PartitionState } from './partition-state.ts'
+import type { Segment } from '../storage/segment.ts'
 import { UnsyncedFiles } from './unsynced-files.ts'
 
 /** See the file's header. */
@@ -21,20 +24,29 @@ export class PartitionDurability implements Syncable {
   readonly #log: PartitionLog
   readonly #notify: () => void
   readonly #prefix: DurablePrefix
+  /** See `PartitionState`. */
+  readonly #wasSettled: boolean
+  /** What the last round that is over has synced, at least: a segment, and how much of it. */
+  #synced: SyncedLog
+  #beingSynced: SyncedLog
   #recoveryPoint: number
   #failure: LogError | undefined
 
-  /** Of `log`, which is durable up to `durableOffset`; `notify` tells its readers of more. */
+  /** Of `log`, as it was `found`; `notify` tells its readers of more that is durable. */
   constructor(
     context: PartitionContext,
     log: PartitionLog,
-    durableOffset: number,
+    found: Pick<PartitionState, 'durableOffset' | 'isSettled'>,
     notify: () => void,
   ) {
+    const { durableOffset } = found
     this.#context = context
     this.#log = log
     this.#notify = notify
     this.unsynced = new UnsyncedFiles(context.driver, log.directory)
+    this.#wasSettled = found.isSettled
+    this.#synced = endOf(log.segments.active)
+    this.#beingSynced = this.#synced
     this.#recoveryPoint = durableOffset
     this.#prefix = new DurablePrefix(context.barrier, this, durableOffset)
   }
@@ -109,18 +121,42 @@ export class PartitionDurability implements Syncable {
    */
   async settle(): Promise<void> {
     const log = this.#log
+    const { active } = log.segments
+    // Before the round, which then covers the size as well.
+    if (this.#failure === undefined && !this.#isAsFound) trimEarly(active)
     await this.makeDurable(log.logEndOffset)
     if (this.#failure !== undefined) throw this.#failure
-    const { active } = log.segments
-    active.completeIndexes()
-    active.trim()
-    await active.flushLog()
+    if (!this.#isAsFound || active.areIndexesUnflushed) active.completeIndexes()
+    if (!this.#isAsFound) active.trim()
+    if (!this.#isLogSynced) {
+      for (const step of this.unsynced.takeSteps(active)) await step()
+    }
     await this.unsynced.flushIndexes(log.segments, () => log.end !== undefined)
     log.snapshots.take('close', log)
     const areNamesSynced = await log.snapshots.write(log.logEndOffset, log)
-    if (!areNamesSynced) await this.#context.driver.flushDirectory(log.directory)
+    if (!areNamesSynced && this.#areNamesUnsynced)
+      await this.#context.driver.flushDirectory(log.directory)
     this.#recoveryPoint = log.logEndOffset
     if (log.producers.firstUnstableOffset < Infinity) throw transactionLeftOpen(log)
+  }
+
+  /** Nothing was written since it was found settled, and no file came or went (I3). */
+  get #isAsFound(): boolean {
+    const { segments } = this.#log
+    return this.#wasSettled && !this.#areNamesUnsynced && segments.active.changeCount === 0
+  }
+
+  /** A sync began when every .log was as it is now, or they were found so (I3). */
+  get #isLogSynced(): boolean {
+    const { active } = this.#log.segments
+    const isCovered = this.#synced.segment === active && this.#synced.upTo === active.changeCount
+    const wasSynced = this.#wasSettled || active.changeCount > 0
+    return isCovered && wasSynced && !this.unsynced.hasSteps
+  }
+
+  /** Files of the folder came or went, as far as is known: one that was found is not changed. */
+  get #areNamesUnsynced(): boolean {
+    return !this.#wasSettled || this.#log.layout.epoch > 0
   }
 
   /** The partition has ended: whoever waits is told. */
@@ -130,12 +166,15 @@ export class PartitionDurability implements Syncable {
 
   /** What a sync has to cover now, in order. */
   beginRound(): SyncRound {
-    const steps = this.unsynced.takeSteps(this.#log.segments.active)
+    const { active } = this.#log.segments
+    const steps = this.unsynced.takeSteps(active)
+    this.#beingSynced = endOf(active)
     return { targetOffset: this.#log.logEndOffset, steps }
   }
 
   /** More of the log is durable. */
   roundDone(): void {
+    this.#synced = this.#beingSynced
     if (this.#log.end === undefined) this.#notify()
   }
 
@@ -147,4 +186,24 @@ export class PartitionDurability implements Syncable {
     this.#notify()
     return error
   }
+}
+
+/** How much of a segment's .log. */
+interface SyncedLog {
+  readonly segment: Segment
+  /** `Segment.changeCount` */
+  readonly upTo: number
+}
+
+/** What cannot be cut must be synced all the same: that it fails is told behind the round. */
+function trimEarly(active: Segment): void {
+  try {
+    active.trim()
+  } catch (error) {
+    if (!LogError.is(error)) throw error
+  }
+}
+
+function endOf(segment: Segment): SyncedLog {
+  return { segment, upTo: segment.changeCount }
 }

@@ -82,10 +82,10 @@ export class PartitionLog implements ReadablePartition {
     this.#leaderEpoch = Math.max(state.epochs.latest, 0)
     this.#logStartOffset = state.logStartOffset
     this.#logEndOffset = state.segments.active.nextOffset
-    const durableOffset = Math.min(state.durableOffset, this.#logEndOffset)
+    const found = { ...state, durableOffset: Math.min(state.durableOffset, this.#logEndOffset) }
     this.producers = state.producers
     this.snapshots = state.snapshots
-    this.#durability = new PartitionDurability(context, this, durableOffset, () => this.#notify())
+    this.#durability = new PartitionDurability(context, this, found, () => this.#notify())
     const { driver, clock } = context
     const { directory, segments } = state
     this.#active = new ActiveSegment({

@@ -93,7 +93,8 @@ function* recover(driver: StorageDriver, of: PartitionOpening): Procedure<Opened
   }
   yield* epochs.save()
   const files = { directory, epochs, segments, producers, snapshots }
-  const state = { ...known, ...files, logStartOffset, durableOffset }
+  // What is not read is not synced here either: the next close sees to all of it.
+  const state = { ...known, ...files, logStartOffset, durableOffset, isSettled: false }
   return { state, recovery: report }
 }
 
@@ -165,7 +166,7 @@ function* replaceMissing(
     ...noProducers({ ...known, driver, directory, segments }),
   }
   return {
-    state: { ...known, ...files, logStartOffset, durableOffset: startOffset },
+    state: { ...known, ...files, logStartOffset, durableOffset: startOffset, isSettled: false },
     recovery: { ...nothingDone(known), damage: [damage] },
   }
 }
@@ -196,8 +197,11 @@ function openAsDescribed(
   const producers = describedProducers(log, described.producers, offsets)
   const durableOffset = segments.active.nextOffset
   const files = { directory, epochs, segments, ...producers }
+  // Whoever left the marker had synced all of it, here, since the machine was started: what was
+  // copied from elsewhere, marker and all, may be nowhere but in memory.
+  const isSettled = evidence.published !== undefined
   return {
-    state: { ...known, ...files, logStartOffset, durableOffset },
+    state: { ...known, ...files, logStartOffset, durableOffset, isSettled },
     recovery: nothingDone(known),
   }
 }

@@ -42,6 +42,11 @@ export interface PartitionState {
   readonly logStartOffset: number
   /** Everything is on stable storage below it. */
   readonly durableOffset: number
+  /**
+   * Every file of the folder is in its final shape, and on stable storage with its name: a clean
+   * close has nothing left to do, unless something changes.
+   */
+  readonly isSettled: boolean
   /** Made here, and nobody else's since: every segment ends where the next one starts. */
   readonly isOwn: boolean
   /** That, and nothing was ever compacted away: no offset is left out. */

@@ -52,6 +52,11 @@ export class UnsyncedFiles {
     return this.#recordCount
   }
 
+  /** True where a round has more to do than to sync the active segment. */
+  get hasSteps(): boolean {
+    return this.#names || this.#sealed.length > 0
+  }
+
   /** What a round that begins now has to do, one after the other. */
   takeSteps(active: Segment): readonly (() => Promise<void>)[] {
     const steps = this.#sealed.map((segment) => () => this.#flush(segment, flushLog))

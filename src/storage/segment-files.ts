@@ -79,6 +79,10 @@ export class SegmentFiles {
     this.#ahead ??= new SpaceAhead(this.log, this.#settings)
     return this.#ahead
   }
+  /** See `SpaceAhead.changeCount`. */
+  get changeCount(): number {
+    return this.#ahead?.changeCount ?? 0
+  }
   /** Read at their first use. */
   get indexes(): SegmentIndexes {
     return this.#indexes ?? this.#sealedIndexes()

@@ -141,6 +141,13 @@ export class Segment {
   get recordCount(): number | null {
     return this.#known.recordCount
   }
+  /**
+   * Grows with whatever changes the .log from here on: where it is what it was when a sync began,
+   * that sync covered all there is. Not counted: what recovery rewrites, and syncs by itself.
+   */
+  get changeCount(): number {
+    return this.#files.changeCount
+  }
   /** Nothing is appended any more. */
   get isSealed(): boolean {
     return this.#sealed

@@ -45,10 +45,16 @@ export class SpaceAhead {
   /** See I3. */
   #heldEnd = 0
   #flushesInStretch = 0
+  #changeCount = 0
 
   constructor(log: GrowingFile, settings: GrowthSettings) {
     this.#log = log
     this.#settings = settings
+  }
+
+  /** Grows with whatever changes the file, batches and free space alike. */
+  get changeCount(): number {
+    return this.#changeCount
   }
 
   /**
@@ -57,6 +63,7 @@ export class SpaceAhead {
    *   a crash may bring it back.
    */
   write(batch: BatchBytes, sizeBytes: number, reservedBytes: number): void {
+    this.#changeCount += 1
     const heldBefore = this.#heldEnd
     this.#prepare(sizeBytes, batch.sizeBytes)
     if (reservedBytes > 0) this.#hold(sizeBytes, sizeBytes + batch.sizeBytes, reservedBytes)
@@ -74,6 +81,7 @@ export class SpaceAhead {
    * @throws {LogError} NO_SPACE or IO.
    */
   reserve(sizeBytes: number, reservedBytes: number): void {
+    this.#changeCount += 1
     this.#hold(sizeBytes, sizeBytes, reservedBytes)
   }
 
@@ -94,7 +102,9 @@ export class SpaceAhead {
   cutTo(sizeBytes: number): void {
     this.#stretchEnd = 0
     this.#heldEnd = 0
-    if (this.#log.sizeBytes !== sizeBytes) this.#log.resize(sizeBytes)
+    if (this.#log.sizeBytes === sizeBytes) return
+    this.#changeCount += 1
+    this.#log.resize(sizeBytes)
   }
 
   /**

@@ -234,7 +234,7 @@ export class ProducerLog implements ProducerHost {
       leaderEpoch: 0,
     })
     const state = { topic: name, partition, topicId, config, logStartOffset: 0, durableOffset: 0 }
-    const files = { ...state, ...laid, isOwn: true, isGapless: true }
+    const files = { ...state, ...laid, isOwn: true, isGapless: true, isSettled: false }
     const log = new PartitionLog(this.#context, { ...files, ...noProducers({ ...files, driver }) })
     topic.partitions = [...topic.partitions, log]
   }

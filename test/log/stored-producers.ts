@@ -59,7 +59,8 @@ export class StoredPartition {
   private constructor(config: ResolvedTopicConfig) {
     this.#config = config
     const plan = { ...NAME, driver: this.driver, config, startOffset: 0, leaderEpoch: 0 }
-    const files = { ...NAME, config, isOwn: true, isGapless: true, ...layPartition(plan) }
+    const state = { ...NAME, config, isOwn: true, isGapless: true, isSettled: false }
+    const files = { ...state, ...layPartition(plan) }
     const known = noProducers({ ...files, driver: this.driver })
     this.log = this.#take({ ...files, ...known, logStartOffset: 0, durableOffset: 0 })
   }

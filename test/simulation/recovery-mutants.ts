@@ -26,7 +26,7 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     find:
       'await this.makeDurable(log.logEndOffset)\n' +
       '    if (this.#failure !== undefined) throw this.#failure',
-    replace: 'if (this.#failure !== undefined) return',
+    replace: 'void this.unsynced.takeSteps(active)',
     faults: IO,
     seed: 3,
   },
@@ -87,8 +87,8 @@ export const RECOVERY_MUTANTS: readonly Mutant[] = [
     rule: 'the start of the log is synced before a reader notices it',
     section: 6,
     file: 'src/log/log-directory.ts',
-    find: 'if (!this.#environment.driver.volatile) {\n      yield* writeLogStarts',
-    replace: 'if (false as boolean) {\n      yield* writeLogStarts',
+    find: 'if (!this.#environment.driver.volatile) {\n      yield* this.#checkpoints.writeLogStarts',
+    replace: 'if (false as boolean) {\n      yield* this.#checkpoints.writeLogStarts',
     faults: CRASH,
     seed: 2,
   },

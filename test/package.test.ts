@@ -1,9 +1,21 @@
 /**
- * The built package as a stranger's program meets it: by import, by require, and without any work
- * or native code before the first log is opened.
+ * The built package as a stranger's program meets it: by import, by require, in few files, and
+ * without any work or native code before the first log is opened.
  */
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { CHECKOUT } from './support/source-text.ts'
 import { UserProject } from './support/user-project.ts'
+
+/** Prints the address of each module before it is loaded. */
+const PRINTING_LOADER = `
+  import { writeSync } from 'node:fs'
+  export function load(address, context, next) {
+    writeSync(1, address + ' ')
+    return next(address, context)
+  }`
 
 describe('the built package', () => {
   let project: UserProject
@@ -49,6 +61,52 @@ describe('the built package', () => {
        if (process.getActiveResourcesInfo().length > 2) throw new Error('something runs')`,
     )
     const { code, output } = await project.run('idle.cjs')
+    expect(code, output).toBe(0)
+  })
+
+  it('is loaded from a file each for programs and tests, and one that they share', async () => {
+    project.write(
+      'files.js',
+      `import { register } from 'node:module'
+       register('data:text/javascript,' + encodeURIComponent(\`${PRINTING_LOADER}\`))
+       await import('streambed')
+       await import('streambed/testing')`,
+    )
+    const { code, output } = await project.run('files.js')
+    expect(code, output).toBe(0)
+    const dist = pathToFileURL(join(CHECKOUT, 'dist/')).href
+    const ours = output.split(' ').filter((address) => address.startsWith(dist))
+    const loaded = ours.map((address) => address.slice(dist.length))
+    expect(loaded).toEqual(['index.js', 'streambed.js', 'testing/index.js'])
+    const built = readdirSync(join(CHECKOUT, 'dist'), { recursive: true, encoding: 'utf8' })
+    expect(built.filter((name) => name.endsWith('.js')).toSorted()).toEqual(loaded)
+  })
+
+  it('has one of each class, whichever entry it comes from', async () => {
+    project.write(
+      'classes.js',
+      `import { EventLog, LogError, Topic } from 'streambed'
+       import { testLog } from 'streambed/testing'
+       const { log } = testLog()
+       const topic = await log.createTopic('t')
+       const error = await log.createTopic('t').catch((thrown) => thrown)
+       if (!(log instanceof EventLog)) throw new Error('another EventLog')
+       if (!(topic instanceof Topic)) throw new Error('another Topic')
+       if (!(error instanceof LogError)) throw new Error('another LogError')`,
+    )
+    const { code, output } = await project.run('classes.js')
+    expect(code, output).toBe(0)
+  })
+
+  it('leads from what it throws to the source that is published with it', async () => {
+    project.write(
+      'traces.js',
+      `import { EventLog } from 'streambed'
+       const { stack } = await EventLog.open(5).catch((error) => error)
+       const where = /at checkDirectory .*src.client.check-options.ts.*at .*open .*event-log.ts/s
+       if (!where.test(stack)) throw new Error(stack)`,
+    )
+    const { code, output } = await project.run('traces.js')
     expect(code, output).toBe(0)
   })
 })

@@ -36,7 +36,7 @@ export class CostCounts {
     const flags = [
       `--min-semi-space-size=${NEW_SPACE_MIB}`,
       `--max-semi-space-size=${NEW_SPACE_MIB}`,
-      // A compiler with a thread of its own is late on a busy machine, and code as yet slow counted.
+      // A compiler with a thread of its own is late on a busy machine, and slow code would count.
       '--no-concurrent-recompilation',
     ]
     const child = spawn(process.execPath, [...flags, this.#child.path], {

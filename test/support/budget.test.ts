@@ -10,6 +10,7 @@ describe('budgetOf', () => {
     expect(budgetOf({})).toEqual({
       ...usual,
       ...limits,
+      modelSteps: 10_000,
       simulatedSeeds: 136,
       newSeeds: 24,
       mutantSeeds: 60,
@@ -25,9 +26,13 @@ describe('budgetOf', () => {
     const limits = { limitMebibytes: 1, limitSegments: 2, limitTopics: 3 }
     const sizes = { kills: 2000, disks: 9, soakSeconds: 20, propertyRuns: 10_000, stressRounds: 7 }
     const more = { STREAMBED_LIMIT_TOPICS: '3', STREAMBED_DAMAGES: '4' }
-    const crashes = { STREAMBED_TRANSACTION_KILLS: '5', STREAMBED_CRASH_ENDS: '6' }
+    const crashes = {
+      STREAMBED_TRANSACTION_KILLS: '5',
+      STREAMBED_CRASH_ENDS: '6',
+      STREAMBED_MODEL_STEPS: '7',
+    }
     const all = { ...torture, ...others, ...files, ...more, ...crashes }
-    expect(budgetOf(all)).toMatchObject({ transactionKills: 5, crashEnds: 6 })
+    expect(budgetOf(all)).toMatchObject({ transactionKills: 5, crashEnds: 6, modelSteps: 7 })
     expect(budgetOf(all)).toMatchObject({ ...sizes, ...limits, simulatedSeeds: 8, damagedLogs: 4 })
   })
 

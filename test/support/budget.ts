@@ -8,6 +8,7 @@
  *   STREAMBED_CRASH_ENDS    ways in which a crash ends that are tried at each call of the disk, 3
  *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 15
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
+ *   STREAMBED_MODEL_STEPS   steps that transactions are held against their model for, 10,000
  *   STREAMBED_SEEDS         histories that the simulation plays in every run, 136
  *   STREAMBED_NEW_SEEDS     histories that no run has played before, 24
  *   STREAMBED_MUTANT_SEEDS  histories that look for a build without a rule, at most, 60
@@ -26,6 +27,7 @@ export interface Budget {
   readonly crashEnds: number
   readonly soakSeconds: number
   readonly propertyRuns: number
+  readonly modelSteps: number
   readonly simulatedSeeds: number
   readonly newSeeds: number
   readonly mutantSeeds: number
@@ -45,6 +47,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     crashEnds: countOf(environment, 'STREAMBED_CRASH_ENDS', 3),
     soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 15),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
+    modelSteps: countOf(environment, 'STREAMBED_MODEL_STEPS', 10_000),
     simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 136),
     newSeeds: countOf(environment, 'STREAMBED_NEW_SEEDS', 24),
     mutantSeeds: countOf(environment, 'STREAMBED_MUTANT_SEEDS', 60),

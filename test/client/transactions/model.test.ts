@@ -19,8 +19,7 @@ describe('transactions', () => {
     `are all or nothing, in order, and exactly once, in histories from seed ${historySeed} on`,
     async () => {
       const tally = emptyTally()
-      for (let seed = historySeed; tally.steps < budget.modelSteps; seed += 1)
-        await play(seed, tally)
+      for (let seed = historySeed; goesOn(tally); seed += 1) await play(seed, tally)
       const counts = Object.entries(tally).map(([what, count]) => `${count} ${what}`)
       process.stdout.write(`transactions from seed ${historySeed} on: ${counts.join(', ')}\n`)
       expect(Object.entries(tally).filter(([, count]) => count === 0)).toEqual([])

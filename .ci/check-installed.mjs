@@ -1,7 +1,7 @@
 /**
- * Runs the suites of the engine (`SUITES`) against the package as it would be
- * published: the packed tarball, installed with scripts off, once with its optional packages and once
- * without any. Its own src/ takes the place of the checkout's, and what it imports is found among
+ * Runs the suites of the engine (`SUITES`) against the package as it would be published: the tarball
+ * that is named, or one packed here, installed with scripts off, once with its optional packages and
+ * once without any. Its own src/ takes the place of the checkout's, and what it imports is found among
  * the packages that were installed with it; of the checkout only tests and tools are used.
  */
 import { execFileSync } from 'node:child_process'
@@ -22,23 +22,34 @@ import { dirname, join } from 'node:path'
 const TOOLS = ['vitest', 'vite', 'fast-check', 'typescript', 'tsx', 'zod', '@types']
 const OPTIONAL = ['koffi', '@node-rs/crc32', 'lz4-napi', 'snappy', '@bokuweb/zstd-wasm']
 /**
- * What packages make a difference to is chosen below the client: all of it runs without them. With
- * scripts off they are all there: what reads, writes and compresses through them will do.
+ * What packages make a difference to is chosen below the client: all of it runs without them. Groups,
+ * transactions, tables and backups read and write as these suites do, and run with every change in
+ * the checkout, with and without koffi (vitest.config.ts).
  */
+const WRITES_AND_READS = ['test/client/produc', 'test/client/read', 'test/client/record']
 const SUITES = {
-  'without-scripts': ['test/client/produc', 'test/client/read', 'test/client/record'],
-  'without-optional': ['test/client'],
+  'without-scripts': WRITES_AND_READS,
+  'without-optional': [
+    ...WRITES_AND_READS,
+    ...['append', 'log-', 'sharing', 'retention', 'topic-'].map((name) => `test/client/${name}`),
+    'test/format',
+    'test/storage',
+  ],
 }
 
 const checkout = dirname(import.meta.dirname)
 const work = mkdtempSync(join(tmpdir(), 'streambed-installed-'))
 try {
-  run(checkout, 'npm', 'pack', '--silent', '--pack-destination', work)
-  const tarball = join(work, readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '')
+  const tarball = process.argv[2] ?? packed()
   testInstalled(tarball, 'without-scripts', [])
   testInstalled(tarball, 'without-optional', ['--omit=optional'])
 } finally {
   rmSync(work, { recursive: true, force: true })
+}
+
+function packed() {
+  run(checkout, 'npm', 'pack', '--silent', '--pack-destination', work)
+  return join(work, readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '')
 }
 
 function testInstalled(tarball, name, options) {

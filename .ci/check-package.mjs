@@ -1,5 +1,5 @@
 /**
- * Checks the package as it would be published: packed once, then
+ * Checks the package as it would be published: the tarball that is named, or one packed here, then
  *   publint and attw look at the tarball: entry points, files, types for ES modules;
  *   a stranger's project installs it with scripts off, with and without its optional packages,
  *   and runs installed-program.mjs, which appends and reads.
@@ -12,14 +12,18 @@ import { join } from 'node:path'
 const work = mkdtempSync(join(tmpdir(), 'streambed-package-'))
 const checkout = new URL('../', import.meta.url).pathname
 try {
-  run(checkout, 'npm', 'pack', '--silent', '--pack-destination', work)
-  const tarball = join(work, readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '')
+  const tarball = process.argv[2] ?? packed()
   run(checkout, 'npx', 'publint', 'run', tarball, '--strict')
   run(checkout, 'npx', 'attw', tarball, '--profile', 'esm-only', '--no-emoji')
   useInstalled(tarball, 'with-optional', [])
   useInstalled(tarball, 'without-optional', ['--omit=optional'])
 } finally {
   rmSync(work, { recursive: true, force: true })
+}
+
+function packed() {
+  run(checkout, 'npm', 'pack', '--silent', '--pack-destination', work)
+  return join(work, readdirSync(work).find((name) => name.endsWith('.tgz')) ?? '')
 }
 
 function useInstalled(tarball, name, options) {

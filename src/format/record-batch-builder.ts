@@ -16,6 +16,7 @@ import { attributeBitsOf, type Codec, compress } from './compression.ts'
 import {
   BATCH_HEADER_BYTES,
   batchAttributes,
+  type BatchHeader,
   MAX_BATCH_BYTES,
   writeBatchHeader,
 } from './record-batch.ts'
@@ -41,6 +42,8 @@ export interface BatchRecord {
   readonly value: string | Uint8Array | null
   readonly headers: FlatHeaders | null
 }
+
+type Writable<T> = { -readonly [Name in keyof T]: T[Name] }
 
 /** Nobody: a batch that no producer numbers. */
 export const NO_PRODUCER: BatchProducer = {
@@ -69,8 +72,20 @@ export class RecordBatchBuilder {
   #baseTimestamp = -1
   #maxTimestamp = -1
   #producer = NO_PRODUCER
+  /** Reused: a batch of one record is as often finished as a record is added. */
+  readonly #header: Writable<BatchHeader> = {
+    batchBytes: 0,
+    attributes: 0,
+    lastOffsetDelta: 0,
+    baseTimestamp: 0,
+    maxTimestamp: 0,
+    producerId: 0,
+    producerEpoch: 0,
+    baseSequence: 0,
+    recordCount: 0,
+  }
   /** What `add` got, for `addRecord`. */
-  readonly #given: { -readonly [Name in keyof BatchRecord]: BatchRecord[Name] } = {
+  readonly #given: Writable<BatchRecord> = {
     timestamp: 0,
     key: null,
     value: null,
@@ -210,21 +225,21 @@ export class RecordBatchBuilder {
     this.#limit = 0
     this.#producer = producer
     if (codec !== 'none') this.#compress(codec)
-    writeBatchHeader(this.#buffer, this.#start, {
-      batchBytes: this.sizeBytes,
-      attributes: batchAttributes(
-        attributeBitsOf(codec),
-        producer.transactional,
-        producer.control ?? false,
-      ),
-      lastOffsetDelta: this.#recordCount - 1,
-      baseTimestamp: this.#baseTimestamp,
-      maxTimestamp: this.#maxTimestamp,
-      producerId: producer.producerId,
-      producerEpoch: producer.producerEpoch,
-      baseSequence: producer.baseSequence,
-      recordCount: this.#recordCount,
-    })
+    const header = this.#header
+    header.batchBytes = this.sizeBytes
+    header.attributes = batchAttributes(
+      attributeBitsOf(codec),
+      producer.transactional,
+      producer.control ?? false,
+    )
+    header.lastOffsetDelta = this.#recordCount - 1
+    header.baseTimestamp = this.#baseTimestamp
+    header.maxTimestamp = this.#maxTimestamp
+    header.producerId = producer.producerId
+    header.producerEpoch = producer.producerEpoch
+    header.baseSequence = producer.baseSequence
+    header.recordCount = this.#recordCount
+    writeBatchHeader(this.#buffer, this.#start, header)
   }
 
   #compress(codec: Codec): void {

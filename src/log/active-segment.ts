@@ -14,6 +14,7 @@
 import { assert } from '../errors/invariant.ts'
 import type { AbortedTransaction } from '../format/aborted-transaction.ts'
 import { assignAppendTime, assignOffsets, sealBatch } from '../format/record-batch.ts'
+import type { BatchBytes } from '../storage/segment-contents.ts'
 import { Segment } from '../storage/segment.ts'
 import type { StorageDriver } from '../storage/storage-driver.ts'
 import type { Clock } from './clock.ts'
@@ -27,13 +28,9 @@ import type { SegmentList } from './segment-list.ts'
 import type { Tail } from './tail.ts'
 import type { UnsyncedFiles } from './unsynced-files.ts'
 
-/** What the partition says of the batch that comes next. */
-export interface BatchPlace {
+/** A batch with its offsets; `maxTimestamp` is the time of the append, where the topic says so. */
+export interface PlacedBatch extends BatchBytes {
   readonly baseOffset: number
-  readonly lastOffset: number
-  /** Largest timestamp of the batch, or the time of the append. */
-  readonly timestamp: number
-  readonly leaderEpoch: number
 }
 
 /** What matters of a marker when it is written. */
@@ -49,6 +46,8 @@ export interface ActiveSegmentParts {
   readonly driver: StorageDriver
   readonly clock: Clock
   readonly directory: string
+  /** Stamped into every batch. */
+  readonly leaderEpoch: number
   readonly segments: SegmentList
   readonly tail: Tail
   readonly unsynced: UnsyncedFiles
@@ -83,34 +82,42 @@ export class ActiveSegment {
   }
 
   /**
-   * Gives a batch its place and writes it there, in a new segment where it is time for one. Hot.
+   * Gives a batch the offsets from `baseOffset` on and writes it there, in a new segment where it
+   * is time for one. Hot.
    * @throws {LogError} NO_SPACE or IO: nothing was appended; as `Segment.append`.
    */
-  append(config: ResolvedTopicConfig, batch: EncodedBatch, place: BatchPlace): void {
-    const segment = this.#forBatch(config, batch.sizeBytes, place)
-    this.#write(config, segment, batch, place, this.#reservedBytes)
+  append(config: ResolvedTopicConfig, batch: EncodedBatch, baseOffset: number): PlacedBatch {
+    const isTimed = config.messageTimestampType === 'LogAppendTime'
+    const { buffer, start, sizeBytes, recordCount } = batch
+    const lastOffset = baseOffset + recordCount - 1
+    const maxTimestamp = isTimed ? this.#parts.clock.now() : batch.maxTimestamp
+    const placed = { buffer, start, sizeBytes, recordCount, baseOffset, lastOffset, maxTimestamp }
+    this.#write(config, this.#forBatch(config, placed), placed, this.#reservedBytes)
+    return placed
   }
 
   /**
-   * As `append`, for a marker (I2) and what it aborts, if it does (I3).
+   * As `append`, for a marker (I2) of this moment and what it aborts, if it does (I3).
    * @throws {LogError} As `append`, with nothing noted as aborted.
    */
   appendMarker(
     config: ResolvedTopicConfig,
-    batch: EncodedBatch,
-    place: BatchPlace,
+    { buffer, start, sizeBytes, maxTimestamp }: EncodedBatch,
+    offset: number,
     marker: MarkerDetails,
   ): void {
-    const segment = this.#forMarkers(config, batch.sizeBytes, place.baseOffset, 1)
+    const segment = this.#forMarkers(config, sizeBytes, offset, 1)
+    const place = { baseOffset: offset, lastOffset: offset, maxTimestamp }
+    const placed = { buffer, start, sizeBytes, recordCount: 0, ...place }
     // One without room of its own must not take that of another.
     const reservedBytes = this.#reservedBytes - (marker.isReserved ? MARKER_BATCH_BYTES : 0)
     if (marker.aborted === undefined) {
-      this.#write(config, segment, batch, place, reservedBytes)
+      this.#write(config, segment, placed, reservedBytes)
       return
     }
     segment.addAborted(marker.aborted)
     try {
-      this.#write(config, segment, batch, place, reservedBytes)
+      this.#write(config, segment, placed, reservedBytes)
     } catch (error) {
       segment.takeBackAborted()
       throw error
@@ -141,34 +148,29 @@ export class ActiveSegment {
   #write(
     config: ResolvedTopicConfig,
     segment: Segment,
-    batch: EncodedBatch,
-    place: BatchPlace,
+    batch: PlacedBatch,
     reservedBytes: number,
   ): void {
-    const { buffer, start, sizeBytes, producer } = batch
-    const recordCount = producer.control === true ? 0 : batch.recordCount
-    const { baseOffset, lastOffset, timestamp: maxTimestamp } = place
-    assignOffsets(buffer, start, baseOffset, place.leaderEpoch)
+    const { buffer, start, baseOffset } = batch
+    assignOffsets(buffer, start, baseOffset, this.#parts.leaderEpoch)
     if (config.messageTimestampType === 'LogAppendTime') {
-      assignAppendTime(buffer, start, maxTimestamp)
+      assignAppendTime(buffer, start, batch.maxTimestamp)
     }
     sealBatch(buffer, start)
-    const bytes = { buffer, start, sizeBytes, lastOffset, maxTimestamp, recordCount }
-    segment.append(bytes, reservedBytes)
-    this.#parts.tail.accept(bytes, baseOffset)
+    segment.append(batch, reservedBytes)
+    this.#parts.tail.accept(batch, baseOffset)
   }
 
-  #forBatch(config: ResolvedTopicConfig, sizeBytes: number, place: BatchPlace): Segment {
+  #forBatch(config: ResolvedTopicConfig, batch: PlacedBatch): Segment {
     const { active } = this.#parts.segments
-    const { baseOffset, lastOffset, timestamp } = place
+    const { baseOffset } = batch
     if (active.isSealed) return this.#add(config, baseOffset) // Making it failed before.
     if (active.needsIndexRebuild) rebuildIndexes(active)
     // The clock is asked only where the age counts: reading it is a good part of a small append.
     const activeForMs =
       active.firstTimestamp >= 0 ? 0 : this.#parts.clock.now() - this.#activeSinceMs
-    const reservedBytes = this.#reservedBytes
-    const next = { sizeBytes, timestamp, lastOffset, reservedBytes, activeForMs }
-    return mustRoll(active, config, next) ? this.#roll(config, baseOffset) : active
+    const isOver = mustRoll(active, config, batch, this.#reservedBytes, activeForMs)
+    return isOver ? this.#roll(config, baseOffset) : active
   }
 
   /** Another one than the active only where no file could hold more (I2). */

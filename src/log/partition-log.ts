@@ -92,6 +92,7 @@ export class PartitionLog implements ReadablePartition {
       driver,
       clock,
       directory,
+      leaderEpoch: this.#leaderEpoch,
       segments,
       tail: this.tail,
       unsynced: this.#durability.unsynced,
@@ -173,17 +174,14 @@ export class PartitionLog implements ReadablePartition {
       if (original !== undefined) return this.#duplicate(original)
     }
     if (batch.sizeBytes > this.#config.maxMessageBytes) throw batchTooLarge(this, batch.sizeBytes)
-    const appendTime = this.#config.messageTimestampType === 'LogAppendTime'
-    const timestamp = appendTime ? this.#context.clock.now() : batch.maxTimestamp
     const baseOffset = this.#logEndOffset
-    const lastOffset = baseOffset + batch.recordCount - 1
-    const leaderEpoch = this.#leaderEpoch
-    const place = { baseOffset, lastOffset, timestamp, leaderEpoch, isDuplicate: false }
-    this.#active.append(this.#config, batch, place)
+    const placed = this.#active.append(this.#config, batch, baseOffset)
+    const { lastOffset, maxTimestamp: timestamp } = placed
     this.#logEndOffset = lastOffset + 1
-    if (isNumbered) this.producers.appended(batch, place)
+    if (isNumbered) this.producers.appended(batch, { baseOffset, lastOffset, timestamp })
     this.#afterAppend(batch)
-    return place
+    // Given to nobody else here: where the caller takes it apart, it is never made.
+    return { baseOffset, lastOffset, timestamp, leaderEpoch: this.#leaderEpoch, isDuplicate: false }
   }
 
   /**
@@ -202,10 +200,8 @@ export class PartitionLog implements ReadablePartition {
     const offset = this.#logEndOffset
     const { producerId, outcome } = marker
     const aborted = outcome === 'abort' ? this.producers.abortedBy(producerId, offset) : undefined
-    const leaderEpoch = this.#leaderEpoch
-    const place = { baseOffset: offset, lastOffset: offset, timestamp, leaderEpoch }
     const isReserved = marker.isReserved === true
-    this.#active.appendMarker(this.#config, batch, place, { aborted, isReserved })
+    this.#active.appendMarker(this.#config, batch, offset, { aborted, isReserved })
     this.#logEndOffset = offset + 1
     if (aborted !== undefined) this.#aborted?.added(aborted)
     this.producers.ended(marker, offset, timestamp)

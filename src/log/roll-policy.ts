@@ -1,6 +1,7 @@
 /**
  * When an append needs a new segment: Kafka's LogSegment.shouldRoll, rule by rule in its order.
  */
+import type { BatchSummary } from '../storage/segment-contents.ts'
 import type { ResolvedTopicConfig } from './log-config.ts'
 
 /** Kafka's segment.index.bytes: the entries an index may have before the segment rolls. */
@@ -23,31 +24,24 @@ export interface RollCandidate {
   hasRoomFor(sizeBytes: number): boolean
 }
 
-/** What is to be appended. */
-export interface NextBatch {
-  readonly sizeBytes: number
-  readonly timestamp: number
-  readonly lastOffset: number
-  /** Of markers that must fit behind it, in the same segment. */
-  readonly reservedBytes: number
-  /** How long the segment has been the active one, for segments without a timestamp. */
-  readonly activeForMs: number
-}
-
-/** True where `next` has to go into a new segment. A segment without a batch takes any size. */
+/**
+ * True where `next` has to go into a new segment. A segment without a batch takes any size.
+ * `reservedBytes` of markers must fit behind it, in the same segment; `activeForMs` is how long the
+ * segment has been the active one, for segments without a timestamp.
+ */
 export function mustRoll(
   active: RollCandidate,
   config: Pick<ResolvedTopicConfig, 'segmentBytes' | 'segmentMs'>,
-  next: NextBatch,
+  next: Pick<BatchSummary, 'sizeBytes' | 'lastOffset' | 'maxTimestamp'>,
+  reservedBytes: number,
+  activeForMs: number,
 ): boolean {
   // A marker takes one offset: fewer than its bytes.
-  const isBeyondIndex =
-    next.lastOffset + next.reservedBytes - active.baseOffset > MAX_RELATIVE_OFFSET
+  const isBeyondIndex = next.lastOffset + reservedBytes - active.baseOffset > MAX_RELATIVE_OFFSET
   if (active.sizeBytes === 0) return isBeyondIndex
   if (active.sizeBytes + next.sizeBytes > config.segmentBytes) return true
-  if (!active.hasRoomFor(next.sizeBytes + next.reservedBytes)) return true
-  const ageMs =
-    active.firstTimestamp >= 0 ? next.timestamp - active.firstTimestamp : next.activeForMs
+  if (!active.hasRoomFor(next.sizeBytes + reservedBytes)) return true
+  const ageMs = active.firstTimestamp >= 0 ? next.maxTimestamp - active.firstTimestamp : activeForMs
   return (
     ageMs > config.segmentMs ||
     active.offsetIndex.slotCount >= MAX_OFFSET_INDEX_ENTRIES ||

@@ -22,8 +22,8 @@ function segmentOf(sizeBytes: number): Parameters<typeof mustRoll>[0] {
 
 /** Whether a batch of 100 bytes that ends at `lastOffset` goes into a new segment. */
 function rolls(sizeBytes: number, lastOffset: number, reservedBytes: number): boolean {
-  const next = { sizeBytes: 100, timestamp: 10, lastOffset, reservedBytes, activeForMs: 0 }
-  return mustRoll(segmentOf(sizeBytes), CONFIG, next)
+  const next = { sizeBytes: 100, lastOffset, maxTimestamp: 10 }
+  return mustRoll(segmentOf(sizeBytes), CONFIG, next, reservedBytes, 0)
 }
 
 describe('a batch starts a segment', () => {

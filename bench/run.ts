@@ -1,6 +1,6 @@
 /**
- * Asks the questions of the suite and prints what came out; `npm run bench -- --help` says how. Each
- * measurement is a contestant's own process; peers come from bench/'s own package.json.
+ * Asks the questions of the suite and prints what came out; `npm run bench -- --help` says how.
+ * Each measurement is a contestant's own process; peers come from bench/'s own package.json.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'

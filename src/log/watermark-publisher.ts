@@ -3,9 +3,9 @@
  * processes read them and recovery finds out how far this boot got.
  *
  * At the end of the turn when idle; under load at most once per turn of the event loop, and once
- * per millisecond on average: who writes something every few milliseconds is not under load, however
- * unevenly it comes. Only a change of the set of files is published before and behind it at once: who
- * reads these files has to know. Published values only have to be true when they are written; a
+ * per millisecond on average: who writes something every few milliseconds is not under load,
+ * however unevenly it comes. A change of the set of files alone is published before and behind it
+ * at once: who reads them has to know. Published values only have to be true when written; a
  * late one costs a reader time, and recovery a longer check. So a write that fails fails nobody:
  * the values stay due, and the next change, or the close, tries again.
  *   I1  what is published as durable is so for every reader: nothing of a transaction whose commit

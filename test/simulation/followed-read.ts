@@ -98,18 +98,32 @@ export class FollowedRead {
     const { log } = this
     log.refresh()
     this.#watermarks()
-    for (const mark of WATERMARKS) {
+    this.notAhead(model)
+    for (const mark of isAll ? WATERMARKS : []) {
       const right = model.handle[mark]
-      must(
-        isAll ? log[mark] === right : log[mark] <= right,
-        () => `${this.name}: ${mark} is ${log[mark]}, not ${right}`,
-      )
+      must(log[mark] === right, () => `${this.name}: ${mark} is ${log[mark]}, not ${right}`)
     }
     for (const reading of this.#readings) {
       this.#read(reading, false)
       const end = reading.source.visibleEnd
       must(reading.next >= end, () => `${this.name}: reads end at ${reading.next}, not ${end}`)
     }
+  }
+
+  /** No watermark is beyond that of the process that writes. */
+  notAhead(model: PartitionModel): void {
+    const { log } = this
+    for (const mark of WATERMARKS) {
+      const right = model.handle[mark]
+      must(log[mark] <= right, () => `${this.name}: ${mark} is ${log[mark]}, beyond ${right}`)
+    }
+  }
+
+  /** Reads on to the end, in every way. */
+  readAll(): void {
+    this.log.refresh()
+    this.#watermarks()
+    for (const reading of this.#readings) this.#read(reading, false)
   }
 
   /** Holds what was read against what the model has seen by now. */

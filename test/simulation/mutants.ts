@@ -4,6 +4,7 @@
  * has the table, with the rules that it cannot find. A rule that joins gets its mutant here.
  */
 import type { FaultGroup } from './fault-plan.ts'
+import { FOLLOW_MUTANTS } from './follow-mutants.ts'
 import { GROUP_MUTANTS } from './group-mutants.ts'
 import { RECOVERY_MUTANTS } from './recovery-mutants.ts'
 import { TRANSACTION_MUTANTS } from './transaction-mutants.ts'
@@ -310,6 +311,7 @@ export const MUTANTS: readonly Mutant[] = [
     faults: CRASH,
     seed: 2,
   },
+  ...FOLLOW_MUTANTS,
   ...RECOVERY_MUTANTS,
   ...GROUP_MUTANTS,
   ...TRANSACTION_MUTANTS,

@@ -5,7 +5,7 @@ import { AppendActor } from './append-actor.ts'
 import { CommittedReadActor } from './committed-read-actor.ts'
 import { FaultActor } from './fault-actor.ts'
 import { GroupActor } from './group-actor.ts'
-import { FollowActor } from './follow-actor.ts'
+import { FollowActor, NOW_AND_THEN, type ReaderHabits, THOROUGH } from './follow-actor.ts'
 import { FIRST_SEED, HousekeepingActor } from './housekeeping-actor.ts'
 import { LiveReadActor } from './live-read-actor.ts'
 import { ReadActor } from './read-actor.ts'
@@ -17,6 +17,8 @@ import { TrimActor } from './trim-actor.ts'
 
 /** One seed in so many has readers in other processes. */
 const SEEDS_PER_READER = 2
+/** One of so many has readers that hardly look away: that takes a while. */
+const SEEDS_PER_THOROUGH = 16
 
 /** The actors of the run of a seed. */
 export function allActors(
@@ -37,6 +39,10 @@ export function allActors(
     new TimeActor(stage, faults.has('clock')),
     new FaultActor(stage, faults),
     ...(seed < FIRST_SEED ? [] : [new HousekeepingActor(stage)]),
-    ...(seed % SEEDS_PER_READER === 0 ? [new FollowActor(stage, seed)] : []),
+    ...(seed % SEEDS_PER_READER === 0 ? [new FollowActor(stage, seed, habitsOf(seed))] : []),
   ]
+}
+
+function habitsOf(seed: number): ReaderHabits {
+  return seed % SEEDS_PER_THOROUGH === SEEDS_PER_READER ? THOROUGH : NOW_AND_THEN
 }

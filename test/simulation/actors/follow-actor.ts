@@ -4,9 +4,9 @@
  * killed, and goes with the power.
  *
  * It takes no steps: it has a stream of random numbers of its own, so that histories are what they
- * were without it. It is there in the runs of some seeds.
+ * were without it. It is there in the runs of some seeds; in some of these it hardly looks away.
  *   I1  a reader changes nothing: neither files nor what its writer does
- *   I2  once its writer has closed the log, it shows what that had
+ *   I2  once its writer has closed the log, it shows what that had; before, never more than that
  * After damage, and after a sync that failed and may have dropped what was written, there is none;
  * nor before what a loss of power left was recovered: a reader of that meets damage. Nothing that
  * happens to it cuts a log: it never hears of a cut.
@@ -23,8 +23,26 @@ import { FollowedRead } from '../followed-read.ts'
 import type { PartitionModel } from '../partition-model.ts'
 import { must } from '../simulation-failure.ts'
 
-/** One look in so many calls of the writer. */
-const CALLS_PER_LOOK = 12
+/** How closely a reader follows. */
+export interface ReaderHabits {
+  /** One look in so many calls of the writer. */
+  readonly callsPerLook: number
+  /** It looks at everything whenever it looks, and at all there is once its writer has died. */
+  readonly isThorough: boolean
+  /** After one look in so many it is suspended, for many calls of the writer; 0: never. */
+  readonly looksPerSleep: number
+}
+
+/** Of most readers. */
+export const NOW_AND_THEN: ReaderHabits = { callsPerLook: 12, isThorough: false, looksPerSleep: 0 }
+/** Of those that miss nothing. */
+export const THOROUGH: ReaderHabits = { callsPerLook: 5, isThorough: true, looksPerSleep: 30 }
+
+/** For so many calls of the writer at most a reader is suspended. */
+const CALLS_ASLEEP = 400
+/** A reader asks once a second whether its writer lives. */
+const DEATH_SHOWS_MS = 1_001
+
 /** One reader in so many looks ends, and another one begins. */
 const LOOKS_PER_READER = 60
 
@@ -41,16 +59,24 @@ export class FollowActor implements Actor {
   readonly steps: Readonly<Record<string, number>> = {}
   readonly #stage: Stage
   readonly #random: SeededRandom
+  readonly #habits: ReaderHabits
   #reader: Reader | undefined
   /** A sync failed since the power was on: pages may be gone that were published. */
   #hasLostPages = false
   /** Since the power is on the log was opened once: what the power left was settled. */
   #isRecovered = false
+  /** The process that writes has opened the log, and is there. */
+  #isWritten = false
+  /** Calls of the writer that it does not see, suspended as it is. */
+  #asleep = 0
+  /** What its clock is ahead by. */
+  #aheadMs = 0
   #boots = 0
   #isLooking = false
 
-  constructor(stage: Stage, seed: number) {
+  constructor(stage: Stage, seed: number, habits: ReaderHabits) {
     this.#stage = stage
+    this.#habits = habits
     this.#random = new SeededRandom(seed ^ 0x2f1d_0b65)
   }
 
@@ -60,23 +86,29 @@ export class FollowActor implements Actor {
 
   /** Between two calls of the writer. */
   between(): void {
-    if (this.#isLooking || this.#random.below(CALLS_PER_LOOK) > 0) return
+    if (this.#asleep > 0) this.#asleep -= 1
+    if (this.#isLooking || this.#random.below(this.#habits.callsPerLook) > 0) return
     this.#look()
   }
 
   opened(): void {
     this.#usable()
     this.#isRecovered = true
+    this.#isWritten = true
     this.#look()
   }
 
   look(): void {
     this.#check()
+    if (this.#habits.isThorough && this.#asleep === 0) this.#checkTopics()
     if (this.#random.below(4) === 0) this.#look()
   }
 
   left(): void {
     this.#look()
+    if (!this.#habits.isThorough || this.#asleep > 0) return
+    this.#aheadMs += DEATH_SHOWS_MS
+    for (const [log, read] of this.#usable()?.reads ?? []) if (log.end === undefined) read.readAll()
   }
 
   atRest(): void {
@@ -85,6 +117,7 @@ export class FollowActor implements Actor {
 
   ended(): void {
     const { driver, faults } = this.#stage.life
+    this.#isWritten = false
     // It was closed, and nothing that it published last has failed.
     if (driver.isClosed && driver.isAlive && faults.seen.size === 0) this.#compare(true)
   }
@@ -93,15 +126,7 @@ export class FollowActor implements Actor {
     const reader = this.#usable()
     if (reader === undefined) return
     reader.log.refresh()
-    const { topics } = this.#stage
-    const followed = reader.log.topics().filter(({ name }) => !isInternalTopic(name))
-    const live = topics.filter(({ isLive }) => isLive)
-    for (const { name, id } of live) {
-      must(
-        followed.some((one) => one.id === id),
-        () => `a reader does not see topic ${name}`,
-      )
-    }
+    this.#checkTopics()
     this.#reads(reader)
     for (const [log, read] of reader.reads) {
       const model = this.#modelOf(log)
@@ -110,8 +135,20 @@ export class FollowActor implements Actor {
     this.#check()
   }
 
+  /** What was created is there, under its id, as soon as its creation was told to be over. */
+  #checkTopics(): void {
+    const followed = this.#usable()?.log.topics()
+    for (const { name, id, isLive, isBusy } of this.#stage.topics) {
+      must(
+        followed === undefined || !isLive || isBusy || followed.some((one) => one.id === id),
+        () => `a reader does not see topic ${name}`,
+      )
+    }
+  }
+
   /** Nothing that it does may reach the writer (I1): its failures are thrown by the next step. */
   #look(): void {
+    if (this.#asleep > 0) return
     this.#isLooking = true
     try {
       this.#lookNow()
@@ -126,12 +163,18 @@ export class FollowActor implements Actor {
     if (this.#reader !== undefined && random.below(LOOKS_PER_READER) === 0) this.#end()
     const reader = this.#usable() ?? this.#begin()
     if (reader === undefined) return
-    if (random.below(4) === 0) reader.log.refresh()
+    const { isThorough } = this.#habits
+    if (isThorough || random.below(4) === 0) reader.log.refresh()
     this.#reads(reader)
     for (const [log, read] of reader.reads) {
       if (log.end !== undefined) reader.reads.delete(log)
-      else if (random.below(3) > 0) read.look(random)
+      else if (isThorough || random.below(3) > 0) read.look(random)
+      const model = isThorough && this.#isWritten ? this.#modelOf(log) : undefined
+      if (model !== undefined && log.end === undefined) read.notAhead(model)
     }
+    const { looksPerSleep } = this.#habits
+    if (looksPerSleep > 0 && random.below(looksPerSleep) === 0)
+      this.#asleep = random.below(CALLS_ASLEEP)
   }
 
   /** The reader, unless it is gone. */
@@ -200,10 +243,10 @@ export class FollowActor implements Actor {
     return topic?.isLive === true ? topic.partitions[partition] : undefined
   }
 
-  /** That of the machine; nothing is waited for by it. */
+  /** That of the machine, or ahead of it; nothing is waited for by it. */
   readonly #clock: Clock = {
     now: () => this.#stage.life.scheduler.clock.now(),
-    monotonicNow: () => this.#stage.life.scheduler.clock.now(),
+    monotonicNow: () => this.#stage.life.scheduler.clock.now() + this.#aheadMs,
     setTimeout: () => undefined,
     clearTimeout: () => undefined,
   }

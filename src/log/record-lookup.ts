@@ -162,8 +162,15 @@ export class RecordLookup {
     let position = offsetIndex.positionOfSlot(slot)
     const isLast = slot + 1 >= offsetIndex.slotCount
     const end = isLast ? segment.sizeBytes : offsetIndex.positionOfSlot(slot + 1)
-    for (let step = 0; step < MAX_STEPS && position < end; step++) {
-      const at = this.#show(segment, position, BATCH_HEADER_BYTES)
+    const from = position
+    // One read for all of a short stretch costs less than one for each header.
+    const isShort = end - from <= FAR_BYTES
+    const shown = isShort ? this.#show(segment, from, end - from) : NOWHERE
+    if (isShort && shown === NOWHERE) return undefined
+    for (let step = 0; step < MAX_STEPS && position + BATCH_HEADER_BYTES <= end; step++) {
+      const at = isShort
+        ? shown + position - from
+        : this.#show(segment, position, BATCH_HEADER_BYTES)
       if (at === NOWHERE) return undefined
       const bytes = this.#bytes
       const check = checkBatchHeader(bytes, at, at + BATCH_HEADER_BYTES)
@@ -184,7 +191,8 @@ export class RecordLookup {
           marked.position = position
           return this.#inMarked(segment, marked, offset)
         }
-        const start = this.#show(segment, position, sizeBytes)
+        if (position + sizeBytes > end) return undefined
+        const start = isShort ? at : this.#show(segment, position, sizeBytes)
         return start === NOWHERE ? undefined : this.#inBatch(this.#bytes, start, offset)
       }
       expectedOffset = lastOffset + 1

@@ -23,7 +23,12 @@ interface Leak extends Omit<NativeMapping, 'bytes'> {
   readonly native: NativeBinding
 }
 
-const leaks = new FinalizationRegistry<Leak>((leak) => leak.native.unmap(leak))
+let countOfProcess = 0
+
+const leaks = new FinalizationRegistry<Leak>((leak) => {
+  countOfProcess -= 1
+  leak.native.unmap(leak)
+})
 
 /** Part of a file, as memory. */
 export class MappedWindow {
@@ -41,7 +46,13 @@ export class MappedWindow {
     this.#mapping = { address, byteLength }
     this.#bytes = Buffer.from(bytes)
     this.position = position
+    countOfProcess += 1
     leaks.register(bytes, { native, address, byteLength }, this)
+  }
+
+  /** Windows mapped now, whoever has them. */
+  static get countOfProcess(): number {
+    return countOfProcess
   }
 
   /** Maps `byteLength` bytes of the file, all of them below its end; undefined where that fails. */
@@ -87,6 +98,7 @@ export class MappedWindow {
     // `as`: a Buffer over an ArrayBuffer, which is what the constructor made it from.
     if (!detach(buffer as ArrayBuffer)) return
     leaks.unregister(this)
+    countOfProcess -= 1
     this.#native.unmap(this.#mapping)
   }
 }

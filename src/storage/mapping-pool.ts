@@ -4,8 +4,9 @@
  * Owns whether this log maps at all, how much at a time, and which window has to go; a file's share
  * of it is mapped-file.ts.
  *   I1  nothing is mapped before a probe has shown that mappings work in this very directory
- *   I2  never more than `maxWindows` windows, `maxBytes` bytes: past some tens of thousands of
- *       mappings a process dies, and views count as memory to the garbage collector
+ *   I2  never more than `maxWindows` windows, `maxBytes` bytes, nor more windows of all logs than
+ *       a process bears: past some tens of thousands of mappings it dies, and views count as
+ *       memory to the garbage collector
  *   I3  once it is closed there is no window left, and there will be none
  * Where reads are chosen ('points'), a window is pushed out only by another one that was asked for
  * often: unmapping takes 40 us a MiB, which a look around a large log must not pay at each step.
@@ -21,6 +22,8 @@ export type MappedReads = 'points' | 'everything'
 /** Bounds of a pool. */
 export interface MappingLimits {
   readonly maxWindows: number
+  /** Of all pools of this process; less than what the kernel allows it by default. */
+  readonly maxWindowsOfProcess?: number
   readonly maxBytes: number
   /** A multiple of 64 KiB; a file is mapped in windows of this size. */
   readonly windowBytes: number
@@ -28,13 +31,16 @@ export interface MappingLimits {
 
 /**
  * Windows of 64 MiB: one is unmapped within 3 ms, and a log's largest segment takes 16. Measured in
- * docs/decisions/020-mapping.md.
+ * docs/decisions/020-mapping.md. Those of small segments are as small: a log may have many.
  */
 const DEFAULT_MAPPING_LIMITS: MappingLimits = {
-  maxWindows: 64,
+  maxWindows: 1024,
   maxBytes: 4_294_967_296,
   windowBytes: 67_108_864,
 }
+
+/** Linux allows a process 65,530 mappings, of whatever kind. */
+const MAX_WINDOWS_OF_PROCESS = 16_384
 
 /** Requests that have to be made between two evictions, where reads are chosen. */
 const REQUESTS_PER_EVICTION = 1024
@@ -122,7 +128,8 @@ export class MappingPool {
   }
 
   #hasRoomFor(byteLength: number): boolean {
-    const { maxWindows, maxBytes } = this.limits
+    const { maxWindows, maxBytes, maxWindowsOfProcess = MAX_WINDOWS_OF_PROCESS } = this.limits
+    if (MappedWindow.countOfProcess >= maxWindowsOfProcess) return false
     return this.#windows.size < maxWindows && this.#mappedBytes + byteLength <= maxBytes
   }
 

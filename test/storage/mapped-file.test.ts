@@ -80,6 +80,18 @@ describeMapped(`MappedFile${whyNot}`, () => {
     expect(pool.windowCount).toBe(1)
   })
 
+  it('maps nothing more where all logs of the process have mapped enough', () => {
+    const other = opened('everything')
+    other.mapped.window(0, 10)
+    const { mapped, pool } = opened('everything', { maxWindowsOfProcess: 2 })
+    expect(mapped.window(0, 10)?.isClosed).toBe(false)
+    other.mapped.window(BLOCK, 10)
+    expect(mapped.window(BLOCK, 10)).toBeUndefined()
+    other.pool.close()
+    expect(mapped.window(0, 10)?.isClosed).toBe(false)
+    expect(pool.windowCount).toBe(1)
+  })
+
   it('where reads are chosen, maps what was read twice before, and no long reads', () => {
     const { mapped, pool } = opened('points')
     const target = Buffer.alloc(2 * BLOCK)
@@ -157,8 +169,9 @@ interface Opened {
 
 function opened(
   reads: MappedReads,
-  { maxWindows = 10, isEnabled = true }: { maxWindows?: number; isEnabled?: boolean } = {},
+  given: { maxWindows?: number; maxWindowsOfProcess?: number; isEnabled?: boolean } = {},
 ): Opened {
+  const { isEnabled = true, ...bounds } = { maxWindows: 10, ...given }
   const directory = temporaryDirectory()
   const path = join(directory, 'file')
   const content = Buffer.alloc(FILE_BYTES)
@@ -166,7 +179,7 @@ function opened(
   writeFileSync(path, content)
   const descriptor = openSync(path, 'r')
   const settled: Opened['settled'] = { bytes: undefined }
-  const pool = new MappingPool(reads, { maxWindows, maxBytes: 100 * BLOCK, windowBytes: BLOCK })
+  const pool = new MappingPool(reads, { ...bounds, maxBytes: 100 * BLOCK, windowBytes: BLOCK })
   if (isEnabled) expect(pool.enable(path)).toBeNull()
   const mapped = new MappedFile(pool, {
     openDescriptor: () => descriptor,

@@ -6,7 +6,7 @@
  *   STREAMBED_TRANSACTION_KILLS  times that it kills a process with transactions, 24
  *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 1,500
  *   STREAMBED_CRASH_ENDS    ways in which a crash ends that are tried at each call of the disk, 3
- *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 15
+ *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 30
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
  *   STREAMBED_MODEL_STEPS   steps that transactions are held against their model for, 10,000
  *   STREAMBED_SEEDS         histories that the simulation plays in every run, 136
@@ -45,7 +45,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
     transactionKills: countOf(environment, 'STREAMBED_TRANSACTION_KILLS', 24),
     disks: countOf(environment, 'STREAMBED_DISKS', 1_500),
     crashEnds: countOf(environment, 'STREAMBED_CRASH_ENDS', 3),
-    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 15),
+    soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 30),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),
     modelSteps: countOf(environment, 'STREAMBED_MODEL_STEPS', 10_000),
     simulatedSeeds: countOf(environment, 'STREAMBED_SEEDS', 136),

@@ -50,6 +50,11 @@ export class LeaderEpochs {
     return new LeaderEpochs(driver, path, entries, bytes !== undefined && entries === undefined)
   }
 
+  /** Those of a partition that has none yet, whatever its file says. */
+  static none(driver: StorageDriver, directory: string): LeaderEpochs {
+    return new LeaderEpochs(driver, `${directory}/${LEADER_EPOCH_FILE}`, undefined, false)
+  }
+
   /** The newest epoch; -1 before the first. */
   get latest(): number {
     return this.#entries.at(-1)?.leaderEpoch ?? -1

@@ -72,20 +72,19 @@ export interface PartitionPlan {
 export function layPartition(plan: PartitionPlan): LaidPartition {
   const { driver, topic, partition, config, startOffset, leaderEpoch } = plan
   const directory = partitionDirectory(topic, partition)
-  if (driver.status(directory) === undefined) driver.createDirectory(directory)
+  const isNew = driver.status(directory) === undefined
+  if (isNew) driver.createDirectory(directory)
   else if (holdsData(driver, directory) || holdsOther(driver, directory, startOffset))
     throw inTheWay(directory)
   if (!driver.volatile) {
-    writeSmallFile(driver, `${directory}/partition.metadata`, formatPartitionMetadata(plan.topicId))
-    writeSmallFile(
-      driver,
-      `${directory}/${LEADER_EPOCH_FILE}`,
-      formatEpochCheckpoint([{ leaderEpoch, startOffset }]),
-    )
+    const metadata = formatPartitionMetadata(plan.topicId)
+    writeSmallFile(driver, `${directory}/partition.metadata`, metadata, isNew)
+    const epoch = formatEpochCheckpoint([{ leaderEpoch, startOffset }])
+    writeSmallFile(driver, `${directory}/${LEADER_EPOCH_FILE}`, epoch, isNew)
   }
   const segment = Segment.create({ driver, directory, baseOffset: startOffset }, config)
-  const epochs = LeaderEpochs.load(driver, directory)
-  if (epochs.latest < 0) epochs.assign(leaderEpoch, startOffset)
+  const epochs = LeaderEpochs.none(driver, directory)
+  epochs.assign(leaderEpoch, startOffset)
   return { directory, segments: new SegmentList([segment]), epochs }
 }
 
@@ -197,12 +196,12 @@ function holdsOther(driver: StorageDriver, directory: string, startOffset: numbe
 }
 
 /**
- * Forces the files and names in one folder to stable storage. Not indexes that are empty: they are
- * hints, and all that there is of them is their names.
+ * Forces the files and names in one folder to stable storage. Not a segment's files that are empty:
+ * all that there is of them is their names, which are forced with the folder.
  */
 export async function flushFolder(driver: StorageDriver, directory: string): Promise<void> {
   for (const name of driver.list(directory)) {
-    if (isIndex(name) && driver.status(`${directory}/${name}`)?.sizeBytes === 0) continue
+    if (isOfSegment(name) && driver.status(`${directory}/${name}`)?.sizeBytes === 0) continue
     const file = driver.openFile(`${directory}/${name}`, 'write')
     try {
       await file.flush()
@@ -213,13 +212,17 @@ export async function flushFolder(driver: StorageDriver, directory: string): Pro
   await driver.flushDirectory(directory)
 }
 
-function isIndex(name: string): boolean {
-  const suffix = parseSegmentFileName(name)?.suffix
-  return suffix === '.index' || suffix === '.timeindex'
+function isOfSegment(name: string): boolean {
+  return parseSegmentFileName(name) !== undefined
 }
 
-function writeSmallFile(driver: StorageDriver, path: string, bytes: Uint8Array): void {
-  const exists = driver.status(path) !== undefined
+function writeSmallFile(
+  driver: StorageDriver,
+  path: string,
+  bytes: Uint8Array,
+  isNew: boolean,
+): void {
+  const exists = !isNew && driver.status(path) !== undefined
   const file = driver.openFile(path, exists ? 'write' : 'create')
   try {
     if (exists) file.resize(0)

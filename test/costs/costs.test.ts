@@ -90,6 +90,19 @@ describe('costs', () => {
     const all: readonly FsEffect[] = ['open', 'close', 'write', 'resize', 'name', 'sync', 'none']
     expect(sumOf(many.calls, all) - sumOf(few.calls, all)).toBeLessThanOrEqual(200)
   })
+
+  it('no sync, and three opens, more for a partition in which nothing happens', async () => {
+    const few = await counted('a close of 50 idle partitions', 'calls')
+    const many = await counted('a close of 250 idle partitions', 'calls')
+    const more = (effects: readonly FsEffect[]): number =>
+      (sumOf(many.calls, effects) - sumOf(few.calls, effects)) / 200
+    expect(more(['sync'])).toBe(0)
+    expect(more(['name', 'resize'])).toBe(0)
+    // Its two small files, and its .log.
+    expect(more(['open'])).toBeLessThanOrEqual(3.1)
+    // Of an open alone: a close has nothing to look at.
+    expect(more(['none'])).toBeLessThanOrEqual(26)
+  })
 })
 
 function sumOf(calls: Costs['calls'], effects: readonly FsEffect[]): number {

@@ -43,6 +43,8 @@ export type WorkName =
   | 'a record got by its offset'
   | 'an open of 50 segments'
   | 'an open of 250 segments'
+  | 'a close of 50 idle partitions'
+  | 'a close of 250 idle partitions'
 
 /** All of them. */
 export const WORKS: Readonly<Record<WorkName, Work>> = {
@@ -128,6 +130,8 @@ export const WORKS: Readonly<Record<WorkName, Work>> = {
   }),
   'an open of 50 segments': opening(FEW_SEGMENTS),
   'an open of 250 segments': opening(MANY_SEGMENTS),
+  'a close of 50 idle partitions': closing(FEW_SEGMENTS),
+  'a close of 250 idle partitions': closing(MANY_SEGMENTS),
 }
 
 interface Subject {
@@ -174,6 +178,29 @@ function opening(segments: number): Work {
           const opened = await open(directory, 8_192)
           if (opened.partition.get(0) === null) throw new Error('the first record is gone')
           await opened.log.close()
+          return 1
+        },
+        end: () => Promise.resolve(),
+      }
+    },
+  }
+}
+
+/** Opens and closes of a log in which nothing happens. */
+function closing(partitions: number): Work {
+  return {
+    units: 1,
+    async begin(directory) {
+      const reopened = (): Promise<EventLog> =>
+        EventLog.open(directory, { housekeepingIntervalMs: null })
+      const log = await reopened()
+      const topic = await log.createTopic(TOPIC, { partitions })
+      for (let at = 0; at < partitions; at += 1) topic.partition(at).append(RECORD)
+      await log.close()
+      return {
+        async run() {
+          const opened = await reopened()
+          await opened.close()
           return 1
         },
         end: () => Promise.resolve(),

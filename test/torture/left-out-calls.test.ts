@@ -13,8 +13,8 @@ import type { TracedCall } from './trace-disk.ts'
 
 const LOG = LOG_BELOW_ROOT
 const SEALED = '/events-0/00000000000000000000.log'
-/** Syncs of .log files before the one that fails: of two new partitions, and the first flush. */
-const SYNCS_BEFORE = 3
+/** Syncs of .log files before the one that fails: of new partitions none, and the first flush. */
+const SYNCS_BEFORE = 1
 
 interface Rule {
   readonly name: string

@@ -4,6 +4,7 @@
  *
  * Times are those of process.hrtime, whose clock all processes of a machine share.
  */
+import { execFileSync } from 'node:child_process'
 import { closeSync, openSync, readFileSync, readSync, watch } from 'node:fs'
 import { join } from 'node:path'
 import { setPriority } from 'node:os'
@@ -146,8 +147,18 @@ function watchBareFile(): Promise<FollowerReport> {
   })
 }
 
+/** Gives way to everybody: with util-linux' `chrt`, which Linux has, all of it, else nearly. */
+function stepBack(): void {
+  setPriority(LOWEST_PRIORITY)
+  try {
+    execFileSync('chrt', ['--all-tasks', '--idle', '--pid', '0', String(process.pid)])
+  } catch (error) {
+    if (!(error instanceof Error) || !('code' in error) || error.code !== 'ENOENT') throw error
+  }
+}
+
 async function run(): Promise<FollowerReport> {
-  if (errand.isLast && isMainThread) setPriority(LOWEST_PRIORITY)
+  if (errand.isLast && isMainThread) stepBack()
   switch (errand.does) {
     case 'read':
       return read()

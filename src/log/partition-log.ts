@@ -239,6 +239,7 @@ export class PartitionLog implements ReadablePartition {
    * @throws {LogError} IO where the files that tell cannot be read.
    */
   isAborted(producerId: number, baseOffset: number): boolean {
+    if (this.end !== undefined) throw endedError(this) // A reader may still have batches at hand.
     this.#aborted ??= new AbortedTransactions(this)
     return this.#aborted.covers(producerId, baseOffset)
   }

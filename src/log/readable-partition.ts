@@ -46,7 +46,8 @@ export interface ReadablePartition extends LogSource {
   /**
    * Whether the producer's transactional batch at `baseOffset`, below the last stable offset, was
    * aborted.
-   * @throws {LogError} IO where the files that tell cannot be read.
+   * @throws {LogError} IO where the files that tell cannot be read; how the partition ended, once
+   *   it has: they are closed.
    */
   isAborted(producerId: number, baseOffset: number): boolean
   /** A reader of whole batches from `offset` on. */

@@ -191,17 +191,19 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
   /** See LogSource. */
   lookAgain(): boolean {
     if (this.#end !== undefined || this.#files === undefined) return false
-    const count = this.#changeCount
+    const [count, start] = [this.#changeCount, this.logStartOffset]
     if (this.#isGapless) this.#context.gapFound(this.#place)
     this.#lookAtFiles()
-    return this.#changeCount !== count
+    // What is not there any more was let go of before: a new start was published.
+    if (this.#word.mode === 'published') this.refresh()
+    return this.#changeCount !== count || this.logStartOffset !== start
   }
 
   isAborted(producerId: number, baseOffset: number): boolean {
-    const { rewriteCount } = this
-    if (this.#aborted === undefined || this.#abortedOf !== rewriteCount) {
+    if (this.#end !== undefined) throw endedError(this) // A reader may still have batches at hand.
+    if (this.#aborted === undefined || this.#abortedOf !== this.rewriteCount) {
       this.#aborted = new AbortedTransactions(this)
-      this.#abortedOf = rewriteCount
+      this.#abortedOf = this.rewriteCount
     }
     return this.#aborted.covers(producerId, baseOffset)
   }
@@ -394,7 +396,5 @@ export class FollowedPartition implements ReadablePartition, FollowedFolder {
     return (this.#files?.changeCount ?? 0) + this.cuts.length + (this.#isGapless ? 0 : 1)
   }
 
-  #notify(): void {
-    for (const listener of this.#listeners) listener()
-  }
+  readonly #notify = (): void => this.#listeners.forEach((listener) => listener())
 }

@@ -60,9 +60,13 @@ describe('damage below what is published', () => {
 })
 
 describe('the end of a partition', () => {
-  it.each(['closed', 'deleted', 'lost'] as const)(
-    'is told to who listens, and every file is let go: %s',
-    async (end) => {
+  it.each([
+    ['closed', 'CLOSED'],
+    ['deleted', 'TOPIC_NOT_FOUND'],
+    ['lost', 'IO'],
+  ] as const)(
+    'is told to who listens, or has batches at hand, and every file is let go: %s',
+    async (end, code) => {
       const { driver, partition } = await written()
       appendMany(partition, 100, 100)
       const reader = elsewhere(driver)
@@ -77,6 +81,8 @@ describe('the end of a partition', () => {
       followed.partition.finish('closed')
       followed.partition.refresh()
       expect(told).toBe(1)
+      const ended = expect.objectContaining({ code }) as Error // A matcher.
+      expect(() => followed.partition.isAborted(1, 0)).toThrow(ended)
       expect(followed.isListening).toBe(false)
       expect(followed.partition.extend()).toBe(false)
       expect(reader.files.size).toBe(0)

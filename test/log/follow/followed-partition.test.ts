@@ -109,6 +109,22 @@ describe('a segment that goes', () => {
     expect(readFromFiles(followed.partition)).toEqual(readRecords(partition))
   })
 
+  it('is no damage where it is gone from the folder before the new start is heard of', async () => {
+    const all = await written()
+    const { driver, partition } = all
+    appendMany(partition, 100, 100)
+    const followed = new Followed(elsewhere(driver), partition)
+    const cursor = followed.partition.cursor(0)
+    await dropOldest(driver, all)
+    followed.partition.lookAgain()
+    expect(followed.partition.segments.first.baseOffset).toBe(partition.logStartOffset)
+    expect(followed.partition.logStartOffset).toBe(0)
+    followed.hear(partition)
+    const removed = expect.objectContaining({ code: 'OFFSET_OUT_OF_RANGE' }) as Error // A matcher.
+    expect(() => cursor.next(100)).toThrow(removed)
+    expect(offsetsOf(readRecords(followed.partition))).toEqual(offsetsOf(readRecords(partition)))
+  })
+
   it('is replaced by what compaction left of it, and no gap there is damage', async () => {
     const driver = new FaultDriver()
     const compacted = await runProcedure(writeSegments(driver, 6))

@@ -69,6 +69,11 @@ export class Followed {
     this.partition.refresh()
   }
 
+  /** The writer publishes what there is, and the follower has not looked yet. */
+  hear(log: PartitionLog): void {
+    this.word = wordOf(log, 1)
+  }
+
   /** Nobody writes any more, and the follower looks. */
   lose({ keepsSlot = true }: { readonly keepsSlot?: boolean } = {}): void {
     const { published, writerGeneration } = this.word

@@ -16,7 +16,7 @@ import {
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import ts from 'typescript'
-import { compileToPlainSource, PLAIN_OPTIONS } from '../support/plain-source.ts'
+import { compileToPlainModules, PLAIN_OPTIONS } from '../support/plain-source.ts'
 import type { Mutant } from './mutants.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
@@ -33,13 +33,12 @@ export interface MutantResult {
 
 /** The builds of one run of the tests. */
 export class MutantBuilds {
-  readonly #plain = compileToPlainSource(join(ROOT, CHILD))
+  readonly #plain = compileToPlainModules(join(ROOT, CHILD))
   readonly #root: string
   readonly #files: readonly string[]
 
   constructor() {
-    // test/simulation/mutant-child.js lies two below the root of what was compiled.
-    this.#root = dirname(dirname(dirname(this.#plain.path)))
+    this.#root = this.#plain.directory
     this.#files = readdirSync(this.#root, { recursive: true, encoding: 'utf8' }).filter((name) =>
       /\.js(on)?$/.test(name),
     )

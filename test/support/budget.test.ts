@@ -4,7 +4,7 @@ import { budgetOf, longestMs } from './budget.ts'
 
 describe('budgetOf', () => {
   it('gives the usual sizes where the environment is silent', () => {
-    const kills = { kills: 200, transactionKills: 24, disks: 1_500, crashEnds: 3 }
+    const kills = { kills: 200, transactionKills: 24, disks: 800, crashEnds: 3 }
     const usual = { ...kills, soakSeconds: 30, propertyRuns: 100, stressRounds: 3 }
     const limits = { limitMebibytes: 288, limitSegments: 320, limitTopics: 150 }
     expect(budgetOf({})).toEqual({

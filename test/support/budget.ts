@@ -4,7 +4,7 @@
  * the same tests:
  *   STREAMBED_KILLS         times that the torture kills a process, 200
  *   STREAMBED_TRANSACTION_KILLS  times that it kills a process with transactions, 24
- *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 1,500
+ *   STREAMBED_DISKS         disks, each as some loss of power may leave it, that it opens, 800
  *   STREAMBED_CRASH_ENDS    ways in which a crash ends that are tried at each call of the disk, 3
  *   STREAMBED_SOAK_SECONDS  for how long the soak loads a log, 30
  *   FAST_CHECK_RUNS         cases per property that names no number of its own, 100
@@ -43,7 +43,7 @@ export function budgetOf(environment: Readonly<Record<string, string | undefined
   return {
     kills: countOf(environment, 'STREAMBED_KILLS', 200),
     transactionKills: countOf(environment, 'STREAMBED_TRANSACTION_KILLS', 24),
-    disks: countOf(environment, 'STREAMBED_DISKS', 1_500),
+    disks: countOf(environment, 'STREAMBED_DISKS', 800),
     crashEnds: countOf(environment, 'STREAMBED_CRASH_ENDS', 3),
     soakSeconds: countOf(environment, 'STREAMBED_SOAK_SECONDS', 30),
     propertyRuns: countOf(environment, 'FAST_CHECK_RUNS', 100),

@@ -192,6 +192,17 @@ describe('the judge of the readers', () => {
     const truth = (): LiveTruth => usual({ what: 'start', ...P, offset: 6, sinceMs: 90 })
     expect(kinds(truth(), removed(6))).toEqual([])
     expect(kinds(truth(), removed(5))).toEqual(['loss'])
+    // Moved by a life that was killed before it said so, as was the next one before it looked.
+    const untold = (): LiveTruth =>
+      usual(
+        { what: 'opening', life: 2, atMs: 70 },
+        { what: 'opened', partitions: [{ ...P, start: 0, end: 15, lookedFrom: 0 }], atMs: 80 },
+        { what: 'opening', life: 3, atMs: 120 },
+        { what: 'opening', life: 4, atMs: 130 },
+        { what: 'opened', partitions: [{ ...P, start: 6, end: 15, lookedFrom: 15 }], atMs: 140 },
+      )
+    expect(kinds(untold(), removed(6))).toEqual([])
+    expect(kinds(untold(), removed(5))).toEqual(['loss'])
   })
 
   it('finds another checksum than that of the writer', () => {

@@ -35,7 +35,7 @@ interface Begun {
 
 /**
  * When a life had looked at what there is, when the first one began to open it of those that came
- * to no look since the last that did, and when the life before this one began.
+ * to no look since the last that did, and when that last one began.
  */
 interface OpenedTimes {
   readonly atMs: number
@@ -164,7 +164,6 @@ export class LiveTruth {
   hear(event: Timed<WriterEvent>): void {
     switch (event.what) {
       case 'opening':
-        this.#beforeMs = this.#openingMs
         this.#openingMs = event.atMs
         this.#firstOpeningMs = Math.min(this.#firstOpeningMs, event.atMs)
         this.lives += 1
@@ -256,6 +255,7 @@ export class LiveTruth {
       beforeMs: this.#beforeMs,
     }
     this.#firstOpeningMs = Infinity
+    this.#beforeMs = this.#openingMs
     for (const one of partitions) this.of(one).opened(one, times)
     const removed = new Set<string>()
     for (const place of this.partitions.values()) {

@@ -227,7 +227,11 @@ export class LiveWriter {
         continue
       }
       const sinceMs = nowMs()
+      // One that was deleted before its start is told would have had a start that nobody knows of.
+      const topics = this.#log.topics().map(({ id }) => id)
+      for (const id of topics) this.#busy.set(id, (this.#busy.get(id) ?? 0) + 1)
       await this.#log.runHousekeeping({ force: this.#random.below(2) === 0 })
+      for (const id of topics) this.#busy.set(id, (this.#busy.get(id) ?? 0) - 1)
       for (const [place, { logStartOffset: offset }] of this.#places(() => true)) {
         if ((this.#starts.get(nameOf(place)) ?? 0) === offset) continue
         this.#starts.set(nameOf(place), offset)

@@ -17,7 +17,10 @@ import { closeWhenDone, numbers, textsOf } from '../open-log.ts'
 import { stateOf } from './directory-state.ts'
 
 const CHILD = compileToPlainSource(fileURLToPath(new URL('reader-child.ts', import.meta.url)))
-afterAll(() => CHILD.remove())
+const PACKAGE = compileToPlainSource(
+  fileURLToPath(new URL('../../../src/index.ts', import.meta.url)),
+)
+afterAll(() => [CHILD, PACKAGE].forEach((compiled) => compiled.remove()))
 const PROGRAM = new URL('../../contract/programs/11-tail.ts', import.meta.url)
 
 interface Child {
@@ -140,7 +143,7 @@ describe('the program tail -f', () => {
 
 /** The path of the contract's program, with this checkout's source as its package. */
 function tailProgram(): string {
-  const index = pathToFileURL(join(dirname(CHILD.path), '../../../src/index.js'))
+  const index = pathToFileURL(PACKAGE.path)
   const root = temporaryDirectory()
   const files: Readonly<Record<string, string>> = {
     'package.json': '{"type":"module"}',

@@ -11,8 +11,7 @@
  *
  * The broker is a fresh one for each measurement. User CPU is that of client and broker together;
  * each is in a column of its own. Needs Java and Maven (test/interop/toolchain.ts); without Java
- * there are no cases. In full runs kafkajs takes part, with a tenth of the records, and Kafka is
- * warm; quick ones show it slower than it is.
+ * there are no cases. In full runs kafkajs takes part, with a tenth of the records.
  */
 import { KAFKAJS, KafkaNodeClient } from './contestants/kafka-node-client.ts'
 import { cpuBetween, KafkaLoopback, missingJava, type ToolRun } from './contestants/kafka.ts'
@@ -28,10 +27,9 @@ const RECORDS_PER_TURN = 1_000
 const BATCH_RECORDS = 100
 /**
  * Broker and tools get faster for the first few million records, by more than three times: HotSpot
- * compiles them meanwhile. Quick runs stop before that is over.
+ * compiles them meanwhile.
  */
 const JVM_WARM_UP_RECORDS = 4_000_000
-const QUICK_JVM_WARM_UP_RECORDS = 1_000_000
 const JVM_WARM_UP_BYTES = 2_147_483_648
 /** kafkajs takes so many times longer than the others that it gets fewer. */
 const NODE_CLIENT_DIVISOR = 10
@@ -61,7 +59,7 @@ interface JvmPlan extends Plan {
 function casesOf(size: Size, scale: Scale): readonly Case[] {
   const recordCount = recordsFor(1_000_000, size, scale)
   const plan = { lines: new LineRecords(size.valueBytes), recordCount }
-  const jvmPlan = { ...plan, jvmWarmUpCount: jvmWarmUpFor(plan, scale) }
+  const jvmPlan = { ...plan, jvmWarmUpCount: jvmWarmUpFor(plan) }
   const nodePlan = { ...plan, recordCount: Math.ceil(recordCount / NODE_CLIENT_DIVISOR) }
   const { quick } = scale
   const node = <T>(contestant: T): readonly T[] => (quick ? [] : [contestant])
@@ -99,10 +97,9 @@ function casesOf(size: Size, scale: Scale): readonly Case[] {
   ]
 }
 
-function jvmWarmUpFor({ lines, recordCount }: Plan, { quick }: Scale): number {
-  const wanted = quick ? QUICK_JVM_WARM_UP_RECORDS : JVM_WARM_UP_RECORDS
+function jvmWarmUpFor({ lines, recordCount }: Plan): number {
   const bound = Math.floor(JVM_WARM_UP_BYTES / lines.lineBytes)
-  return Math.max(recordCount, Math.min(wanted, bound))
+  return Math.max(recordCount, Math.min(JVM_WARM_UP_RECORDS, bound))
 }
 
 async function enqueued(directory: string, { lines, recordCount }: Plan): Promise<Measurement> {

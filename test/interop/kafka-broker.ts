@@ -4,9 +4,10 @@
  * the directory holds topics and nothing else.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { javaArguments } from './kafka-driver.ts'
 import type { ConsumedPartition, KafkaDriver, RecordToSend } from './kafka-driver.ts'
@@ -283,15 +284,25 @@ export class KafkaBroker {
   }
 }
 
+/**
+ * Below those that the system gives to whoever connects: a port that is free now is asked for by a
+ * broker seconds later, and one of these would have been given to its clients, or another's.
+ */
+const [FIRST_PORT, PORT_COUNT] = [10_000, 20_000]
+
 async function freePorts(): Promise<readonly [number, number]> {
-  const servers = [createServer(), createServer()]
-  const ports: number[] = []
-  for (const server of servers) {
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    ports.push((server.address() as AddressInfo).port) // a TCP server that listens
+  return [await freePort(), await freePort()]
+}
+
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + randomInt(PORT_COUNT)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      server.once('error', () => resolve(false))
+      server.listen(port, '127.0.0.1', () => resolve(true))
+    })
+    server.close()
+    if (isFree) return port
   }
-  for (const server of servers) server.close()
-  const [one = 0, other = 0] = ports
-  return [one, other]
 }

@@ -43,10 +43,13 @@ async function run(): Promise<void> {
       await forget(group)
       await collectGarbage()
       say(`${group.describe().members.length} members`)
-      const kept = await group.join()
-      const poll = kept.poll()
+      const empty = await log.ensureTopic('empty')
+      const others = log.consumerGroup('others', { topics: ['empty'] })
+      const poll = waiting(others)
       await collectGarbage()
-      say(`${group.describe().members.length} members, ${(await poll).length} records`)
+      const { members } = others.describe()
+      await empty.send({ value: 'y' })
+      say(`${members.length} members, ${await poll} records`)
       await log.close()
       return
     }
@@ -81,6 +84,11 @@ async function forget(group: ConsumerGroup): Promise<void> {
   await consumer.poll({ max: 1 })
   const other = await group.join()
   void other[Symbol.asyncIterator]()
+}
+
+/** Joins, and polls by a consumer that nobody else has; resolves with how many records came. */
+async function waiting(group: ConsumerGroup): Promise<number> {
+  return (await (await group.join()).poll()).length
 }
 
 function say(line: string): void {

@@ -94,6 +94,8 @@ describe('a glance', () => {
           seed += 1
           watched.publish(seed, topicId)
         } else if (what === 'free' && control !== undefined && !gone.has(topicId)) {
+          // What was published last is seen by both, or by whoever glances alone.
+          for (const watch of [glancing, plain]) watch.look()
           control.freeSlot(control.slotFor(topicId, 0))
           gone.add(topicId)
         }

@@ -19,7 +19,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
-const TOOLS = ['vitest', 'vite', 'fast-check', 'typescript', 'tsx', 'zod', '@types']
+const TOOLS = ['vitest', 'vite', 'fast-check', 'typescript', 'rolldown', 'tsx', 'zod', '@types']
 const OPTIONAL = ['koffi', '@node-rs/crc32', 'lz4-napi', 'snappy', '@bokuweb/zstd-wasm']
 /**
  * What packages make a difference to is chosen below the client: all of it runs without them. Groups,

@@ -32,7 +32,6 @@ const SUITES = {
   'without-optional': [
     ...WRITES_AND_READS,
     ...['append', 'log-', 'sharing', 'retention', 'topic-'].map((name) => `test/client/${name}`),
-    'test/format',
     'test/storage',
   ],
 }

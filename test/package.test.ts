@@ -26,16 +26,21 @@ describe('the built package', () => {
     project.remove()
   })
 
+  /** Runs a file of the project, which must end well; returns what it printed. */
+  async function passes(name: string): Promise<string> {
+    const { code, output } = await project.run(name)
+    expect(code, output).toBe(0)
+    return output
+  }
+
   it('is imported by an ES module', async () => {
     project.write('import.js', `import { EventLog } from 'streambed'\nEventLog.inMemory()\n`)
-    const { code, output } = await project.run('import.js')
-    expect(code, output).toBe(0)
+    await passes('import.js')
   })
 
   it('is required by a CommonJS file', async () => {
     project.write('require.cjs', `const { EventLog } = require('streambed')\nEventLog.inMemory()\n`)
-    const { code, output } = await project.run('require.cjs')
-    expect(code, output).toBe(0)
+    await passes('require.cjs')
   })
 
   it('has an entry for tests, which ends by itself', async () => {
@@ -48,8 +53,7 @@ describe('the built package', () => {
          if (recordsOf(topic)[0].value !== 'x') throw new Error('not there')
        })`,
     )
-    const { code, output } = await project.run('testing.cjs')
-    expect(code, output).toBe(0)
+    await passes('testing.cjs')
   })
 
   it('loads no native code before a log is opened, and keeps no process alive', async () => {
@@ -60,8 +64,7 @@ describe('the built package', () => {
        if (native.length > 0) throw new Error(native.join())
        if (process.getActiveResourcesInfo().length > 2) throw new Error('something runs')`,
     )
-    const { code, output } = await project.run('idle.cjs')
-    expect(code, output).toBe(0)
+    await passes('idle.cjs')
   })
 
   it('is loaded from a file each for programs and tests, and one that they share', async () => {
@@ -72,8 +75,7 @@ describe('the built package', () => {
        await import('streambed')
        await import('streambed/testing')`,
     )
-    const { code, output } = await project.run('files.js')
-    expect(code, output).toBe(0)
+    const output = await passes('files.js')
     const dist = pathToFileURL(join(CHECKOUT, 'dist/')).href
     const ours = output.split(' ').filter((address) => address.startsWith(dist))
     const loaded = ours.map((address) => address.slice(dist.length))
@@ -94,8 +96,7 @@ describe('the built package', () => {
        if (!(topic instanceof Topic)) throw new Error('another Topic')
        if (!(error instanceof LogError)) throw new Error('another LogError')`,
     )
-    const { code, output } = await project.run('classes.js')
-    expect(code, output).toBe(0)
+    await passes('classes.js')
   })
 
   it('leads from what it throws to the source that is published with it', async () => {
@@ -106,7 +107,6 @@ describe('the built package', () => {
        const where = /at checkDirectory .*src.client.check-options.ts.*at .*open .*event-log.ts/s
        if (!where.test(stack)) throw new Error(stack)`,
     )
-    const { code, output } = await project.run('traces.js')
-    expect(code, output).toBe(0)
+    await passes('traces.js')
   })
 })

@@ -41,6 +41,19 @@ export class Watched {
   generation = 0
   control: ControlFile | undefined
 
+  /** One that a writer of this boot has opened and published `seed` of. */
+  static publishing(seed: number): Watched {
+    const watched = new Watched()
+    watched.open()
+    watched.publish(seed)
+    return watched
+  }
+
+  /** Takes the slot of a partition away. */
+  free(topicId: Buffer): void {
+    this.control?.freeSlot(this.control.slotFor(topicId, 0))
+  }
+
   open(bootId: string | null = BOOT): ControlFile {
     this.generation += 1
     const writer = { writerGeneration: this.generation, bootId, pid: this.pid }

@@ -7,9 +7,7 @@ import { endOf, KEY, PLACE, STEPS, Watched } from './watched-writer.ts'
 
 describe('a glance', () => {
   it('gives what the writer says of one partition, once', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     watch.word(PLACE)
     expect(watch.glance(KEY)).toBeUndefined()
@@ -21,9 +19,7 @@ describe('a glance', () => {
   })
 
   it('says nothing of what nobody has asked for, or what nobody vouches for', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     watched.publish(2)
     expect(watch.glance(KEY)).toBeUndefined()
@@ -36,9 +32,7 @@ describe('a glance', () => {
   })
 
   it('leaves another writer to the look behind it', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     watch.word(PLACE)
     watched.open()
@@ -48,14 +42,12 @@ describe('a glance', () => {
   })
 
   it('leaves a slot that another partition has now to the look behind it', () => {
-    const watched = new Watched()
-    const control = watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     const before = watch.word(PLACE)
     watch.word({ topicId: formatTopicId(topicB), partition: 0 })
     expect(watch.look().size).toBe(0)
-    control.freeSlot(control.slotFor(topicA, 0))
+    watched.free(topicA)
     watched.publish(2, topicB)
     expect(watch.glance(KEY)).toBeUndefined()
     expect([...watch.look().keys()]).toEqual([keyOf(topicB, 0)])
@@ -96,7 +88,7 @@ describe('a glance', () => {
         } else if (what === 'free' && control !== undefined && !gone.has(topicId)) {
           // What was published last is seen by both, or by whoever glances alone.
           for (const watch of [glancing, plain]) watch.look()
-          control.freeSlot(control.slotFor(topicId, 0))
+          watched.free(topicId)
           gone.add(topicId)
         }
         if (isGlanced) for (const key of keys) glancing.glance(key)

@@ -9,9 +9,7 @@ import { BOOT, endOf, PLACE, STEPS, Watched } from './watched-writer.ts'
 
 describe('what is published is taken for the end of a partition', () => {
   it('while its writer lives', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     expect(watch.word(PLACE)).toMatchObject({ mode: 'published', writerGeneration: 1 })
     expect(endOf(watch.word(PLACE))).toBe(stateOf(1).logEndOffset)
@@ -35,9 +33,7 @@ describe('what is published is taken for the end of a partition', () => {
 
 describe('it is a lower bound', () => {
   it('where a broker has had the directory since it was closed', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     watched.control?.markClean()
     watched.isAlive = false
     const watch = watched.watch()
@@ -51,9 +47,7 @@ describe('it is a lower bound', () => {
   })
 
   it('while the next writer recovers what a killed one has left, until it has published', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     watched.pid = 2 // It has the lock, and nothing else yet.
     expect(watched.watch().word(PLACE).mode).toBe('derived')
     watched.open()
@@ -65,9 +59,7 @@ describe('it is a lower bound', () => {
   })
 
   it('once its writer has died, which is noticed within a second', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     expect(watch.word(PLACE).mode).toBe('published')
     watched.isAlive = false
@@ -81,9 +73,7 @@ describe('it is a lower bound', () => {
   })
 
   it('until the next writer has published, which is noticed at once by its generation', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     watched.isAlive = false
     const watch = watched.watch()
     expect(watch.word(PLACE).mode).toBe('derived')
@@ -125,9 +115,7 @@ describe('nothing is said', () => {
   })
 
   it('once the control file is gone or damaged, which is noticed within 50 ms', async () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     expect(watch.word(PLACE).mode).toBe('published')
     await watched.driver.unlink(CONTROL_FILE)
@@ -144,9 +132,7 @@ describe('nothing is said', () => {
 
 describe('a look', () => {
   it('gives what changed since the last one, and nothing else', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1, topicA)
+    const watched = Watched.publishing(1)
     watched.publish(2, topicB)
     const watch = watched.watch()
     watch.word(PLACE)
@@ -159,13 +145,10 @@ describe('a look', () => {
   })
 
   it('keeps what a slot said that is being written, or was freed', () => {
-    const watched = new Watched()
-    const control = watched.open()
-    watched.publish(1)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     const before = watch.word(PLACE)
-    const slot = control.slotFor(topicA, 0)
-    control.freeSlot(slot)
+    watched.free(topicA)
     expect(watch.word(PLACE)).toBe(before)
     expect(watch.look().size).toBe(0)
   })
@@ -175,9 +158,7 @@ describe('what one partition is asked for', () => {
   const OTHER = { topicId: formatTopicId(topicB), partition: 0 }
 
   it('hides nothing that concerns another one', () => {
-    const watched = new Watched()
-    watched.open()
-    watched.publish(1, topicA)
+    const watched = Watched.publishing(1)
     const watch = watched.watch()
     watch.word(PLACE)
     watch.word(OTHER)

@@ -13,8 +13,8 @@ import { assert } from '../errors/invariant.ts'
 /** Measured: about here the two take the same time; for 16 KiB native takes a third of it. */
 const NATIVE_FROM_BYTES = 256
 
-/** To sum these the plain way takes about 2 ms; to load the package 4 to 7 of CPU. */
-const WORTH_LOADING_BYTES = 4_194_304
+/** The first of these that a process sums the plain way take as long as loading the package. */
+const WORTH_LOADING_BYTES = 65_536
 
 const CHECK_TEXT = '123456789'
 const CHECK_CRC = 0xe306_9283
@@ -37,8 +37,8 @@ export function loadNativeCrc32c(): boolean {
 }
 
 /**
- * As `loadNativeCrc32c`, but not before long ranges of some megabytes have been summed: who opens a
- * log to look something up does not wait for it.
+ * As `loadNativeCrc32c`, but not before long ranges of 64 KiB have been summed: who opens a log to
+ * look something up does not wait for it.
  */
 export function loadNativeCrc32cOncePaid(): void {
   if (native === undefined && bytesBeforeLoading === Infinity) {

@@ -24,6 +24,7 @@ import { MAX_RELATIVE_OFFSET } from './roll-policy.ts'
 /** Bytes looked at before other work of the process gets its turn. */
 const SLICE_BYTES = 1_048_576
 const LOOK_BYTES = 65_536
+const ZEROS = Buffer.alloc(LOOK_BYTES)
 /** The upper half of the largest offset there is. */
 const SAFE_UPPER_HALF = 0x1f_ffff
 
@@ -152,11 +153,8 @@ export class BatchWalk {
     for (let from = position; from < this.fileBytes; from += LOOK_BYTES) {
       const at = this.#window.at(from, LOOK_BYTES)
       const stop = Math.min(this.#window.end, at + LOOK_BYTES)
-      for (let byte = stop - 1; byte >= at; byte--) {
-        if (this.#window.buffer[byte] === 0) continue
-        end = from + byte - at + 1
-        break
-      }
+      const contentEnd = endOfContent(this.#window.buffer, at, stop)
+      if (contentEnd > at) end = from + contentEnd - at
       if (from < sliceEnd) continue
       sliceEnd = from + SLICE_BYTES
       yield nextTurn
@@ -238,4 +236,16 @@ export class BatchWalk {
 /** True of a batch whose base offset can be read without a throw. */
 export function isSafeHeader(buffer: Buffer, at: number): boolean {
   return buffer.readUInt32BE(at) <= SAFE_UPPER_HALF
+}
+
+/**
+ * The last byte from `start` to `end` that is not zero, plus one; `start` where all are. At most
+ * LOOK_BYTES. Zeros are passed over at the speed of memory: there are megabytes of them behind what
+ * was written.
+ */
+function endOfContent(buffer: Buffer, start: number, end: number): number {
+  if (buffer.compare(ZEROS, 0, end - start, start, end) === 0) return start
+  let contentEnd = end
+  while (buffer[contentEnd - 1] === 0) contentEnd -= 1
+  return contentEnd
 }

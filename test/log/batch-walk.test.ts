@@ -10,6 +10,8 @@ import { MAX_RELATIVE_OFFSET } from '../../src/log/roll-policy.ts'
 import { batchOf, broken, BufferLog, FIELDS, turnsOf } from './stored-batches.ts'
 
 const MIB = 1_048_576
+/** Looked at at once for an end of content. */
+const LOOK_BYTES = 65_536
 
 function walkOver(...parts: readonly Buffer[]): BatchWalk {
   const log = new BufferLog(...parts)
@@ -306,6 +308,22 @@ describe('where what was written ends', () => {
     const walk = walkOver(Buffer.alloc(3.5 * MIB), Buffer.from([1]), Buffer.alloc(100))
     expect(turnsOf(walk.endOfContent(0))).toEqual({ result: 3.5 * MIB + 1, turns: 3 })
     expect(turnsOf(walk.endOfContent(3 * MIB)).turns).toBe(0)
+  })
+
+  it('is found wherever it lies, from wherever it is looked for', () => {
+    const fileBytes = 3 * LOOK_BYTES + 7
+    const around = [0, 1, 2, 3].flatMap((look) =>
+      [-2, -1, 0, 1].map((by) => look * LOOK_BYTES + by),
+    )
+    const places = [...around, fileBytes - 1].filter((place) => place >= 0 && place < fileBytes)
+    for (const last of places) {
+      const bytes = Buffer.alloc(fileBytes)
+      bytes[last] = 1
+      const walk = walkOver(bytes)
+      for (const from of places) {
+        expect(turnsOf(walk.endOfContent(from)).result).toBe(from <= last ? last + 1 : from)
+      }
+    }
   })
 })
 

@@ -10,8 +10,13 @@ import { join } from 'node:path'
 import { setPriority } from 'node:os'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import type * as Package from '../dist/index.js'
-import type { FollowerErrand, FollowerMessage, FollowerReport } from './contestants/followers.ts'
-import { BARE_FILE, TOPIC, loadStreambed } from './contestants/streambed.ts'
+import {
+  type FollowerErrand,
+  type FollowerMessage,
+  type FollowerReport,
+  STOP,
+} from './contestants/followers.ts'
+import { BARE_FILE, loadStreambed, OTHER_TOPIC, TOPIC } from './contestants/streambed.ts'
 import { crc32Of, Dataset, mustEqual, touch } from './runner/dataset.ts'
 
 const STAMP_BYTES = 8
@@ -19,7 +24,7 @@ const LOWEST_PRIORITY = 19
 
 // Written by followers.ts, both of them.
 const errand = (isMainThread ? JSON.parse(process.argv[2] ?? '{}') : workerData) as FollowerErrand
-const { directory, logCount, recordCount, warmUpCount } = errand
+const { directory, recordCount, warmUpCount } = errand
 const dataset = new Dataset(errand.valueBytes)
 
 /** What this reader takes from its warm-up on. */
@@ -68,20 +73,12 @@ async function opened(): Promise<Package.EventLog> {
   return EventLog.open(directory, { readOnly: true })
 }
 
-/** Reads everything, once for each log; what it read is compared with what was written. */
+/** Reads everything; what it read is compared with what was written. */
 async function read(): Promise<FollowerReport> {
-  const logs = await Promise.all(Array.from({ length: logCount }, opened))
+  const log = await opened()
+  const partition = log.topic(TOPIC).partition(0)
   const account = new Account()
-  const reading = logs.map((log) => readAll(log.topic(TOPIC).partition(0), account))
   say({ kind: 'follows' })
-  await Promise.all(reading)
-  const report = account.report()
-  for (const log of logs.slice(0, 1)) check(log.topic(TOPIC).partition(0))
-  await Promise.all(logs.map((log) => log.close()))
-  return report
-}
-
-async function readAll(partition: Package.Partition, account: Account): Promise<void> {
   let visited = 0
   let sum = 0
   for await (const { value } of partition.read({ live: true })) {
@@ -90,7 +87,11 @@ async function readAll(partition: Package.Partition, account: Account): Promise<
     if (visited === warmUpCount) account.start()
     if (visited === recordCount) break
   }
+  const report = account.report()
   mustEqual(sum, dataset.touched(0, recordCount), 'sum over the values read')
+  check(partition)
+  await log.close()
+  return report
 }
 
 function check(partition: Package.Partition): void {
@@ -147,6 +148,75 @@ function watchBareFile(): Promise<FollowerReport> {
   })
 }
 
+/** Does something with a reader for each of its logs, and ends when it is told to stop. */
+async function untilStopped(
+  reads: (log: Package.EventLog, stop: Stop) => Promise<void>,
+): Promise<FollowerReport> {
+  stepBack()
+  const logs = await Promise.all(Array.from({ length: errand.logCount }, opened))
+  const account = new Account()
+  account.start()
+  const stop = new Stop()
+  const reading = logs.map((log) => reads(log, stop))
+  say({ kind: 'follows' })
+  await Promise.all(reading)
+  const report = account.report()
+  await Promise.all(logs.map((log) => log.close()))
+  return report
+}
+
+/** Whether this process was told to stop, and whom that concerns. */
+class Stop {
+  isSaid = false
+  readonly #streams: AsyncIterator<unknown>[] = []
+
+  constructor() {
+    process.once('message', (said) => {
+      mustEqual(Number(said === STOP), 1, 'the only message there is')
+      this.isSaid = true
+      for (const stream of this.#streams) void stream.return?.()
+    })
+  }
+
+  /** Ends a stream then, also one that waits. */
+  ends<T extends AsyncIterator<unknown>>(stream: T): T {
+    this.#streams.push(stream)
+    return stream
+  }
+}
+
+/** It need not have come to read anything: the cores are others' first. */
+async function follow(log: Package.EventLog, stop: Stop): Promise<void> {
+  await readSome(log.topic(TOPIC).partition(0).read({ live: true }), stop)
+}
+
+async function wait(log: Package.EventLog, stop: Stop): Promise<void> {
+  const visited = await readSome(log.topic(OTHER_TOPIC).partition(0).read({ live: true }), stop)
+  mustEqual(visited, 0, 'records of a topic that has none')
+}
+
+async function reread(log: Package.EventLog, stop: Stop): Promise<void> {
+  while (!stop.isSaid) {
+    const visited = await readSome(log.topic(TOPIC).partition(0).read(), stop)
+    if (!stop.isSaid) mustEqual(visited, recordCount, 'records read')
+  }
+}
+
+/** Returns how many it has read, which must be the first ones. */
+async function readSome(
+  stream: AsyncIterableIterator<Package.LogRecord>,
+  stop: Stop,
+): Promise<number> {
+  let visited = 0
+  let sum = 0
+  for await (const { value } of stop.ends(stream)) {
+    if (value !== null) sum += touch(value, 0, value.length)
+    visited += 1
+  }
+  mustEqual(sum, dataset.touched(0, visited), 'sum over the values read')
+  return visited
+}
+
 /** Gives way to everybody: with util-linux' `chrt`, which Linux has, all of it, else nearly. */
 function stepBack(): void {
   setPriority(LOWEST_PRIORITY)
@@ -157,8 +227,7 @@ function stepBack(): void {
   }
 }
 
-async function run(): Promise<FollowerReport> {
-  if (errand.isLast && isMainThread) stepBack()
+function run(): Promise<FollowerReport> {
   switch (errand.does) {
     case 'read':
       return read()
@@ -166,6 +235,12 @@ async function run(): Promise<FollowerReport> {
       return wake()
     case 'watch':
       return watchBareFile()
+    case 'follow':
+      return untilStopped(follow)
+    case 'wait':
+      return untilStopped(wait)
+    case 'reread':
+      return untilStopped(reread)
   }
 }
 

@@ -1,9 +1,7 @@
 /**
- * What readers in other processes and threads cost and how fast they are: three questions.
+ * How fast readers in other processes and threads are: two questions. What they cost the writer is
+ * in readers-writer.ts.
  *
- *   readers-writer   how much slower is a writer that is followed? Readers run at the lowest
- *                    priority: what the writer loses is what they do to it, not its turn on the
- *                    cores of the machine. The ratios are those to no readers at all.
  *   readers-wake     how long after its append is a record in the hands of a live reader, when
  *                    nothing else happens? The time is the median; limit: a bare `fs.watch` and a
  *                    positioned read of one file.
@@ -26,52 +24,12 @@ import { BARE_FILE, StreambedLog } from './contestants/streambed.ts'
 import { Dataset } from './runner/dataset.ts'
 import type { Measurement, Question } from './runner/question.ts'
 import { timed } from './runner/stopwatch.ts'
-import { turn } from './runner/turn.ts'
 
 const VALUE_BYTES = 100
 const BATCH_RECORDS = 500
-/** Appended in one turn of the event loop, as of a server that has something else to do as well. */
-const BATCHES_A_TURN = 2
 const STAMP_BYTES = 8
 /** What follows has been compiled by then, in writers and readers. */
 const WARM_UP_COUNT = 5_000
-
-type Fleet = readonly [name: string, processCount: number, logCount: number]
-
-const NOBODY: Fleet = ['no reader', 0, 0]
-const ONE: Fleet = ['1 reader', 1, 1]
-const TEN: Fleet = ['10 readers, a process each', 10, 1]
-const HUNDRED: Fleet = ['100 readers in 10 processes', 10, 10]
-/** About 6 GB of memory, and 100 of the inotify instances that a user may have. */
-const HUNDRED_PROCESSES: Fleet = ['100 readers, a process each', 100, 1]
-
-/** The writer's side. */
-export const readersWriter: Question = {
-  name: 'readers-writer',
-  asks: 'appends in batches while others follow the log live, in other processes',
-  answer: 'throughput',
-  cases: ({ quick }) => {
-    const recordCount = quick ? 100_000 : 1_000_000
-    const others = [ONE, TEN, HUNDRED, ...(quick ? [] : [HUNDRED_PROCESSES])]
-    return [
-      {
-        name: '100 B, batches of 500',
-        contestants: [
-          {
-            name: NOBODY[0],
-            role: 'peer',
-            measure: (at) => followedWrites(at, NOBODY, recordCount),
-          },
-          ...others.map((fleet) => ({
-            name: fleet[0],
-            role: 'ours' as const,
-            measure: (at: string) => followedWrites(at, fleet, recordCount),
-          })),
-        ],
-      },
-    ]
-  },
-}
 
 /** How soon. */
 export const readersWake: Question = {
@@ -100,7 +58,7 @@ export const readersThrough: Question = {
   asks: 'from an append in one process to a reader in another one, all records',
   answer: 'throughput',
   cases: ({ quick }) => {
-    const recordCount = quick ? 1_000_000 : 4_000_000
+    const recordCount = quick ? 1_000_000 : 2_000_000
     return [
       {
         name: '100 B, batches of 500',
@@ -131,41 +89,10 @@ interface Pace {
 
 const dataset = new Dataset(VALUE_BYTES)
 
-/** Appends batches from record `from` to `to`, a few a turn. */
-async function writeRange({ partition }: StreambedLog, from: number, to: number): Promise<void> {
-  const batches = dataset.batches(BATCH_RECORDS)
-  for (let batch = from / BATCH_RECORDS; batch < to / BATCH_RECORDS; batch += 1) {
-    partition.append(batches[batch % batches.length] ?? [])
-    if (batch % BATCHES_A_TURN === 0) await turn()
-  }
-}
-
 function reads(directory: string, recordCount: number): FollowerErrand {
   const warmUpCount = recordCount / 2
   const what = { directory, recordCount, warmUpCount, valueBytes: VALUE_BYTES }
-  return { does: 'read', ...what, logCount: 1, isLast: false }
-}
-
-async function followedWrites(
-  directory: string,
-  [, processCount, logCount]: Fleet,
-  recordCount: number,
-): Promise<Measurement> {
-  const open = await StreambedLog.open(directory)
-  const errand = { ...reads(directory, 2 * recordCount), logCount, isLast: true }
-  const followers: Follower[] = []
-  for (let started = 0; started < processCount; started += 1) {
-    followers.push(await followingProcess(errand))
-  }
-  await writeRange(open, 0, recordCount)
-  const measurement = await timed(recordCount, dataset.byteCount(recordCount), () =>
-    writeRange(open, recordCount, 2 * recordCount),
-  )
-  const reports = await Promise.all(followers.map(({ report }) => report))
-  open.check(dataset, 2 * recordCount)
-  await open.close()
-  const cpuNs = reports.reduce((sum, report) => sum + report.cpuNs, 0)
-  return { ...measurement, also: { "readers' CPU ns": cpuNs / recordCount } }
+  return { does: 'read', ...what, logCount: 1 }
 }
 
 async function wakes(directory: string, pace: Pace, where: Where): Promise<Measurement> {
@@ -233,7 +160,7 @@ async function through(directory: string, recordCount: number, where: Where): Pr
   const follower = await followerOf(open, reads(directory, 2 * recordCount), where)
   const cpu = process.cpuUsage()
   const startedNs = Number(process.hrtime.bigint())
-  await writeRange(open, 0, 2 * recordCount)
+  await open.appendRange(dataset, BATCH_RECORDS, 0, 2 * recordCount)
   const { user, system } = process.cpuUsage(cpu)
   const { doneAtNs, cpuNs } = await follower.report
   await open.close()
@@ -251,7 +178,7 @@ async function throughHere(directory: string, recordCount: number): Promise<Meas
   const open = await StreambedLog.open(directory)
   const reading = readHere(open, 2 * recordCount)
   const measurement = await timed(2 * recordCount, dataset.byteCount(2 * recordCount), async () => {
-    await writeRange(open, 0, 2 * recordCount)
+    await open.appendRange(dataset, BATCH_RECORDS, 0, 2 * recordCount)
     await reading
   })
   open.check(dataset, 2 * recordCount)

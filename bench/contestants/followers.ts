@@ -9,19 +9,21 @@ import type { LogHandle } from '../../dist/index.js'
 
 /** What one reader does. Plain data: it goes to another process or thread. */
 export interface FollowerErrand {
-  /** 'read': all records, from the first; 'wake': one at a time; 'watch': no log, a bare file. */
-  readonly does: 'read' | 'wake' | 'watch'
+  /**
+   * 'read': all records, from the first; 'wake': one at a time; 'watch': no log, a bare file. Until
+   * they are told to stop, leaving the cores to whoever wants them, 'follow' reads what comes, 'wait'
+   * waits for records of another topic, and 'reread' reads the log that there is again and again.
+   */
+  readonly does: 'read' | 'wake' | 'watch' | 'follow' | 'wait' | 'reread'
   readonly directory: string
-  /** Logs that it opens, each with a reader of its own. */
+  /** Logs that it opens, each with a reader of its own; those that are told to stop. */
   readonly logCount: number
-  /** Records after which it is done. */
+  /** Records after which it is done, or that there are. */
   readonly recordCount: number
   /** Records among them, the first, that do not count. */
   readonly warmUpCount: number
   /** Size of the values. */
   readonly valueBytes: number
-  /** It leaves the cores to whoever wants them. */
-  readonly isLast: boolean
   /** Where it is a thread: what it attaches to. */
   readonly handle?: LogHandle
 }
@@ -45,29 +47,35 @@ export type FollowerMessage =
 
 const PROGRAM = fileURLToPath(new URL('../follower.js', import.meta.url))
 
+/** What a process is told that reads until then. */
+export const STOP = 'stop'
+
 /** A reader that follows. */
 export interface Follower {
   /** Resolves with what it saw, once it has seen all. */
   readonly report: Promise<FollowerReport>
+  /** Tells it to stop. */
+  stop(): void
 }
 
 /** Starts a process; resolves when it follows. */
 export function followingProcess(errand: FollowerErrand): Promise<Follower> {
   const child = fork(PROGRAM, [JSON.stringify(errand)])
-  return following(child)
+  return following(child, () => child.send(STOP))
 }
 
 /** Starts a worker thread of this process; resolves when it follows. */
 export function followingThread(errand: FollowerErrand): Promise<Follower> {
-  return following(new Worker(PROGRAM, { workerData: errand }))
+  const worker = new Worker(PROGRAM, { workerData: errand })
+  return following(worker, () => worker.postMessage(STOP))
 }
 
-function following(other: ChildProcess | Worker): Promise<Follower> {
+function following(other: ChildProcess | Worker, stop: () => void): Promise<Follower> {
   return new Promise((resolve, reject) => {
     const report = new Promise<FollowerReport>((done, failed) => {
       other.on('message', (said) => {
         const message = said as FollowerMessage // Sent by follower.ts.
-        if (message.kind === 'follows') resolve({ report })
+        if (message.kind === 'follows') resolve({ report, stop })
         else if (message.kind === 'done') done(message.report)
         else failed(new Error(message.reason))
       })

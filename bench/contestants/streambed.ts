@@ -7,13 +7,17 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import type * as Package from '../../dist/index.js'
 import { crc32Of, mustEqual, type Dataset } from '../runner/dataset.ts'
 import type { Store } from '../runner/question.ts'
+import { turn } from '../runner/turn.ts'
 
 /**
  * Records of a batch while a store is filled: what a producer's batches of 64 KiB hold at 100 B.
  */
 const FILL_BATCH_BYTES = 65_536
+const BATCHES_A_TURN = 2
 /** The topic's name. */
 export const TOPIC = 'bench'
+/** That of a topic beside it, where there is one. */
+export const OTHER_TOPIC = 'other'
 /** Not a log's: a file that is written and watched. */
 export const BARE_FILE = 'bare'
 /** A thousand records of 1 KiB in one batch are a little more than the default allows. */
@@ -66,6 +70,23 @@ export class StreambedLog {
     )
     mustEqual(visited, recordCount, 'records read back')
     mustEqual(crc, dataset.crc32(recordCount), 'checksum of what was read back')
+  }
+
+  /**
+   * Appends records `from` to `to` in batches, a few in a turn of the event loop, as a server does
+   * that has something else to do as well.
+   */
+  async appendRange(
+    dataset: Dataset,
+    batchRecords: number,
+    from: number,
+    to: number,
+  ): Promise<void> {
+    const batches = dataset.batches(batchRecords)
+    for (let batch = from / batchRecords; batch < to / batchRecords; batch += 1) {
+      this.partition.append(batches[batch % batches.length] ?? [])
+      if (batch % BATCHES_A_TURN === 0) await turn()
+    }
   }
 
   close(): Promise<void> {

@@ -74,7 +74,6 @@ const CHAPTERS: readonly Chapter[] = [
 const SOURCES: Readonly<Record<string, string>> = {
   'groups-throughput': 'group-throughput',
   'groups-times': 'group-times',
-  'readers-writer': 'readers',
   'readers-wake': 'readers',
   'readers-through': 'readers',
   'record-sizes-append': 'record-sizes',

@@ -11,8 +11,8 @@ import type { LogHandle } from '../../dist/index.js'
 export interface FollowerErrand {
   /**
    * 'read': all records, from the first; 'wake': one at a time; 'watch': no log, a bare file. Until
-   * they are told to stop, leaving the cores to whoever wants them, 'follow' reads what comes, 'wait'
-   * waits for records of another topic, and 'reread' reads the log that there is again and again.
+   * they are told to stop, leaving the cores to whoever wants them, 'follow' reads what comes,
+   * 'wait' waits for records of another topic, and 'reread' reads what there is again and again.
    */
   readonly does: 'read' | 'wake' | 'watch' | 'follow' | 'wait' | 'reread'
   readonly directory: string

@@ -12,6 +12,7 @@
 import { createRequire } from 'node:module'
 import { assert } from '../errors/invariant.ts'
 import { codecMissing } from './decompression-failure.ts'
+import { webAssembly } from './web-assembly.ts'
 
 /** What zstd needs on Node.js before 22.15. */
 export const ZSTD_PACKAGE = '@bokuweb/zstd-wasm'
@@ -42,14 +43,6 @@ interface ZstdModule {
 interface ZstdGlue extends ZstdModule {
   instantiateWasm: (imports: object, receive: (instance: object) => unknown) => unknown
   readonly init: () => unknown
-}
-
-/** The two constructors of WebAssembly that are used; Node.js's types leave them out. */
-interface WebAssemblyGlobal {
-  readonly WebAssembly: {
-    readonly Module: new (bytes: Uint8Array) => object
-    readonly Instance: new (program: object, imports: object) => object
-  }
 }
 
 /** Reads a file that belongs to a package. */
@@ -149,13 +142,13 @@ function loadedModule(): ZstdModule | null {
 }
 
 function startModule(read: ReadPackageFile): ZstdModule | null {
-  const { WebAssembly } = globalThis as unknown as WebAssemblyGlobal // in every Node.js
+  const { Module, Instance } = webAssembly()
   const entry = createRequire(import.meta.url).resolve(ZSTD_PACKAGE)
   const inside = createRequire(entry)
-  program ??= new WebAssembly.Module(read(inside.resolve(PROGRAM_FILE)))
+  program ??= new Module(read(inside.resolve(PROGRAM_FILE)))
   const compiled = program
   const glue = loadPrivately(inside, GLUE_FILE)
-  glue.instantiateWasm = (imports, receive) => receive(new WebAssembly.Instance(compiled, imports))
+  glue.instantiateWasm = (imports, receive) => receive(new Instance(compiled, imports))
   glue.init()
   return glue._ZSTD_compressBound(PROBE_BYTES) > PROBE_BYTES ? glue : null
 }

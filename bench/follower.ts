@@ -172,7 +172,7 @@ class Stop {
 
   constructor() {
     process.once('message', (said) => {
-      mustEqual(Number(said === STOP), 1, 'the only message there is')
+      if (said !== STOP) throw new Error('nothing else is said')
       this.isSaid = true
       for (const stream of this.#streams) void stream.return?.()
     })

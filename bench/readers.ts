@@ -58,7 +58,7 @@ export const readersThrough: Question = {
   asks: 'from an append in one process to a reader in another one, all records',
   answer: 'throughput',
   cases: ({ quick }) => {
-    const recordCount = quick ? 1_000_000 : 2_000_000
+    const recordCount = quick ? 1_000_000 : 4_000_000
     return [
       {
         name: '100 B, batches of 500',

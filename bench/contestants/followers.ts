@@ -16,7 +16,7 @@ export interface FollowerErrand {
    */
   readonly does: 'read' | 'wake' | 'watch' | 'follow' | 'wait' | 'reread'
   readonly directory: string
-  /** Logs that it opens, each with a reader of its own; those that are told to stop. */
+  /** Logs that it opens, each with a reader of its own, to 'follow', 'wait' or 'reread'. */
   readonly logCount: number
   /** Records after which it is done, or that there are. */
   readonly recordCount: number

@@ -102,7 +102,7 @@ const SAME_SYNCS =
   'decides, not the log. Peers that do that by a queue written by hand are as fast.'
 const ADDON_EACH =
   'Compressing an event, with the copies of its batch to the addon and back into memory outside ' +
-  'of the heap, takes at least twice as long as all the rest of an append.'
+  'of the heap, takes as long as all the rest of an append, or twice as long.'
 const ONE_SYNC_FOR_ALL =
   'All senders wait for the same sync, so its wait and the CPU of 256 sends come one after the ' +
   'other. Telling half of them a turn earlier would let the two overlap; that is not built.'

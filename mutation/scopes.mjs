@@ -63,6 +63,7 @@ const FORMAT = {
   'topic-name': ['topic-name', 'fuzz names'],
   'transaction-state': ['transaction-state', 'fuzz transaction-states'],
   varint: ['varint', 'fuzz varints'],
+  'web-assembly': ['crc32c-wasm', 'zstd-codec'],
   'xx-hash32': ['lz4-codec'],
   'zstd-codec': ['zstd-codec', 'built-in-zstd', 'fuzz zstd'],
   'zstd-frame': ['zstd-codec', 'built-in-zstd', 'fuzz zstd'],

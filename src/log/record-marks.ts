@@ -2,7 +2,7 @@
  * RecordMarks: what lookups remember of large batches: where some of their records start, so that
  * nobody walks from the first one, which costs a cache miss a record, and what their headers say.
  *
- * Up to 64 marks a batch, taken when a lookup has read the whole of it. Bounded for the whole
+ * Up to 256 marks a batch, taken when a lookup has read the whole of it. Bounded for the whole
  * process; the batch marked first is forgotten first. The bound itself keeps nothing alive: a log
  * that nobody holds any more goes with its marks, whether it was closed or not.
  *   I1  a batch has marks only after it passed its CRC and every record of it was read
@@ -12,9 +12,14 @@
 import type { BatchFacts } from '../format/record-batch-reader.ts'
 import type { Segment } from '../storage/segment.ts'
 
-/** Marks of one batch at most: of a batch of 64 KiB, every kilobyte. */
-const MARKS_PER_BATCH = 64
-/** Batches with marks at most, some 450 B each: enough for 1 GiB in batches of 64 KiB. */
+/**
+ * Marks of one batch at most: of a batch of 64 KiB, every 256 bytes. A lookup among records of
+ * 100 B took 1,340 ns with 64, 1,230 with 256, 1,210 with 512: medians of three interleaved runs.
+ */
+const MARKS_PER_BATCH = 256
+/** Places below this take two bytes. */
+const SHORT_BYTES = 65_536
+/** Batches with marks at most, some 700 B each: enough for 1 GiB in batches of 64 KiB. */
 const MAX_BATCHES = 16_384
 
 /** What is remembered of one batch: in one object, as each one more is a cache miss a lookup. */
@@ -22,7 +27,7 @@ export interface MarkedBatch extends BatchFacts {
   readonly sizeBytes: number
   readonly recordsPerMark: number
   /** Where in the batch records 0, n, 2n … start. */
-  readonly places: Int32Array
+  readonly places: Int32Array | Uint16Array
   /** Where the batch lies in a file, once it was seen there. */
   segment: Segment | undefined
   position: number
@@ -84,6 +89,7 @@ export class RecordMarks {
   add(facts: BatchFacts, sizeBytes: number): MarkedBatch {
     const { recordCount, lastOffset } = facts
     const recordsPerMark = Math.ceil(recordCount / MARKS_PER_BATCH)
+    const markCount = Math.ceil(recordCount / recordsPerMark)
     // Each field by its name: what a spread makes has its fields elsewhere, a miss more.
     const batch: MarkedBatch = {
       baseOffset: facts.baseOffset,
@@ -95,7 +101,7 @@ export class RecordMarks {
       appendTime: facts.appendTime,
       sizeBytes,
       recordsPerMark,
-      places: new Int32Array(Math.ceil(recordCount / recordsPerMark)),
+      places: sizeBytes < SHORT_BYTES ? new Uint16Array(markCount) : new Int32Array(markCount),
       segment: undefined,
       position: 0,
     }

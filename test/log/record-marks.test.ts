@@ -17,14 +17,20 @@ function factsOf(baseOffset: number, recordCount: number): BatchFacts {
 }
 
 describe('the marks of a partition', () => {
-  it('are at most 64 a batch, evenly', () => {
+  it('are at most 256 a batch, evenly', () => {
     const marks = new RecordMarks()
-    for (const recordCount of [1, 16, 17, 255, 256, 257, 440, 10_000]) {
+    for (const recordCount of [1, 16, 17, 255, 256, 257, 511, 512, 513, 10_000]) {
       const { places, recordsPerMark } = marks.add(factsOf(0, recordCount), 1)
-      expect(places.length).toBeLessThanOrEqual(64)
+      expect(places.length).toBeLessThanOrEqual(256)
       expect(places.length * recordsPerMark).toBeGreaterThanOrEqual(recordCount)
       expect((places.length - 1) * recordsPerMark).toBeLessThan(recordCount)
     }
+  })
+
+  it.each([65_535, 65_536, 2_147_483_647])('hold any place in a batch of %i bytes', (sizeBytes) => {
+    const { places } = new RecordMarks().add(factsOf(0, 100), sizeBytes)
+    places[99] = sizeBytes - 1
+    expect(places[99]).toBe(sizeBytes - 1)
   })
 
   it('are of the batches marked last, whichever partitions they belong to', () => {

@@ -77,6 +77,7 @@ async function appendsBeside(
   doing: Doing | undefined,
 ): Promise<Measurement> {
   const [here, elsewhere] = [join(directory, 'log'), join(directory, 'other')]
+  // Whoever reads it or not: the writer's code is as warm in each of them.
   await streambedStore(dataset, OTHER_COUNT).fill(elsewhere)
   const open = await StreambedLog.open(here)
   await open.log.createTopic(OTHER_TOPIC)

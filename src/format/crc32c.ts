@@ -54,7 +54,7 @@ export function loadNativeCrc32cOncePaid(): void {
 /** CRC-32C of `buffer` from `start` up to and without `end`, as a uint32. */
 export function crc32c(buffer: Uint8Array, start: number, end: number): number {
   assert(start >= 0 && start <= end && end <= buffer.length, 'the range lies inside the buffer')
-  // A plain view, not `subarray`: one hidden class for both implementations, whatever is passed.
+  // A plain view, not `subarray`: one hidden class for all implementations, whatever is passed.
   const bytes = new Uint8Array(buffer.buffer, buffer.byteOffset + start, end - start)
   const checksum = checksumFor(bytes.length)
   return (checksum === undefined ? plain.buf(bytes) : checksum(bytes)) >>> 0

@@ -17,14 +17,15 @@ import {
   nextOffsetOf,
 } from '../format/record-batch.ts'
 import type { Procedure } from '../storage/procedure.ts'
+import { ZEROS } from '../storage/zeros.ts'
 import { nextTurn } from './clock.ts'
 import { LogWindow, type ReadableLog } from './log-window.ts'
 import { MAX_RELATIVE_OFFSET } from './roll-policy.ts'
 
 /** Bytes looked at before other work of the process gets its turn. */
 const SLICE_BYTES = 1_048_576
-const LOOK_BYTES = 65_536
-const ZEROS = Buffer.alloc(LOOK_BYTES)
+/** Looked at at once for an end of content. */
+const LOOK_BYTES = ZEROS.length
 /** The upper half of the largest offset there is. */
 const SAFE_UPPER_HALF = 0x1f_ffff
 

@@ -14,13 +14,15 @@
 import { LogError } from '../errors/log-error.ts'
 import type { BatchBytes } from './segment-contents.ts'
 import type { StorageFile } from './storage-driver.ts'
+import { ZEROS } from './zeros.ts'
 
 const FIRST_GROWTH_BYTES = 65_536
 const LAST_GROWTH_BYTES = 16_777_216
-/** So much is zeroed at once, … */
+/**
+ * So much is zeroed at once, in pieces as large as `ZEROS`, at multiples of their size: behind
+ * larger ones small writes take longer.
+ */
 const STRETCH_BYTES = 262_144
-/** … in pieces at multiples of their size: behind larger ones small writes take longer. */
-const ZEROS: Buffer = Buffer.alloc(65_536)
 /** Held beyond what is asked for, so that most appends find their room held. */
 const HELD_MORE_BYTES = 16_384
 /** From so many flushes on within a stretch, the next one is zeroed. */
